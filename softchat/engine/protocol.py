@@ -1,0 +1,66 @@
+"""What the thinking loop needs of an engine. Knows nothing of how an engine does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from softchat.events import ModelInfo
+
+Floats = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A causal language model with one sequence that grows at its end.
+
+    `decode_*` append to the sequence and return the logits of its last position: (V,) float32,
+    read-only, and valid only until the next call.
+    """
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, architecture and sizes."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """How many positions the sequence has, which is the next one to be written."""
+        ...
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """The text as tokens. `special`: markers such as `</s>` become the token they name."""
+        ...
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token spells; they may be a part of a UTF-8 character."""
+        ...
+
+    def is_end(self, token: int) -> bool:
+        """Whether a token ends the text."""
+        ...
+
+    def embedding_rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
+        """Rows of the token-embedding matrix, (n, D), scaled as the model scales token input."""
+        ...
+
+    def decode_tokens(self, tokens: Sequence[int]) -> Floats:
+        """Append tokens.
+
+        Raises:
+            ContextError: they don't fit.
+            DecodeError: the model failed.
+            DecodeAborted: the user stopped it; the sequence is as before.
+
+        """
+        ...
+
+    def decode_embedding(self, embedding: Floats) -> Floats:
+        """Append one position that holds this (D,) embedding. Raises as `decode_tokens` does."""
+        ...
+
+    def rollback(self, position: int) -> None:
+        """Forget all from `position` on."""
+        ...

@@ -1,0 +1,74 @@
+"""The errors that softchat raises on purpose. Each says what is wrong and offers a way out.
+
+SoftchatError                 exit status 1, kind "runtime"
+├── UsageError                2, "usage"             a flag, a setting or the input is wrong
+├── ModelError                3
+│   ├── ModelNotFoundError    3, "model_not_found"   no such name or file, or it can't be fetched
+│   └── ModelRefusedError     3, "model_refused"     it is there, but can't be loaded or proven exact
+├── ContextError              1, "context"           the prompt does not fit
+├── DecodeError               1, "decode"            llama.cpp failed while running
+└── DecodeAborted             130, "interrupted"     the user stopped a decode half way
+
+The command line catches the root once; whatever else is raised is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SoftchatError(Exception):
+    """An expected failure: one line for the user, a hint, and an exit status."""
+
+    exit_status: ClassVar[int] = 1
+    kind: ClassVar[str] = "runtime"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SoftchatError):
+    """A flag, a setting or the input is wrong."""
+
+    exit_status = 2
+    kind = "usage"
+
+
+class ModelError(SoftchatError):
+    """Something about the model."""
+
+    exit_status = 3
+    kind = "model"
+
+
+class ModelNotFoundError(ModelError):
+    """No such name or file, or it cannot be fetched."""
+
+    kind = "model_not_found"
+
+
+class ModelRefusedError(ModelError):
+    """The file is there, but it cannot be loaded, or soft thinking on it cannot be proven exact."""
+
+    kind = "model_refused"
+
+
+class ContextError(SoftchatError):
+    """The prompt does not fit into the context."""
+
+    kind = "context"
+
+
+class DecodeError(SoftchatError):
+    """llama.cpp failed while running."""
+
+    kind = "decode"
+
+
+class DecodeAborted(SoftchatError):
+    """The user stopped a decode half way; the engine has rolled back to before it."""
+
+    exit_status = 130
+    kind = "interrupted"

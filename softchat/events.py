@@ -1,0 +1,176 @@
+"""What happens in a run, as typed events: the one seam between the thinking loop and every view.
+
+Knows nothing of engines, files or terminals. Each event is a frozen dataclass and, as
+`to_dict(event)`, one JSON object of the contract in `docs/events.md`. A trace is these objects
+written down a line each, so whatever can show a run can show its recording.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, ClassVar
+
+SCHEMA = 1
+
+
+class Mode(StrEnum):
+    """How a thinking step feeds its result back."""
+
+    SOFT = "soft"
+    HARD = "hard"
+
+
+class HaltReason(StrEnum):
+    """Why the thinking ended."""
+
+    COLD_STOP = "cold_stop"
+    """The entropy stayed under τ for `patience` steps in a row."""
+    CLOSED = "closed"
+    """The model wrote the closing tag itself."""
+    END_OF_TEXT = "end_of_text"
+    """The likeliest token was an end-of-text token."""
+    STEP_LIMIT = "step_limit"
+    """`max_think` steps were made."""
+    CONTEXT_FULL = "context_full"
+    """The rest of the context is kept for the answer."""
+    INTERRUPTED = "interrupted"
+    """The user pressed Ctrl-C."""
+
+
+class FinishReason(StrEnum):
+    """Why the answer ended."""
+
+    STOP = "stop"
+    """An end-of-text token."""
+    LENGTH = "length"
+    """`max_answer` tokens, or the context is full."""
+    INTERRUPTED = "interrupted"
+    """The user pressed Ctrl-C, while thinking or while answering."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """The model of a run, as the engine describes it."""
+
+    name: str
+    path: str
+    architecture: str
+    n_vocab: int
+    n_embd: int
+    n_ctx: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptEntry:
+    """One token of a concept token."""
+
+    id: int
+    piece: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The first event: the model and every setting that decides the run."""
+
+    event: ClassVar[str] = "started"
+    schema: int = SCHEMA
+    model: ModelInfo
+    settings: dict[str, Any]
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prefill:
+    """The prompt has been decoded."""
+
+    event: ClassVar[str] = "prefill"
+    tokens: int
+    """Decoded now."""
+    cached: int
+    """Reused from before."""
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thinking step: the concept token that stands for the next position."""
+
+    event: ClassVar[str] = "step"
+    index: int
+    entropy: float
+    """Nats, of the whole distribution before any filter."""
+    concept: tuple[ConceptEntry, ...]
+    """Heaviest first; the weights sum to 1."""
+    below: int
+    """How many steps in a row, this one included, had an entropy under τ."""
+    mode: Mode
+    elapsed_s: float
+    """Since the thinking began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halted:
+    """The thinking has ended."""
+
+    event: ClassVar[str] = "halted"
+    reason: HaltReason
+    steps: int
+    injected: str
+    """What was put behind the thoughts to open the answer; empty if the model did it itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The next piece of the answer."""
+
+    event: ClassVar[str] = "answer"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The last event of a run that did not fail."""
+
+    event: ClassVar[str] = "finished"
+    finish_reason: FinishReason
+    answer: str
+    steps: int
+    answer_tokens: int
+    think_s: float
+    answer_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error:
+    """The last event of a run that failed."""
+
+    event: ClassVar[str] = "error"
+    kind: str
+    message: str
+    hint: str
+
+
+Event = Started | Prefill | Step | Halted | Answer | Finished | Error
+
+
+def to_dict(value: Event) -> dict[str, Any]:
+    """The event as a JSON object, its kind under `event`."""
+    return {"event": value.event} | _plain(value)
+
+
+def to_json(value: Event) -> str:
+    """The event as one line of JSON (no line break inside, valid UTF-8, finite numbers)."""
+    return json.dumps(to_dict(value), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    # Not dataclasses.asdict: it deep-copies, at several times the cost, once a step.
+    if isinstance(value, Event | ModelInfo | ConceptEntry):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,123 @@
+"""Every knob of a run, with its range, in one place. Knows nothing of flags, files or models.
+
+The command line, models.toml and a user's own configuration all give values for these names; who
+wins is decided by `resolve`, the last layer named being the strongest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+from softchat.errors import UsageError
+
+
+class StrategyName(StrEnum):
+    """How the thinking goes on from one step to the next."""
+
+    SOFT = "soft"
+    """The concept token itself (Soft Thinking, arXiv 2505.15778)."""
+    HARD = "hard"
+    """A sampled token: ordinary chain of thought, the baseline."""
+
+
+def _knob(default: Any, help_: str, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"help": help_, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one run.
+
+    Raises:
+        UsageError: a value is not of its type, not finite, or out of its range.
+
+    """
+
+    strategy: StrategyName = _knob(StrategyName.SOFT, "How the thinking goes on")
+    tau: float = _knob(0.01, "Entropy in nats under which a step counts as cold; 0: never", 0)
+    patience: int = _knob(256, "Cold steps in a row that end the thinking", 1)
+    topn: int = _knob(10, "Tokens mixed into a concept token", 1)
+    temperature: float = _knob(0.6, "Temperature of the thinking; 0: argmax", 0)
+    top_k: int = _knob(30, "Keep the k likeliest tokens; 0: all", 0)
+    top_p: float = _knob(0.95, "Keep the likeliest tokens up to this mass", 0, 1)
+    min_p: float = _knob(0.001, "Drop tokens less likely than this share of the likeliest", 0, 1)
+    max_think: int = _knob(1024, "Steps of thinking at the most; 0: answer at once", 0)
+    answer_temperature: float = _knob(0.6, "Temperature of the answer; 0: argmax", 0)
+    answer_top_k: int = _knob(30, "As --top-k, for the answer", 0)
+    answer_top_p: float = _knob(0.95, "As --top-p, for the answer", 0, 1)
+    answer_min_p: float = _knob(0.0, "As --min-p, for the answer", 0, 1)
+    max_answer: int = _knob(1024, "Tokens of answer at the most", 1)
+    seed: int = _knob(0, "Seed of all random draws", 0, 2**32 - 1)
+
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            checked = check(knob.name, getattr(self, knob.name))
+            object.__setattr__(self, knob.name, checked)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values by name, as the `started` event carries them."""
+        return {
+            name: str(value) if isinstance(value, StrEnum) else value
+            for name, value in asdict(self).items()
+        }
+
+
+KNOBS = {knob.name: knob for knob in fields(Settings)}
+_TYPES: dict[str, type] = get_type_hints(Settings)
+
+
+def check(name: str, value: object) -> Any:
+    """The value of setting `name`, as its own type and inside its range.
+
+    Raises:
+        UsageError: there is no such setting, or it can't have this value.
+
+    """
+    knob = KNOBS.get(name)
+    if knob is None:
+        near = difflib.get_close_matches(name, KNOBS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(KNOBS)}"
+        raise UsageError(f"no setting '{name}'", hint=hint)
+    kind = _TYPES[name]
+    if issubclass(kind, StrEnum):
+        names = [str(member) for member in kind]
+        if value not in names:
+            raise UsageError(f"{name} is '{value}'", hint=f"it can be: {', '.join(names)}")
+        return kind(value)
+    wanted = "a whole number" if kind is int else "a number"
+    accepted = int if kind is int else int | float
+    if isinstance(value, bool) or not isinstance(value, accepted) or not math.isfinite(value):
+        raise UsageError(f"{name} is {value!r}", hint=f"it must be {wanted}{_range(knob)}")
+    low, high = knob.metadata["low"], knob.metadata["high"]
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise UsageError(f"{name} is {value}", hint=f"it must be {wanted}{_range(knob)}")
+    return kind(value)
+
+
+def _range(knob: Any) -> str:
+    low, high = knob.metadata["low"], knob.metadata["high"]
+    if high is not None:
+        return f" from {low} to {high}"
+    return f" of at least {low}" if low is not None else ""
+
+
+def resolve(*layers: Mapping[str, object]) -> Settings:
+    """Settings from layers of values, the last layer that names a setting being the one that counts.
+
+    `hard` is the baseline, ordinary chain of thought, so it has no cold stop (tau 0) unless a layer
+    that is stronger than the first (the model's own defaults) sets tau.
+    """
+    values: dict[str, object] = {}
+    for layer in layers:
+        values |= layer
+    chosen = any("tau" in layer for layer in layers[1:])
+    if values.get("strategy") == StrategyName.HARD and not chosen:
+        values["tau"] = 0.0
+    for name, value in values.items():
+        check(name, value)
+    return Settings(**values)  # type: ignore[arg-type]  # check() has just tested each value
