@@ -159,7 +159,7 @@ Event = Started | Prefill | Step | Halted | Answer | Finished | Error
 
 def to_dict(value: Event) -> dict[str, Any]:
     """The event as a JSON object, its kind under `event`."""
-    return {"event": value.event} | _plain(value)
+    return {"event": value.event, **_plain(value)}
 
 
 def to_json(value: Event) -> str:
@@ -167,7 +167,7 @@ def to_json(value: Event) -> str:
     return json.dumps(to_dict(value), ensure_ascii=False, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever JSON holds
     # Not dataclasses.asdict: it deep-copies, at several times the cost, once a step.
     if isinstance(value, Event | ModelInfo | ConceptEntry):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, get_type_hints
 
@@ -25,7 +25,7 @@ class StrategyName(StrEnum):
     """A sampled token: ordinary chain of thought, the baseline."""
 
 
-def _knob(default: Any, help_: str, low: float | None = None, high: float | None = None) -> Any:
+def _knob(default: Any, help_: str, low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401  # as dataclasses.field
     return field(default=default, metadata={"help": help_, "low": low, "high": high})
 
 
@@ -68,10 +68,10 @@ class Settings:
 
 
 KNOBS = {knob.name: knob for knob in fields(Settings)}
-_TYPES: dict[str, type] = get_type_hints(Settings)
+_TYPES: dict[str, type[StrEnum | float]] = get_type_hints(Settings)
 
 
-def check(name: str, value: object) -> Any:
+def check(name: str, value: object) -> StrEnum | float:
     """The value of setting `name`, as its own type and inside its range.
 
     Raises:
@@ -96,10 +96,10 @@ def check(name: str, value: object) -> Any:
     low, high = knob.metadata["low"], knob.metadata["high"]
     if (low is not None and value < low) or (high is not None and value > high):
         raise UsageError(f"{name} is {value}", hint=f"it must be {wanted}{_range(knob)}")
-    return kind(value)
+    return float(value) if kind is float else int(value)
 
 
-def _range(knob: Any) -> str:
+def _range(knob: Field[Any]) -> str:
     low, high = knob.metadata["low"], knob.metadata["high"]
     if high is not None:
         return f" from {low} to {high}"
@@ -107,7 +107,7 @@ def _range(knob: Any) -> str:
 
 
 def resolve(*layers: Mapping[str, object]) -> Settings:
-    """Settings from layers of values, the last layer that names a setting being the one that counts.
+    """Settings from layers of values; of those that name a setting, the last one counts.
 
     `hard` is the baseline, ordinary chain of thought, so it has no cold stop (tau 0) unless a layer
     that is stronger than the first (the model's own defaults) sets tau.
@@ -118,6 +118,5 @@ def resolve(*layers: Mapping[str, object]) -> Settings:
     chosen = any("tau" in layer for layer in layers[1:])
     if values.get("strategy") == StrategyName.HARD and not chosen:
         values["tau"] = 0.0
-    for name, value in values.items():
-        check(name, value)
-    return Settings(**values)  # type: ignore[arg-type]  # check() has just tested each value
+    checked: dict[str, Any] = {name: check(name, value) for name, value in values.items()}
+    return Settings(**checked)

@@ -1,0 +1,109 @@
+"""Rows of the token-embedding matrix, straight from the mapped file. Knows nothing of decoding.
+
+The matrix is never dequantised as a whole (622 MB as float32 for a vocabulary of 152k at width
+1024). A step needs n rows of it; ggml's own `to_float` turns just those into floats, so they are
+bit for bit what llama.cpp looks up for a token.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from softchat.engine.gguf import TensorNotFoundError, open_header
+from softchat.errors import ModelRefusedError
+
+Floats = npt.NDArray[np.float32]
+
+_NAME = "token_embd.weight"
+
+
+class EmbeddingTable:
+    """The matrix E, (V, D), of a GGUF file or of the first of its parts that holds it.
+
+    Args:
+        paths: the file; for a split model all its parts.
+
+    Raises:
+        ModelRefusedError: no part holds the matrix, it reaches beyond the end of its file, or its
+            type can't be turned into floats.
+
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        place = None
+        for path in paths:
+            with open_header(path) as header:
+                try:
+                    place = header.tensor(_NAME)
+                except TensorNotFoundError:
+                    continue
+                break
+        if place is None:
+            raise ModelRefusedError(
+                "the model has no token-embedding matrix",
+                hint="soft thinking mixes its rows; pick a text model with its full weights",
+            )
+        traits = place.traits
+        self.shape = place.shape  # (V, D)
+        self.type_name = str(traits.type_name, "ascii")
+        rows, width = place.shape
+        self._stride = width // traits.blck_size * traits.type_size  # bytes to a row
+        # ggml reads float32 rows as they are and so has no function for them.
+        self._to_float = traits.to_float if traits.to_float else None
+        if self._to_float is None and self.type_name != "f32":
+            raise ModelRefusedError(
+                f"token embeddings of type {self.type_name} can't be read",
+                hint="pick another quantisation of the model",
+            )
+        with place.path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if place.offset + rows * self._stride > len(self._map):
+            self._map.close()
+            raise ModelRefusedError(
+                f"the file is cut short: {place.path.name}", hint="fetch the file again"
+            )
+        self._bytes = np.frombuffer(self._map, np.uint8, rows * self._stride, place.offset)
+
+    def rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
+        """The rows of the tokens `ids`, (n, D) float32, as llama.cpp looks them up.
+
+        Raises:
+            IndexError: a token that is not in the vocabulary.
+
+        """
+        count, width = self.shape
+        out = np.empty((len(ids), width), np.float32)
+        source, target = self._bytes.ctypes.data, out.ctypes.data
+        for token in ids:
+            if not 0 <= token < count:
+                raise IndexError(f"no token {token} in a vocabulary of {count}")
+            address = source + int(token) * self._stride
+            if self._to_float is None:
+                ctypes.memmove(target, address, self._stride)
+            else:
+                self._to_float(address, target, width)
+            target += width * 4
+        return out
+
+    def close(self) -> None:
+        """Unmap the file."""
+        del self._bytes
+        self._map.close()
+
+    def __enter__(self) -> EmbeddingTable:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,160 @@
+"""Headers of GGUF files, read by ggml's own C reader. Knows nothing of models that run.
+
+The reader is exported by libggml-base, which llama-cpp-python installs beside libllama. It reads a
+header with a vocabulary of 262k tokens in about 60 ms; gguf-py, in Python, takes 20 s.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from softchat.errors import ModelRefusedError
+from softchat.text import printable
+
+_UINT16, _UINT32, _STRING = 2, 4, 8  # enum gguf_type
+
+
+class TensorNotFoundError(KeyError):
+    """The file holds no tensor of that name."""
+
+
+class TypeTraits(ctypes.Structure):
+    """`struct ggml_type_traits`: how a tensor type is laid out and turned into floats."""
+
+    _fields_ = (
+        ("type_name", ctypes.c_char_p),
+        ("blck_size", ctypes.c_int64),
+        ("blck_size_interleave", ctypes.c_int64),
+        ("type_size", ctypes.c_size_t),
+        ("is_quantized", ctypes.c_bool),
+        ("to_float", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)),
+        ("from_float_ref", ctypes.c_void_p),
+    )
+
+
+class _InitParams(ctypes.Structure):
+    _fields_ = (("no_alloc", ctypes.c_bool), ("ctx", ctypes.c_void_p))
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    import llama_cpp
+    from llama_cpp._ctypes_extensions import load_shared_library
+
+    lib = load_shared_library("ggml-base", Path(llama_cpp.__file__).parent / "lib")
+    header, key = ctypes.c_void_p, ctypes.c_int64
+    for name, result, arguments in (
+        ("gguf_init_from_file", header, [ctypes.c_char_p, _InitParams]),
+        ("gguf_free", None, [header]),
+        ("gguf_find_key", key, [header, ctypes.c_char_p]),
+        ("gguf_get_kv_type", ctypes.c_int, [header, key]),
+        ("gguf_get_val_str", ctypes.c_char_p, [header, key]),
+        ("gguf_get_val_u16", ctypes.c_uint16, [header, key]),
+        ("gguf_get_val_u32", ctypes.c_uint32, [header, key]),
+        ("gguf_get_n_tensors", key, [header]),
+        ("gguf_find_tensor", key, [header, ctypes.c_char_p]),
+        ("gguf_get_tensor_ne", ctypes.POINTER(ctypes.c_int64), [header, key]),
+        ("gguf_get_tensor_type", ctypes.c_int, [header, key]),
+        ("gguf_get_tensor_size", ctypes.c_size_t, [header, key]),
+        ("gguf_get_tensor_offset", ctypes.c_size_t, [header, key]),
+        ("gguf_get_data_offset", ctypes.c_size_t, [header]),
+        ("ggml_get_type_traits", ctypes.POINTER(TypeTraits), [ctypes.c_int]),
+    ):
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
+    return lib
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorPlace:
+    """Where a matrix lies in a file, and how to read it."""
+
+    path: Path
+    shape: tuple[int, int]  # rows, columns
+    offset: int  # bytes from the start of the file
+    size: int  # bytes
+    traits: TypeTraits
+
+
+class Header:
+    """The header of one GGUF file: its metadata, and where its tensors lie. See `open_header`."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path = path
+        self._handle = handle
+
+    @property
+    def n_tensors(self) -> int:
+        """How many tensors the file holds; a vocabulary-only file has none."""
+        return int(_library().gguf_get_n_tensors(self._handle))
+
+    def string(self, key: str) -> str | None:
+        """The text under `key`, or None."""
+        index = self._find(key, _STRING)
+        if index is None:
+            return None
+        value: bytes = _library().gguf_get_val_str(self._handle, index)
+        return value.decode("utf-8", errors="replace")
+
+    def integer(self, key: str) -> int | None:
+        """The unsigned 16- or 32-bit number under `key`, or None."""
+        for kind, getter in ((_UINT32, "gguf_get_val_u32"), (_UINT16, "gguf_get_val_u16")):
+            index = self._find(key, kind)
+            if index is not None:
+                return int(getattr(_library(), getter)(self._handle, index))
+        return None
+
+    def tensor(self, name: str) -> TensorPlace:
+        """Where the tensor `name` lies.
+
+        Raises:
+            TensorNotFoundError: it isn't in this file.
+
+        """
+        lib = _library()
+        index = lib.gguf_find_tensor(self._handle, name.encode())
+        if index < 0:
+            raise TensorNotFoundError(name)
+        ne = lib.gguf_get_tensor_ne(self._handle, index)
+        offset = lib.gguf_get_data_offset(self._handle)
+        offset += lib.gguf_get_tensor_offset(self._handle, index)
+        return TensorPlace(
+            path=self.path,
+            shape=(ne[1], ne[0]),
+            offset=offset,
+            size=lib.gguf_get_tensor_size(self._handle, index),
+            traits=lib.ggml_get_type_traits(lib.gguf_get_tensor_type(self._handle, index)).contents,
+        )
+
+    def _find(self, key: str, kind: int) -> int | None:
+        lib = _library()
+        index = int(lib.gguf_find_key(self._handle, key.encode()))
+        if index < 0 or lib.gguf_get_kv_type(self._handle, index) != kind:
+            return None
+        return index
+
+
+@contextmanager
+def open_header(path: Path) -> Iterator[Header]:
+    """Read the header of the GGUF file at `path`.
+
+    Raises:
+        ModelRefusedError: it isn't a GGUF file, or its header is damaged.
+
+    """
+    lib = _library()
+    handle = lib.gguf_init_from_file(bytes(path), _InitParams(no_alloc=True, ctx=None))
+    if not handle:
+        raise ModelRefusedError(
+            f"not a readable GGUF file: {printable(str(path), newlines=False)}",
+            hint="the header is damaged or cut short; fetch the file again",
+        )
+    try:
+        yield Header(path, handle)
+    finally:
+        lib.gguf_free(handle)

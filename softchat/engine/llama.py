@@ -1,0 +1,520 @@
+"""The engine on llama.cpp. The one file that calls it to run a model.
+
+Knows nothing of soft thinking. Owns the native model, context and batch, and closes them in that
+order reversed. Every embedding is checked before native code sees it: a narrow row would be read
+beyond its end, and a NaN would poison the cache, both with return code 0.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import llama_cpp
+import numpy as np
+import numpy.typing as npt
+
+from softchat.engine.embeddings import EmbeddingTable
+from softchat.engine.gguf import open_header
+from softchat.engine.threads import default_threads
+from softchat.errors import (
+    ContextError,
+    DecodeAborted,
+    DecodeError,
+    ModelRefusedError,
+)
+from softchat.events import ModelInfo
+from softchat.text import printable
+
+Floats = npt.NDArray[np.float32]
+
+_DECODE = 1  # enum llama_process_type
+_ABORTED = 2  # return code of a decode that the abort callback stopped
+_BATCH = 512  # tokens to a native call; one call more would abort the process
+_LONGEST_DEFAULT_CONTEXT = 8192
+# Asking Python for leave to go on costs 0.13 ms a decode (it is asked once a graph node), so it is
+# only done where a decode takes long enough for someone to wait for it.
+_SLOW_DECODE_S = 0.02
+# Logits that differ by less than this share of their range are taken as equal. On the CPU the
+# difference seen is exactly 0; other back ends may order their sums otherwise.
+_TOLERANCE = 1e-3
+
+
+class LlamaEngine:
+    """A GGUF model with one sequence, proven to take embeddings as it takes tokens.
+
+    Args:
+        path: the file, or the first of a split model's files.
+        name: how the model is called in events; the file's stem if empty.
+        n_ctx: positions of context; 0: what the model was trained for, at most 8192.
+        n_threads: 0: the machine's cores.
+        n_gpu_layers: layers on the accelerator, if llama.cpp was built with one; negative: all.
+        cancelled: asked while a decode runs; True stops it within milliseconds.
+
+    Raises:
+        ModelRefusedError: the file can't be loaded, or is no text decoder, or an embedding row
+            gives other logits than its token. The reason is in the message.
+
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str = "",
+        n_ctx: int = 0,
+        n_threads: int = 0,
+        n_gpu_layers: int = 0,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._cancelled = cancelled
+        self._position = 0
+        self._slow = True
+        self._owned = ExitStack()
+        try:
+            self._open(path, name, n_ctx, n_threads or default_threads(), n_gpu_layers)
+        except BaseException:
+            self._owned.close()
+            raise
+
+    def _open(self, path: Path, name: str, n_ctx: int, n_threads: int, n_gpu_layers: int) -> None:
+        shown = printable(path.name, newlines=False)
+        with open_header(path) as header:
+            self.architecture = header.string("general.architecture") or "unknown"
+            n_parts = header.integer("split.count") or 1
+            if n_parts == 1 and header.n_tensors == 0:
+                raise ModelRefusedError(
+                    f"{shown} holds a vocabulary only", hint="pick the model's full file"
+                )
+        self._table = self._owned.enter_context(EmbeddingTable(_parts(path, n_parts)))
+        with _native_log() as log:
+            self._model = _load_model(path, n_gpu_layers)
+            if not self._model:
+                raise ModelRefusedError(f"llama.cpp can't load {shown}: {_reason(log)}", hint=_CUT)
+            self._owned.callback(llama_cpp.llama_model_free, self._model)
+            self._vocab = llama_cpp.llama_model_get_vocab(self._model)
+            self._n_vocab = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
+            self._width = int(llama_cpp.llama_model_n_embd_inp(self._model))
+            self._refuse_other_kinds(shown)
+            self.scale = self._prove(shown, n_threads)
+            trained = int(llama_cpp.llama_model_n_ctx_train(self._model))
+            self._n_ctx = n_ctx or min(trained, _LONGEST_DEFAULT_CONTEXT) or 2048
+            self._context = self._owned.enter_context(
+                _Context(self._model, n_ctx=self._n_ctx, n_batch=_BATCH, n_threads=n_threads)
+            )
+        self._n_ctx = int(llama_cpp.llama_n_ctx(self._context.handle))
+        self.info = ModelInfo(
+            name=name or path.stem,
+            path=str(path),
+            architecture=self.architecture,
+            n_vocab=self._n_vocab,
+            n_embd=int(llama_cpp.llama_model_n_embd(self._model)),
+            n_ctx=self._n_ctx,
+        )
+        self._pieces: dict[int, bytes] = {}
+        self._on_abort = llama_cpp.ggml_abort_callback(lambda _: self._cancelled())
+        self._no_abort = llama_cpp.ggml_abort_callback()
+        self._watched = False
+
+    def _refuse_other_kinds(self, shown: str) -> None:
+        model = self._model
+        if llama_cpp.llama_model_has_encoder(model) or not llama_cpp.llama_model_has_decoder(model):
+            kind = "an encoder or an encoder-decoder model"
+        elif llama_cpp.llama_model_is_diffusion(model):
+            kind = "a diffusion model"
+        elif self._n_vocab == 0:
+            kind = "a model without a vocabulary"
+        elif self._table.shape != (self._n_vocab, self._width):
+            kind = f"a model whose input is not its embedding rows ({self.architecture})"
+        else:
+            return
+        raise ModelRefusedError(f"{shown} is {kind}", hint="softchat needs a causal text model")
+
+    # -- the proof -------------------------------------------------------------------------------
+
+    def _prove(self, shown: str, n_threads: int) -> float:
+        """The scale that makes an embedding row the same input as its token.
+
+        Some architectures (Gemma) multiply token input by sqrt(D) and leave embedding input as it
+        is. Two tokens are decoded as tokens, and as rows under each scale that llama.cpp uses; each
+        scale has a sequence of its own in one batch, so that it costs two decodes, not one a scale.
+        A context of its own leaves no trace in the real one.
+        """
+        scales = (1.0, float(np.sqrt(self._width)))
+        tokens = self._sample_tokens()
+        rows = self._table.rows(tokens)
+        with _Context(
+            self._model,
+            n_ctx=16 * len(scales),
+            n_batch=len(tokens) * len(scales),
+            n_threads=n_threads,
+            n_seq=len(scales),
+        ) as context:
+            if not llama_cpp.llama_get_memory(context.handle):
+                raise ModelRefusedError(
+                    f"{shown} is an embedding model", hint="softchat needs a causal text model"
+                )
+            by_token = self._trial(context, [list(tokens) for _ in scales])
+            llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context.handle), True)
+            by_row = self._trial(context, [list(rows * np.float32(scale)) for scale in scales])
+        spread = float(np.ptp(by_token[0][np.isfinite(by_token[0])]))
+        gaps = [_gap(a, b) for a, b in zip(by_token, by_row, strict=True)]
+        for scale, gap in zip(scales, gaps, strict=True):
+            if gap <= _TOLERANCE * spread:
+                return scale
+        raise ModelRefusedError(
+            f"soft thinking can't be exact on {shown} ({self.architecture}): an embedding row and "
+            f"its token give logits {min(gaps):.3g} apart",
+            hint="the architecture uses token ids beyond its embedding rows; pick another model",
+        )
+
+    def _sample_tokens(self) -> tuple[int, int]:
+        """Two tokens with unlike rows: equal or empty ones would prove nothing."""
+        candidates = [self._n_vocab * part // 16 for part in range(3, 16)]
+        rows = self._table.rows(candidates)
+        norms = np.linalg.norm(rows, axis=1)
+        order = [int(i) for i in np.argsort(-norms)]
+        first = order[0]
+        for second in order[1:]:
+            if norms[second] > 0 and not np.array_equal(rows[first], rows[second]):
+                return candidates[first], candidates[second]
+        raise ModelRefusedError(
+            "the model's token embeddings are all alike", hint="the file seems to be damaged"
+        )
+
+    def _trial(self, context: _Context, sequences: list[list[Any]]) -> list[Floats]:
+        """Logits behind each sequence of tokens or rows, all decoded in one batch."""
+        context.clear()
+        last = [
+            [context.add(item, position, sequence) for position, item in enumerate(items)][-1]
+            for sequence, items in enumerate(sequences)
+        ]
+        for index in last:
+            context.want_logits(index)
+        code = context.process()
+        if code != 0:
+            raise ModelRefusedError(
+                f"llama.cpp can't run the model with this input (code {code})",
+                hint="softchat needs a causal text model that takes embedding input",
+            )
+        return [context.logits(index, self._n_vocab).copy() for index in last]
+
+    # -- tokens ----------------------------------------------------------------------------------
+
+    @property
+    def chat_template(self) -> str | None:
+        """The chat template that the file carries (jinja), or None."""
+        text = llama_cpp.llama_model_chat_template(self._model, None)
+        return text.decode("utf-8", errors="replace") if text else None
+
+    def special_text(self, which: str) -> str:
+        """The text of the `bos` or `eos` token, or an empty string."""
+        token = {"bos": llama_cpp.llama_vocab_bos, "eos": llama_cpp.llama_vocab_eos}[which](
+            self._vocab
+        )
+        if token < 0:
+            return ""
+        text: bytes = llama_cpp.llama_vocab_get_text(self._vocab, token)
+        return text.decode("utf-8", errors="replace")
+
+    @property
+    def adds_bos(self) -> int | None:
+        """The token that the model wants at the start of any text, or None."""
+        if not llama_cpp.llama_vocab_get_add_bos(self._vocab):
+            return None
+        token = int(llama_cpp.llama_vocab_bos(self._vocab))
+        return token if token >= 0 else None
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """The text as tokens. `special`: markers such as `</s>` become the token they name."""
+        data = text.encode("utf-8", errors="replace")
+        room = len(data) + 2
+        while True:
+            buffer = (llama_cpp.llama_token * room)()
+            count = llama_cpp.llama_tokenize(
+                self._vocab, data, len(data), buffer, room, False, special
+            )
+            if count >= 0:
+                return list(buffer[:count])
+            room = -count
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token spells; they may be a part of a UTF-8 character."""
+        found = self._pieces.get(token)
+        if found is None:
+            room = 64
+            while True:
+                buffer = ctypes.create_string_buffer(room)
+                count = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, room, 0, True)
+                if count >= 0:
+                    break
+                room = -count
+            found = self._pieces[token] = buffer.raw[:count]
+        return found
+
+    def is_end(self, token: int) -> bool:
+        """Whether a token ends the text."""
+        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    def embedding_rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
+        """Rows of the token-embedding matrix, (n, D), scaled as the model scales token input."""
+        rows = self._table.rows(ids)
+        if self.scale != 1.0:
+            rows *= np.float32(self.scale)
+        return rows
+
+    # -- decoding --------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        """How many positions the sequence has, which is the next one to be written."""
+        return self._position
+
+    def decode_tokens(self, tokens: Sequence[int]) -> Floats:
+        """Append tokens; the logits behind the last one, (V,), valid until the next call.
+
+        Raises:
+            ContextError: they don't fit.
+            DecodeError: llama.cpp failed.
+            DecodeAborted: `cancelled` said so; the sequence is as before.
+
+        """
+        if not tokens:
+            raise ValueError("no tokens to decode")
+        self._check_room(len(tokens))
+        start = self._position
+        for first in range(0, len(tokens), _BATCH):
+            self._decode(tokens[first : first + _BATCH], start)
+        return self._logits()
+
+    def decode_embedding(self, embedding: Floats) -> Floats:
+        """Append one position that holds this embedding. Raises as `decode_tokens` does.
+
+        Raises:
+            ValueError: it is not (D,) float32, or not finite.
+
+        """
+        if embedding.shape != (self._width,) or embedding.dtype != np.float32:
+            raise ValueError(
+                f"an embedding is ({self._width},) float32, "
+                f"not {embedding.shape} {embedding.dtype}"
+            )
+        if not np.isfinite(embedding).all():
+            raise ValueError("an embedding holds NaN or infinity")
+        self._check_room(1)
+        self._decode([np.ascontiguousarray(embedding)], self._position)
+        return self._logits()
+
+    def rollback(self, position: int) -> None:
+        """Forget all from `position` on.
+
+        Raises:
+            DecodeError: the model's memory can't be cut there (recurrent models).
+
+        """
+        if position >= self._position:
+            return
+        memory = llama_cpp.llama_get_memory(self._context.handle)
+        if position == 0:
+            llama_cpp.llama_memory_clear(memory, True)
+        elif not llama_cpp.llama_memory_seq_rm(memory, 0, position, -1):
+            raise DecodeError(
+                f"{self.architecture} can't roll its memory back to {position}",
+                hint="start again from an empty context",
+            )
+        self._position = position
+
+    def _check_room(self, count: int) -> None:
+        if self._position + count > self._n_ctx:
+            raise ContextError(
+                f"{self._position + count} tokens don't fit into a context of {self._n_ctx}",
+                hint="shorten the question, or give more with --ctx",
+            )
+
+    def _decode(self, items: Sequence[Any], undo_to: int) -> None:
+        self._watch(self._slow or len(items) > 1)
+        context = self._context
+        context.clear()
+        for offset, item in enumerate(items):
+            last = context.add(item, self._position + offset)
+        context.want_logits(last)
+        began = time.perf_counter()
+        with _native_log() as log:
+            code = context.process()
+        if len(items) == 1:
+            self._slow = time.perf_counter() - began > _SLOW_DECODE_S
+        if code == 0:
+            self._position += len(items)
+            return
+        # After some codes the finished part of the batch is still in memory: forget it.
+        self._position += len(items)
+        self.rollback(undo_to)
+        if code == _ABORTED:
+            raise DecodeAborted("stopped")
+        raise DecodeError(
+            f"llama.cpp failed with code {code}: {_reason(log)}",
+            hint="a smaller --ctx needs less memory",
+        )
+
+    def _watch(self, on: bool) -> None:
+        if on != self._watched:
+            callback = self._on_abort if on else self._no_abort
+            llama_cpp.llama_set_abort_callback(self._context.handle, callback, None)
+            self._watched = on
+
+    def _logits(self) -> Floats:
+        logits = self._context.logits(-1, self._n_vocab)
+        logits.flags.writeable = False
+        return logits
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Free everything native. The engine is of no use afterwards."""
+        self._owned.close()
+
+    def __enter__(self) -> LlamaEngine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Context:
+    """A native context and the one batch that is filled again for each decode."""
+
+    def __init__(
+        self, model: int, *, n_ctx: int, n_batch: int, n_threads: int, n_seq: int = 1
+    ) -> None:
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = params.n_ubatch = min(n_batch, n_ctx)
+        params.n_seq_max = n_seq
+        params.n_threads = params.n_threads_batch = n_threads
+        params.no_perf = True
+        self.handle = llama_cpp.llama_init_from_model(model, params)
+        if not self.handle:
+            raise ModelRefusedError(
+                f"llama.cpp can't make a context of {n_ctx}",
+                hint="a smaller --ctx needs less memory",
+            )
+        self._batch = llama_cpp.llama_batch_ext_init(self.handle)
+        self._get_logits = llama_cpp.llama_get_logits_ith
+
+    def clear(self) -> None:
+        llama_cpp.llama_batch_ext_clear(self._batch)
+
+    def add(self, item: int | Floats, position: int, sequence: int = 0) -> int:
+        """Add a token or an embedding row to the batch; its index there."""
+        if isinstance(item, np.ndarray):
+            pointer = item.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+            row = llama_cpp.llama_embd(data=pointer, n_rows=1, n_embd=item.size)
+            index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, sequence, row))
+        else:
+            index = int(llama_cpp.llama_batch_ext_add_token(self._batch, sequence, item))
+        if index < 0:
+            raise DecodeError(
+                f"llama.cpp does not take this input (code {index})",
+                hint="this is a bug in softchat",
+            )
+        # M-RoPE models want (time, height, width, other) for an embedding; text has one for all
+        # but the last, as llama.cpp gives tokens themselves.
+        place = (llama_cpp.llama_pos * 4)(position, position, position, 0)
+        llama_cpp.llama_batch_ext_set_pos(self._batch, index, place)
+        return index
+
+    def want_logits(self, index: int) -> None:
+        llama_cpp.llama_batch_ext_set_output_logits(self._batch, index, True)
+
+    def process(self) -> int:
+        return int(llama_cpp.llama_process(self.handle, _DECODE, self._batch))
+
+    def logits(self, index: int, n_vocab: int) -> Floats:
+        """Logits of the batch's entry `index`, (V,), a view of native memory."""
+        pointer = self._get_logits(self.handle, index)
+        if not pointer:
+            raise DecodeError("llama.cpp gave no logits", hint="this is a bug in softchat")
+        return np.ctypeslib.as_array(pointer, shape=(n_vocab,))
+
+    def __enter__(self) -> _Context:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        llama_cpp.llama_batch_ext_free(self._batch)
+        llama_cpp.llama_free(self.handle)
+
+
+def _gap(a: Floats, b: Floats) -> float:
+    """The largest difference of two rows of logits; infinite where one is NaN."""
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(a - b)
+    gap[a == b] = 0.0  # -inf on both sides
+    worst = float(gap.max())
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def _load_model(path: Path, n_gpu_layers: int) -> int | None:
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # an abort would start a debugger
+    llama_cpp.llama_backend_init()
+    params = llama_cpp.llama_model_default_params()
+    params.n_gpu_layers = n_gpu_layers
+    handle: int | None = llama_cpp.llama_model_load_from_file(bytes(path), params)
+    return handle
+
+
+def _parts(path: Path, count: int) -> list[Path]:
+    """All files of a split model, given the first: name-00001-of-00003.gguf and so on."""
+    if count == 1:
+        return [path]
+    stem = re.sub(r"-00001-of-\d{5}\.gguf$", "", path.name)
+    parts = [path.with_name(f"{stem}-{n:05d}-of-{count:05d}.gguf") for n in range(1, count + 1)]
+    missing = [part.name for part in parts if not part.is_file()]
+    if missing:
+        raise ModelRefusedError(
+            f"a part of the model is missing: {printable(missing[0], newlines=False)}",
+            hint="name the first part, with all others beside it",
+        )
+    return parts
+
+
+# -- llama.cpp's log: kept for the message of a failure, never shown as it is ---------------------
+
+_CUT = "if the file was cut short or damaged, fetch it again"
+_lines: list[str] = []
+
+
+@llama_cpp.llama_log_callback
+def _keep_line(level: int, text: bytes, _: ctypes.c_void_p) -> None:
+    if level in (3, 4):  # GGML_LOG_LEVEL_WARN is 3 or lower in older headers; ERROR is 4
+        _lines.append(text.decode("utf-8", errors="replace").strip())
+
+
+@contextmanager
+def _native_log() -> Any:
+    _lines.clear()
+    yield _lines
+
+
+def _reason(log: list[str]) -> str:
+    """The last thing that llama.cpp complained of, without its function names."""
+    return printable(log[-1], newlines=False) if log else "no reason given"
+
+
+llama_cpp.llama_log_set(_keep_line, ctypes.c_void_p(0))
