@@ -29,7 +29,7 @@ _GROUP = 64  # logits to a group, see `_heaviest`
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concept:
-    """What is kept of a distribution: token ids and weights, heaviest first, weights summing to 1."""
+    """What is kept of a distribution: token ids, heaviest first, and weights that sum to 1."""
 
     ids: Ids  # (n,)
     weights: Floats  # (n,)
@@ -39,14 +39,19 @@ class Concept:
         """The likeliest token; of several, the one with the lowest id."""
         return int(self.ids[0])
 
+    @classmethod
+    def one_hot(cls, token: int) -> Concept:
+        """A single token with weight 1."""
+        return cls(ids=np.array([token], np.intp), weights=np.ones(1, np.float32))
+
 
 class Distribution:
     """The next-token distribution p = softmax(logits / T), and what can be asked of it.
 
     Args:
         logits: (V,) float32; may hold -inf. Only read; not kept.
-        temperature: T. 0 stands for the limit: all weight on the argmax. The entropy is then that of
-            T = 1, as the limit's own entropy is 0 at every step and would say nothing.
+        temperature: T. 0 stands for the limit: all weight on the argmax. The entropy is then that
+            of T = 1, as the limit's own is 0 at every step and would say nothing.
 
     Raises:
         ValueError: the logits are not (V,) or hold NaN, +inf or nothing but -inf.
@@ -69,6 +74,11 @@ class Distribution:
         self._exp = exp  # (V,) p Z
         self._total = float(exp.sum())  # Z, between 1 and V
         self._argmax_only = temperature == 0.0
+
+    @property
+    def size(self) -> int:
+        """V, how many tokens the vocabulary has."""
+        return int(self._exp.size)
 
     @property
     def entropy(self) -> float:

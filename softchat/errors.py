@@ -4,10 +4,10 @@ SoftchatError                 exit status 1, kind "runtime"
 ├── UsageError                2, "usage"             a flag, a setting or the input is wrong
 ├── ModelError                3
 │   ├── ModelNotFoundError    3, "model_not_found"   no such name or file, or it can't be fetched
-│   └── ModelRefusedError     3, "model_refused"     it is there, but can't be loaded or proven exact
+│   └── ModelRefusedError     3, "model_refused"     it can't be loaded, or proven exact
 ├── ContextError              1, "context"           the prompt does not fit
 ├── DecodeError               1, "decode"            llama.cpp failed while running
-└── DecodeAborted             130, "interrupted"     the user stopped a decode half way
+└── DecodeAbortedError        130, "interrupted"     the user stopped a decode half way
 
 The command line catches the root once; whatever else is raised is a bug and keeps its traceback.
 """
@@ -67,7 +67,7 @@ class DecodeError(SoftchatError):
     kind = "decode"
 
 
-class DecodeAborted(SoftchatError):
+class DecodeAbortedError(SoftchatError):
     """The user stopped a decode half way; the engine has rolled back to before it."""
 
     exit_status = 130

@@ -46,7 +46,7 @@ def _library() -> ctypes.CDLL:
     import llama_cpp
     from llama_cpp._ctypes_extensions import load_shared_library
 
-    lib = load_shared_library("ggml-base", Path(llama_cpp.__file__).parent / "lib")
+    lib: ctypes.CDLL = load_shared_library("ggml-base", Path(llama_cpp.__file__).parent / "lib")
     header, key = ctypes.c_void_p, ctypes.c_int64
     for name, result, arguments in (
         ("gguf_init_from_file", header, [ctypes.c_char_p, _InitParams]),

@@ -12,10 +12,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import llama_cpp
 import numpy as np
@@ -26,7 +26,7 @@ from softchat.engine.gguf import open_header
 from softchat.engine.threads import default_threads
 from softchat.errors import (
     ContextError,
-    DecodeAborted,
+    DecodeAbortedError,
     DecodeError,
     ModelRefusedError,
 )
@@ -36,6 +36,7 @@ from softchat.text import printable
 Floats = npt.NDArray[np.float32]
 
 _DECODE = 1  # enum llama_process_type
+_ERROR = 4  # enum ggml_log_level
 _ABORTED = 2  # return code of a decode that the abort callback stopped
 _BATCH = 512  # tokens to a native call; one call more would abort the process
 _LONGEST_DEFAULT_CONTEXT = 8192
@@ -94,20 +95,23 @@ class LlamaEngine:
                     f"{shown} holds a vocabulary only", hint="pick the model's full file"
                 )
         self._table = self._owned.enter_context(EmbeddingTable(_parts(path, n_parts)))
-        with _native_log() as log:
-            self._model = _load_model(path, n_gpu_layers)
-            if not self._model:
-                raise ModelRefusedError(f"llama.cpp can't load {shown}: {_reason(log)}", hint=_CUT)
-            self._owned.callback(llama_cpp.llama_model_free, self._model)
-            self._vocab = llama_cpp.llama_model_get_vocab(self._model)
-            self._n_vocab = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
-            self._width = int(llama_cpp.llama_model_n_embd_inp(self._model))
-            self._refuse_other_kinds(shown)
-            self.scale = self._prove(shown, n_threads)
-            trained = int(llama_cpp.llama_model_n_ctx_train(self._model))
-            self._n_ctx = n_ctx or min(trained, _LONGEST_DEFAULT_CONTEXT) or 2048
-            self._context = self._owned.enter_context(
-                _Context(self._model, n_ctx=self._n_ctx, n_batch=_BATCH, n_threads=n_threads)
+        _log.clear()
+        self._model = _load_model(path, n_gpu_layers)
+        if not self._model:
+            raise ModelRefusedError(f"llama.cpp can't load {shown}: {_reason()}", hint=_CUT)
+        self._owned.callback(llama_cpp.llama_model_free, self._model)
+        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
+        self._n_vocab = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
+        self._width = int(llama_cpp.llama_model_n_embd_inp(self._model))
+        self._refuse_other_kinds(shown)
+        trained = int(llama_cpp.llama_model_n_ctx_train(self._model))
+        self._n_ctx = n_ctx or min(trained, _LONGEST_DEFAULT_CONTEXT) or 2048
+        self._context = self._owned.enter_context(
+            _Context(self._model, n_ctx=self._n_ctx, n_threads=n_threads)
+        )
+        if not llama_cpp.llama_get_memory(self._context.handle):
+            raise ModelRefusedError(
+                f"{shown} is an embedding model", hint="softchat needs a causal text model"
             )
         self._n_ctx = int(llama_cpp.llama_n_ctx(self._context.handle))
         self.info = ModelInfo(
@@ -118,10 +122,11 @@ class LlamaEngine:
             n_embd=int(llama_cpp.llama_model_n_embd(self._model)),
             n_ctx=self._n_ctx,
         )
-        self._pieces: dict[int, bytes] = {}
+        self._pieces: dict[tuple[int, bool], bytes] = {}
         self._on_abort = llama_cpp.ggml_abort_callback(lambda _: self._cancelled())
         self._no_abort = llama_cpp.ggml_abort_callback()
         self._watched = False
+        self.scale = self._prove(shown)
 
     def _refuse_other_kinds(self, shown: str) -> None:
         model = self._model
@@ -139,41 +144,40 @@ class LlamaEngine:
 
     # -- the proof -------------------------------------------------------------------------------
 
-    def _prove(self, shown: str, n_threads: int) -> float:
-        """The scale that makes an embedding row the same input as its token.
+    def _prove(self, shown: str) -> float:
+        """The scale under which an embedding row is the same input as its token.
 
-        Some architectures (Gemma) multiply token input by sqrt(D) and leave embedding input as it
-        is. Two tokens are decoded as tokens, and as rows under each scale that llama.cpp uses; each
-        scale has a sequence of its own in one batch, so that it costs two decodes, not one a scale.
-        A context of its own leaves no trace in the real one.
+        Some architectures (Gemma 3) multiply token input by sqrt(D) and leave embedding input as it
+        is. One token is decoded as a token, then as its row under each scale that llama.cpp knows
+        of, the likelier first, always as the second of two: at position 0 a wrong position would
+        not show. Less than three decodes, as the first token needs no logits; nothing of it stays.
         """
-        scales = (1.0, float(np.sqrt(self._width)))
-        tokens = self._sample_tokens()
-        rows = self._table.rows(tokens)
-        with _Context(
-            self._model,
-            n_ctx=16 * len(scales),
-            n_batch=len(tokens) * len(scales),
-            n_threads=n_threads,
-            n_seq=len(scales),
-        ) as context:
-            if not llama_cpp.llama_get_memory(context.handle):
-                raise ModelRefusedError(
-                    f"{shown} is an embedding model", hint="softchat needs a causal text model"
-                )
-            by_token = self._trial(context, [list(tokens) for _ in scales])
-            llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context.handle), True)
-            by_row = self._trial(context, [list(rows * np.float32(scale)) for scale in scales])
-        spread = float(np.ptp(by_token[0][np.isfinite(by_token[0])]))
-        gaps = [_gap(a, b) for a, b in zip(by_token, by_row, strict=True)]
-        for scale, gap in zip(scales, gaps, strict=True):
-            if gap <= _TOLERANCE * spread:
+        first, second = self._sample_tokens()
+        row = self._table.rows([second])[0]
+        self._decode([first], 0, logits=False)
+        by_token = self.decode_tokens([second]).copy()
+        spread = float(np.ptp(by_token[np.isfinite(by_token)]))
+        root = float(np.sqrt(self._width))
+        scales = (root, 1.0) if self.architecture.startswith("gemma3") else (1.0, root)
+        gaps = []
+        for scale in scales:
+            self._keep_only(first)
+            gaps.append(_gap(by_token, self.decode_embedding(row * np.float32(scale))))
+            if gaps[-1] <= _TOLERANCE * spread:
+                self.rollback(0)
                 return scale
         raise ModelRefusedError(
             f"soft thinking can't be exact on {shown} ({self.architecture}): an embedding row and "
             f"its token give logits {min(gaps):.3g} apart",
-            hint="the architecture uses token ids beyond its embedding rows; pick another model",
+            hint="the architecture needs more than embedding rows; pick another model",
         )
+
+    def _keep_only(self, first: int) -> None:
+        try:
+            self.rollback(1)
+        except DecodeError:  # a recurrent state can't be cut, only begun again
+            self.rollback(0)
+            self._decode([first], 0, logits=False)
 
     def _sample_tokens(self) -> tuple[int, int]:
         """Two tokens with unlike rows: equal or empty ones would prove nothing."""
@@ -189,23 +193,6 @@ class LlamaEngine:
             "the model's token embeddings are all alike", hint="the file seems to be damaged"
         )
 
-    def _trial(self, context: _Context, sequences: list[list[Any]]) -> list[Floats]:
-        """Logits behind each sequence of tokens or rows, all decoded in one batch."""
-        context.clear()
-        last = [
-            [context.add(item, position, sequence) for position, item in enumerate(items)][-1]
-            for sequence, items in enumerate(sequences)
-        ]
-        for index in last:
-            context.want_logits(index)
-        code = context.process()
-        if code != 0:
-            raise ModelRefusedError(
-                f"llama.cpp can't run the model with this input (code {code})",
-                hint="softchat needs a causal text model that takes embedding input",
-            )
-        return [context.logits(index, self._n_vocab).copy() for index in last]
-
     # -- tokens ----------------------------------------------------------------------------------
 
     @property
@@ -214,7 +201,7 @@ class LlamaEngine:
         text = llama_cpp.llama_model_chat_template(self._model, None)
         return text.decode("utf-8", errors="replace") if text else None
 
-    def special_text(self, which: str) -> str:
+    def special_text(self, which: Literal["bos", "eos"]) -> str:
         """The text of the `bos` or `eos` token, or an empty string."""
         token = {"bos": llama_cpp.llama_vocab_bos, "eos": llama_cpp.llama_vocab_eos}[which](
             self._vocab
@@ -245,18 +232,19 @@ class LlamaEngine:
                 return list(buffer[:count])
             room = -count
 
-    def piece(self, token: int) -> bytes:
-        """The bytes that a token spells; they may be a part of a UTF-8 character."""
-        found = self._pieces.get(token)
+    def piece(self, token: int, *, special: bool = True) -> bytes:
+        """The bytes that a token spells; they may be a part of a UTF-8 character.
+
+        Markers such as `</s>` spell their name, or nothing if not `special`.
+        """
+        found = self._pieces.get((token, special))
         if found is None:
-            room = 64
-            while True:
+            room, count = 64, -1
+            while count < 0:
                 buffer = ctypes.create_string_buffer(room)
-                count = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, room, 0, True)
-                if count >= 0:
-                    break
+                count = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, room, 0, special)
                 room = -count
-            found = self._pieces[token] = buffer.raw[:count]
+            found = self._pieces[token, special] = buffer.raw[:count]
         return found
 
     def is_end(self, token: int) -> bool:
@@ -283,15 +271,17 @@ class LlamaEngine:
         Raises:
             ContextError: they don't fit.
             DecodeError: llama.cpp failed.
-            DecodeAborted: `cancelled` said so; the sequence is as before.
+            DecodeAbortedError: `cancelled` said so; the sequence is as before.
 
         """
         if not tokens:
             raise ValueError("no tokens to decode")
         self._check_room(len(tokens))
         start = self._position
-        for first in range(0, len(tokens), _BATCH):
-            self._decode(tokens[first : first + _BATCH], start)
+        size = min(_BATCH, self._n_ctx)
+        for first in range(0, len(tokens), size):
+            last = first + size >= len(tokens)
+            self._decode(tokens[first : first + size], start, logits=last)
         return self._logits()
 
     def decode_embedding(self, embedding: Floats) -> Floats:
@@ -303,8 +293,7 @@ class LlamaEngine:
         """
         if embedding.shape != (self._width,) or embedding.dtype != np.float32:
             raise ValueError(
-                f"an embedding is ({self._width},) float32, "
-                f"not {embedding.shape} {embedding.dtype}"
+                f"an embedding is ({self._width},) float32, not {embedding.shape} {embedding.dtype}"
             )
         if not np.isfinite(embedding).all():
             raise ValueError("an embedding holds NaN or infinity")
@@ -338,16 +327,17 @@ class LlamaEngine:
                 hint="shorten the question, or give more with --ctx",
             )
 
-    def _decode(self, items: Sequence[Any], undo_to: int) -> None:
+    def _decode(self, items: Sequence[Any], undo_to: int, *, logits: bool = True) -> None:
         self._watch(self._slow or len(items) > 1)
         context = self._context
         context.clear()
         for offset, item in enumerate(items):
             last = context.add(item, self._position + offset)
-        context.want_logits(last)
+        if logits:
+            context.want_logits(last)
         began = time.perf_counter()
-        with _native_log() as log:
-            code = context.process()
+        _log.clear()
+        code = context.process()
         if len(items) == 1:
             self._slow = time.perf_counter() - began > _SLOW_DECODE_S
         if code == 0:
@@ -357,9 +347,9 @@ class LlamaEngine:
         self._position += len(items)
         self.rollback(undo_to)
         if code == _ABORTED:
-            raise DecodeAborted("stopped")
+            raise DecodeAbortedError("stopped")
         raise DecodeError(
-            f"llama.cpp failed with code {code}: {_reason(log)}",
+            f"llama.cpp failed with code {code}: {_reason()}",
             hint="a smaller --ctx needs less memory",
         )
 
@@ -395,13 +385,10 @@ class LlamaEngine:
 class _Context:
     """A native context and the one batch that is filled again for each decode."""
 
-    def __init__(
-        self, model: int, *, n_ctx: int, n_batch: int, n_threads: int, n_seq: int = 1
-    ) -> None:
+    def __init__(self, model: int, *, n_ctx: int, n_threads: int) -> None:
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = n_ctx
-        params.n_batch = params.n_ubatch = min(n_batch, n_ctx)
-        params.n_seq_max = n_seq
+        params.n_batch = params.n_ubatch = min(_BATCH, n_ctx)
         params.n_threads = params.n_threads_batch = n_threads
         params.no_perf = True
         self.handle = llama_cpp.llama_init_from_model(model, params)
@@ -416,14 +403,14 @@ class _Context:
     def clear(self) -> None:
         llama_cpp.llama_batch_ext_clear(self._batch)
 
-    def add(self, item: int | Floats, position: int, sequence: int = 0) -> int:
+    def add(self, item: int | Floats, position: int) -> int:
         """Add a token or an embedding row to the batch; its index there."""
         if isinstance(item, np.ndarray):
             pointer = item.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
             row = llama_cpp.llama_embd(data=pointer, n_rows=1, n_embd=item.size)
-            index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, sequence, row))
+            index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, 0, row))
         else:
-            index = int(llama_cpp.llama_batch_ext_add_token(self._batch, sequence, item))
+            index = int(llama_cpp.llama_batch_ext_add_token(self._batch, 0, item))
         if index < 0:
             raise DecodeError(
                 f"llama.cpp does not take this input (code {index})",
@@ -497,24 +484,18 @@ def _parts(path: Path, count: int) -> list[Path]:
 # -- llama.cpp's log: kept for the message of a failure, never shown as it is ---------------------
 
 _CUT = "if the file was cut short or damaged, fetch it again"
-_lines: list[str] = []
+_log: list[str] = []
 
 
-@llama_cpp.llama_log_callback
-def _keep_line(level: int, text: bytes, _: ctypes.c_void_p) -> None:
-    if level in (3, 4):  # GGML_LOG_LEVEL_WARN is 3 or lower in older headers; ERROR is 4
-        _lines.append(text.decode("utf-8", errors="replace").strip())
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]  # a ctypes type
+def _keep_error(level: int, text: bytes, _: ctypes.c_void_p) -> None:
+    if level == _ERROR:
+        _log.append(text.decode("utf-8", errors="replace").strip())
 
 
-@contextmanager
-def _native_log() -> Any:
-    _lines.clear()
-    yield _lines
+def _reason() -> str:
+    """The last thing that llama.cpp complained of."""
+    return printable(_log[-1], newlines=False) if _log else "no reason given"
 
 
-def _reason(log: list[str]) -> str:
-    """The last thing that llama.cpp complained of, without its function names."""
-    return printable(log[-1], newlines=False) if log else "no reason given"
-
-
-llama_cpp.llama_log_set(_keep_line, ctypes.c_void_p(0))
+llama_cpp.llama_log_set(_keep_error, ctypes.c_void_p(0))

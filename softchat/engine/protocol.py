@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +30,29 @@ class Engine(Protocol):
         """How many positions the sequence has, which is the next one to be written."""
         ...
 
+    @property
+    def adds_bos(self) -> int | None:
+        """The token that the model wants at the start of any text, or None."""
+        ...
+
+    @property
+    def chat_template(self) -> str | None:
+        """The chat template that the model's file carries (jinja), or None."""
+        ...
+
+    def special_text(self, which: Literal["bos", "eos"]) -> str:
+        """The text of that special token, or an empty string."""
+        ...
+
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """The text as tokens. `special`: markers such as `</s>` become the token they name."""
         ...
 
-    def piece(self, token: int) -> bytes:
-        """The bytes that a token spells; they may be a part of a UTF-8 character."""
+    def piece(self, token: int, *, special: bool = True) -> bytes:
+        """The bytes that a token spells; they may be a part of a UTF-8 character.
+
+        Markers such as `</s>` spell their name, or nothing if not `special`.
+        """
         ...
 
     def is_end(self, token: int) -> bool:
@@ -52,7 +69,7 @@ class Engine(Protocol):
         Raises:
             ContextError: they don't fit.
             DecodeError: the model failed.
-            DecodeAborted: the user stopped it; the sequence is as before.
+            DecodeAbortedError: the user stopped it; the sequence is as before.
 
         """
         ...

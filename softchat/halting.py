@@ -1,0 +1,45 @@
+"""When the thinking ends. Knows numbers and text, nothing of engines or events' order."""
+
+from __future__ import annotations
+
+
+class ColdStop:
+    """Soft Thinking's own rule: the model has been sure for `patience` steps in a row.
+
+    A step is cold if H(p) < τ, so with τ = 0 none ever is. (arXiv 2505.15778, section 3.2.)
+    """
+
+    def __init__(self, *, tau: float, patience: int) -> None:
+        self._tau = tau
+        self._patience = patience
+        self.below = 0
+        """Cold steps in a row up to now."""
+
+    def update(self, entropy: float) -> bool:
+        """Count a step of this entropy (nats); whether the thinking should end here."""
+        self.below = self.below + 1 if entropy < self._tau else 0
+        return self.below >= self._patience
+
+
+class ClosingTag:
+    """Whether the path of likeliest tokens has spelled the closing tag, in one token or several."""
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag.encode()
+        self._tail = b""
+
+    def update(self, piece: bytes) -> bool:
+        """Add the piece of the next token; whether the tag is complete now."""
+        if not self._tag:
+            return False
+        self._tail += piece
+        return self._tag in self._tail or self._forget()
+
+    def _forget(self) -> bool:
+        self._tail = self._tail[-len(self._tag) :]
+        return False
+
+    @property
+    def rest(self) -> bytes:
+        """What the last token spelled behind the tag: it belongs to the answer."""
+        return self._tail.partition(self._tag)[2]

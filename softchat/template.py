@@ -1,0 +1,106 @@
+"""A question as the tokens that a model wants to see, up to the open thinking tag.
+
+Knows an engine's vocabulary and chat template; decodes nothing. The template comes from the model's
+file, so from a stranger: it runs in jinja2's immutable sandbox.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from softchat.engine.protocol import Engine
+from softchat.errors import ModelRefusedError
+from softchat.text import printable
+from softchat.think import Prompt
+
+# For a model without a template: plain words that any base model has seen.
+_PLAIN = (
+    "{% for m in messages %}{{ m.role | capitalize }}: {{ m.content }}\n\n{% endfor %}Assistant:"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThinkTags:
+    """How a model's thinking is opened and closed.
+
+    Where the chat template does not end in the open tag itself, softchat puts it there: so a model
+    without tags of its own is made to think.
+    """
+
+    open: str = "<think>\n"
+    close: str = "</think>"
+    before_close: str = "\n"
+    """What stands before the closing tag when softchat closes the thinking."""
+    after_close: str = "\n\n"
+    """What stands behind it, before the answer."""
+
+
+def make_prompt(
+    engine: Engine, question: str, *, tags: ThinkTags | None = None, system: str = ""
+) -> Prompt:
+    """The prompt that asks `question`.
+
+    Raises:
+        ModelRefusedError: the model's chat template fails.
+
+    """
+    tags = tags or ThinkTags()
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": question})
+    text = render(
+        engine.chat_template or _PLAIN,
+        messages,
+        bos_token=engine.special_text("bos"),
+        eos_token=engine.special_text("eos"),
+    )
+    if not text.rstrip().endswith(tags.open.strip()):
+        text += tags.open
+    tokens = engine.tokenize(text, special=True)
+    bos = engine.adds_bos
+    if bos is not None and tokens[:1] != [bos]:
+        tokens.insert(0, bos)
+    return Prompt(
+        tokens=tuple(tokens),
+        close=tags.close,
+        inject=tags.before_close + tags.close + tags.after_close,
+    )
+
+
+def render(template: str, messages: Sequence[dict[str, str]], **variables: object) -> str:
+    """The messages in the words of a chat template, ready for the model to go on.
+
+    Raises:
+        ModelRefusedError: the template fails, or tries what the sandbox forbids.
+
+    """
+    import jinja2
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    # What templates expect, as transformers' apply_chat_template provides it.
+    environment.filters["tojson"] = lambda value, indent=None: json.dumps(
+        value, ensure_ascii=False, indent=indent
+    )
+    environment.globals["raise_exception"] = _raise
+    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
+    try:
+        return environment.from_string(template).render(
+            messages=list(messages), add_generation_prompt=True, enable_thinking=True, **variables
+        )
+    except (jinja2.TemplateError, TypeError, ValueError, KeyError, OverflowError) as error:
+        raise ModelRefusedError(
+            f"the model's chat template fails: {printable(str(error), newlines=False)}",
+            hint="the file is damaged, or the template does not allow this (a system prompt?)",
+        ) from error
+
+
+def _raise(message: Any) -> NoReturn:  # noqa: ANN401  # whatever the template hands over
+    import jinja2
+
+    raise jinja2.TemplateError(str(message))
