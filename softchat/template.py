@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from softchat.engine.protocol import Engine
 from softchat.errors import ModelRefusedError
+from softchat.tags import ThinkTags
 from softchat.text import printable
 from softchat.think import Prompt
 
@@ -21,22 +21,6 @@ from softchat.think import Prompt
 _PLAIN = (
     "{% for m in messages %}{{ m.role | capitalize }}: {{ m.content }}\n\n{% endfor %}Assistant:"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThinkTags:
-    """How a model's thinking is opened and closed.
-
-    Where the chat template does not end in the open tag itself, softchat puts it there: so a model
-    without tags of its own is made to think.
-    """
-
-    open: str = "<think>\n"
-    close: str = "</think>"
-    before_close: str = "\n"
-    """What stands before the closing tag when softchat closes the thinking."""
-    after_close: str = "\n\n"
-    """What stands behind it, before the answer."""
 
 
 def make_prompt(

@@ -1,0 +1,53 @@
+"""The command line: flags in, exit status out. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from softchat.errors import SoftchatError, UsageError
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run softchat with the arguments of this process, and exit as the contract says.
+
+    Expected failures end in one line and a hint on stderr. Whatever else is raised is a bug, and
+    keeps its traceback.
+    """
+    try:
+        sys.exit(_run())
+    except SoftchatError as error:
+        _complain(error)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the answer has gone (`| head -1`): nothing is left to say, and Python must
+        # not try to flush into the closed pipe when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run() -> int:
+    import typer
+
+    from softchat.cli.app import app
+
+    try:
+        return app(standalone_mode=False) or 0
+    except typer.TyperException as error:
+        if not (message := error.format_message()):
+            return error.exit_code  # help was shown instead
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "softchat"
+        raise UsageError(message.rstrip("."), hint=f"see '{path} --help'") from error
+
+
+def _complain(error: SoftchatError) -> None:
+    from softchat.text import printable
+
+    print(f"error: {printable(error.message, newlines=False)}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {printable(error.hint, newlines=False)}", file=sys.stderr)

@@ -1,0 +1,135 @@
+"""`softchat ask`: one question, one run."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated
+
+import typer
+
+from softchat.cli import options
+from softchat.cli.interrupt import catch_interrupt
+from softchat.cli.outputs import Outputs
+from softchat.errors import DecodeAbortedError, SoftchatError, UsageError
+from softchat.events import Error, Event, Finished, FinishReason
+from softchat.settings import resolve
+
+_INTERRUPTED = DecodeAbortedError.exit_status
+
+
+def ask(
+    question: Annotated[
+        list[str] | None,
+        typer.Argument(help="What to ask; '-', or nothing in a pipe: read it from stdin."),
+    ] = None,
+    strategy: options.Strategy = None,
+    tau: options.Tau = None,
+    patience: options.Patience = None,
+    topn: options.TopN = None,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    min_p: options.MinP = None,
+    max_think: options.MaxThink = None,
+    answer_temperature: options.AnswerTemperature = None,
+    answer_top_k: options.AnswerTopK = None,
+    answer_top_p: options.AnswerTopP = None,
+    answer_min_p: options.AnswerMinP = None,
+    max_answer: options.MaxAnswer = None,
+    seed: options.Seed = None,
+    system: options.System = None,
+    model: options.Model = None,
+    ctx: options.Context = 0,
+    threads: options.Threads = 0,
+    gpu_layers: options.GpuLayers = 0,
+    json: options.Json = False,
+    trace: options.Trace = None,
+    panel: options.Panel = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Ask one question: the model thinks in concept tokens, then answers."""
+    given = {
+        "strategy": strategy,
+        "tau": tau,
+        "patience": patience,
+        "topn": topn,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "max_think": max_think,
+        "answer_temperature": answer_temperature,
+        "answer_top_k": answer_top_k,
+        "answer_top_p": answer_top_p,
+        "answer_min_p": answer_min_p,
+        "max_answer": max_answer,
+        "seed": seed,
+    }
+    flags = {name: value for name, value in given.items() if value is not None}
+    shown = Outputs(json=json, trace=trace, panel=panel, quiet=quiet, verbose=verbose)
+    with shown.open() as show:
+        try:
+            with catch_interrupt() as interrupt:
+                run = _run(
+                    _read(question),
+                    flags,
+                    model=model,
+                    system=system,
+                    sizes={"n_ctx": ctx, "n_threads": threads, "n_gpu_layers": gpu_layers},
+                    interrupt=interrupt,
+                )
+                finish_reason = FinishReason.STOP
+                for event in run:
+                    show(event)
+                    if isinstance(event, Finished):
+                        finish_reason = event.finish_reason
+        except SoftchatError as error:
+            show(Error(kind=error.kind, message=error.message, hint=error.hint))
+            raise
+    return _INTERRUPTED if finish_reason is FinishReason.INTERRUPTED else 0
+
+
+def _read(words: list[str] | None) -> str:
+    """The question: the words themselves, or what stdin holds."""
+    if words and words != ["-"]:
+        question = " ".join(words)
+    elif words or not sys.stdin.isatty():
+        try:
+            question = sys.stdin.buffer.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UsageError("stdin is not UTF-8 text", hint="convert it first") from error
+    else:
+        question = ""
+    if not question.strip():
+        raise UsageError("no question", hint="softchat ask 'How many legs have 3 spiders?'")
+    return question.strip()
+
+
+def _run(
+    question: str,
+    flags: Mapping[str, object],
+    *,
+    model: str | None,
+    system: str | None,
+    sizes: dict[str, int],
+    interrupt: Callable[[], bool],
+) -> Iterator[Event]:
+    """Find the model, load it, and think about the question."""
+    # Imported here, as --help must not wait for llama.cpp.
+    from softchat.engine.llama import LlamaEngine
+    from softchat.models import find_model
+    from softchat.template import make_prompt
+    from softchat.think import think
+
+    found = find_model(model)
+    seed = {"seed": secrets.randbits(32)}
+    settings = resolve(found.defaults, seed, flags)
+    sizes["n_ctx"] = sizes["n_ctx"] or found.context
+    with LlamaEngine(found.path, name=found.name, cancelled=interrupt, **sizes) as engine:
+        prompt = make_prompt(
+            engine, question, tags=found.tags, system=found.system if system is None else system
+        )
+        yield from think(engine, prompt, settings, cancelled=interrupt)

@@ -1,0 +1,77 @@
+"""Where the events of a run go: one view on the terminal, and a trace file if one is wanted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from softchat.errors import UsageError
+from softchat.events import Event
+
+if TYPE_CHECKING:
+    from softchat.views import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """The flags that decide it."""
+
+    json: bool
+    trace: Path | None
+    panel: bool | None
+    """None: where stderr is a terminal."""
+    quiet: bool
+    verbose: bool
+
+    def __post_init__(self) -> None:
+        chosen = {"--json": self.json, "--quiet": self.quiet, "--verbose": self.verbose}
+        names = [name for name, given in chosen.items() if given]
+        names += ["--panel"] * bool(self.panel)
+        if len(names) > 1:
+            raise UsageError(f"{names[0]} and {names[1]} exclude each other", hint="choose one")
+
+    @contextmanager
+    def open(self) -> Iterator[Callable[[Event], None]]:
+        """A function that shows an event everywhere it should be seen."""
+        with ExitStack() as stack:
+            shows = []
+            if self.trace is not None:
+                from softchat.trace import TraceWriter
+
+                shows.append(stack.enter_context(TraceWriter(self.trace)).write)
+            shows.append(stack.enter_context(self._view()).show)
+
+            def show(event: Event) -> None:
+                for one in shows:
+                    one(event)
+
+            yield show
+
+    def _view(self) -> View:
+        if self.json:
+            from softchat.views.jsonl import JsonView
+
+            return JsonView(sys.stdout)
+        if self.verbose:
+            from softchat.views.plain import StepView
+
+            return StepView(sys.stderr, sys.stdout)
+        if self.quiet or not self._wants_panel():
+            from softchat.views.plain import AnswerView
+
+            return AnswerView(sys.stdout)
+        from rich.console import Console
+
+        from softchat.views.panel import PanelView
+
+        return PanelView(Console(stderr=True, force_terminal=self.panel), sys.stdout)
+
+    def _wants_panel(self) -> bool:
+        if self.panel is not None:
+            return self.panel
+        return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
