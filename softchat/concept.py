@@ -65,9 +65,10 @@ class Distribution:
         if not np.isfinite(peak):
             raise ValueError("logits hold NaN or +inf, or nothing but -inf")
         # Shifted first, scaled second: then nothing overflows, however large the logits are.
-        scaled = np.subtract(logits, peak, dtype=np.float32)
-        if temperature not in (0.0, 1.0):
-            scaled *= np.float32(1.0 / temperature)
+        with np.errstate(over="ignore"):  # to -inf, which the floor takes care of
+            scaled = np.subtract(logits, peak, dtype=np.float32)
+            if temperature not in (0.0, 1.0):
+                scaled *= np.float32(1.0 / temperature)
         np.maximum(scaled, _FLOOR, out=scaled)
         exp = np.exp(scaled)
         self._scaled = scaled  # (V,) log p + log Z, at most 0

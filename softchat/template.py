@@ -61,7 +61,6 @@ def render(template: str, messages: Sequence[dict[str, str]], **variables: objec
         ModelRefusedError: the template fails, or tries what the sandbox forbids.
 
     """
-    import jinja2
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(
@@ -77,7 +76,7 @@ def render(template: str, messages: Sequence[dict[str, str]], **variables: objec
         return environment.from_string(template).render(
             messages=list(messages), add_generation_prompt=True, enable_thinking=True, **variables
         )
-    except (jinja2.TemplateError, TypeError, ValueError, KeyError, OverflowError) as error:
+    except Exception as error:  # noqa: BLE001  # a stranger's program can raise anything
         raise ModelRefusedError(
             f"the model's chat template fails: {printable(str(error), newlines=False)}",
             hint="the file is damaged, or the template does not allow this (a system prompt?)",

@@ -30,7 +30,7 @@ class FakeEngine:
     def __init__(
         self,
         vocabulary: Sequence[str | bytes],
-        script: Sequence[Mapping[str, float]],
+        script: Sequence[Mapping[str, float] | Mapping[bytes, float]],
         *,
         end: Sequence[str] = ("<end>",),
         n_ctx: int = 256,
@@ -58,9 +58,9 @@ class FakeEngine:
         self.adds_bos: int | None = None
         self.chat_template: str | None = None
 
-    def id(self, piece: str) -> int:
+    def id(self, piece: str | bytes) -> int:
         """The token that spells this piece."""
-        return self._ids[piece.encode()]
+        return self._ids[piece if isinstance(piece, bytes) else piece.encode()]
 
     @property
     def position(self) -> int:

@@ -60,7 +60,7 @@ def test_entropy_is_in_nats():
     """Two equal tokens have ln 2; n equal ones ln n; a certain one 0."""
     assert Distribution(logits_of(0.5, 0.5)).entropy == pytest.approx(np.log(2), abs=1e-6)
     assert Distribution(np.zeros(1000, np.float32)).entropy == pytest.approx(np.log(1000), abs=1e-5)
-    assert Distribution(np.array([0, 1000], np.float32)).entropy == 0.0
+    assert Distribution(np.array([0, 1000], np.float32)).entropy < 1e-30
     assert Distribution(logits_of(0.96, 0.03, 0.01)).entropy == pytest.approx(0.19044, abs=1e-4)
 
 
@@ -100,10 +100,9 @@ def test_impossible_tokens_are_never_kept():
 @pytest.mark.parametrize("shift", [-3e38, -1e4, 1e4, 3e38])
 def test_extreme_logits_do_not_overflow(shift):
     """Adding a constant to all logits changes nothing, up to the range of float32."""
-    logits = np.array([shift, shift, -3.4e38], np.float32)
-    p = Distribution(logits, 0.01)
-    assert p.entropy == pytest.approx(np.log(2), abs=1e-6) or shift == -3e38
-    assert np.isfinite(p.keep(topn=3).weights).all()
+    p = Distribution(np.array([shift, shift, -3.4e38], np.float32), 0.01)
+    assert p.entropy == pytest.approx(np.log(2), abs=1e-6)
+    assert p.keep(topn=3).weights.tolist() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -138,9 +137,9 @@ def test_top_p_includes_the_token_that_reaches_it():
 
 
 def test_top_p_is_taken_of_what_top_k_left():
-    """Of (0.4, 0.4, 0.2), top-k 2 leaves halves: top-p 0.5 then keeps one, where 0.4 alone were two."""
+    """Of (0.4, 0.4, 0.2), top-k 2 leaves two halves, and one is enough for top-p 0.49."""
     p = Distribution(logits_of(0.4, 0.4, 0.2))
-    assert len(p.keep(topn=3, top_p=0.5).ids) == 2
+    assert len(p.keep(topn=3, top_p=0.49).ids) == 2
     assert len(p.keep(topn=3, top_k=2, top_p=0.49).ids) == 1
 
 
@@ -186,12 +185,11 @@ def test_invariants(logits, temperature, topn, top_k, top_p, min_p):
 def test_the_heaviest_are_those_of_a_full_sort(logits, topn):
     """The shortcut past sorting finds the same tokens in the same order as sorting."""
     kept = Distribution(logits).keep(topn=topn)
-    order = np.argsort(-logits.astype(np.float64), kind="stable")
-    expected = order[: len(kept.ids)]
-    np.testing.assert_array_equal(logits[kept.ids], logits[expected])
-    distinct = len(np.unique(logits)) == logits.size
-    if distinct and np.ptp(logits) < 80:
-        assert kept.ids.tolist() == expected.tolist()
+    shifted = np.maximum(logits - logits.max(), np.float32(-87))  # as far as float32 tells apart
+    order = np.argsort(-shifted, kind="stable")
+    assert kept.ids.tolist() == order[: len(kept.ids)].tolist()
+    possible = int(np.count_nonzero(shifted > -87))
+    assert len(kept.ids) == min(topn, possible)
 
 
 def test_the_input_is_not_changed():

@@ -126,7 +126,8 @@ class LlamaEngine:
         self._on_abort = llama_cpp.ggml_abort_callback(lambda _: self._cancelled())
         self._no_abort = llama_cpp.ggml_abort_callback()
         self._watched = False
-        self.scale = self._prove(shown)
+        self._shown = shown
+        self.scale = self.prove()
 
     def _refuse_other_kinds(self, shown: str) -> None:
         model = self._model
@@ -144,13 +145,18 @@ class LlamaEngine:
 
     # -- the proof -------------------------------------------------------------------------------
 
-    def _prove(self, shown: str) -> float:
+    def prove(self) -> float:
         """The scale under which an embedding row is the same input as its token.
 
         Some architectures (Gemma 3) multiply token input by sqrt(D) and leave embedding input as it
         is. One token is decoded as a token, then as its row under each scale that llama.cpp knows
         of, the likelier first, always as the second of two: at position 0 a wrong position would
         not show. Less than three decodes, as the first token needs no logits; nothing of it stays.
+        Done at load, on the empty sequence.
+
+        Raises:
+            ModelRefusedError: no scale gives the same logits.
+
         """
         first, second = self._sample_tokens()
         row = self._table.rows([second])[0]
@@ -167,7 +173,7 @@ class LlamaEngine:
                 self.rollback(0)
                 return scale
         raise ModelRefusedError(
-            f"soft thinking can't be exact on {shown} ({self.architecture}): an embedding row and "
+            f"soft thinking can't be exact on {self._shown} ({self.architecture}): an embedding row and "
             f"its token give logits {min(gaps):.3g} apart",
             hint="the architecture needs more than embedding rows; pick another model",
         )
