@@ -36,6 +36,7 @@ from softchat.text import printable
 Floats = npt.NDArray[np.float32]
 
 _DECODE = 1  # enum llama_process_type
+_FLOAT_POINTER = ctypes.POINTER(ctypes.c_float)
 _ERROR = 4  # enum ggml_log_level
 _ABORTED = 2  # return code of a decode that the abort callback stopped
 _BATCH = 512  # tokens to a native call; one call more would abort the process
@@ -288,7 +289,7 @@ class LlamaEngine:
         for first in range(0, len(tokens), size):
             last = first + size >= len(tokens)
             self._decode(tokens[first : first + size], start, logits=last)
-        return self._logits()
+        return self._context.logits()
 
     def decode_embedding(self, embedding: Floats) -> Floats:
         """Append one position that holds this embedding. Raises as `decode_tokens` does.
@@ -305,7 +306,7 @@ class LlamaEngine:
             raise ValueError("an embedding holds NaN or infinity")
         self._check_room(1)
         self._decode([np.ascontiguousarray(embedding)], self._position)
-        return self._logits()
+        return self._context.logits()
 
     def rollback(self, position: int) -> None:
         """Forget all from `position` on.
@@ -365,11 +366,6 @@ class LlamaEngine:
             llama_cpp.llama_set_abort_callback(self._context.handle, callback, None)
             self._watched = on
 
-    def _logits(self) -> Floats:
-        logits = self._context.logits(-1, self._n_vocab)
-        logits.flags.writeable = False
-        return logits
-
     # -- life ------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -404,7 +400,9 @@ class _Context:
                 hint="a smaller --ctx needs less memory",
             )
         self._batch = llama_cpp.llama_batch_ext_init(self.handle)
-        self._get_logits = llama_cpp.llama_get_logits_ith
+        n_vocab = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model)))
+        self._logits_type = ctypes.c_float * n_vocab
+        self._position = (llama_cpp.llama_pos * 4)()
 
     def clear(self) -> None:
         llama_cpp.llama_batch_ext_clear(self._batch)
@@ -412,7 +410,7 @@ class _Context:
     def add(self, item: int | Floats, position: int) -> int:
         """Add a token or an embedding row to the batch; its index there."""
         if isinstance(item, np.ndarray):
-            pointer = item.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+            pointer = ctypes.cast(item.ctypes.data, _FLOAT_POINTER)
             row = llama_cpp.llama_embd(data=pointer, n_rows=1, n_embd=item.size)
             index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, 0, row))
         else:
@@ -424,8 +422,8 @@ class _Context:
             )
         # M-RoPE models want (time, height, width, other) for an embedding; text has one for all
         # but the last, as llama.cpp gives tokens themselves.
-        place = (llama_cpp.llama_pos * 4)(position, position, position, 0)
-        llama_cpp.llama_batch_ext_set_pos(self._batch, index, place)
+        self._position[0] = self._position[1] = self._position[2] = position
+        llama_cpp.llama_batch_ext_set_pos(self._batch, index, self._position)
         return index
 
     def want_logits(self, index: int) -> None:
@@ -434,12 +432,15 @@ class _Context:
     def process(self) -> int:
         return int(llama_cpp.llama_process(self.handle, _DECODE, self._batch))
 
-    def logits(self, index: int, n_vocab: int) -> Floats:
-        """Logits of the batch's entry `index`, (V,), a view of native memory."""
-        pointer = self._get_logits(self.handle, index)
+    def logits(self) -> Floats:
+        """Logits of the batch's last entry that has some, (V,), a read-only view of native memory."""
+        pointer = llama_cpp.llama_get_logits_ith(self.handle, -1)
         if not pointer:
             raise DecodeError("llama.cpp gave no logits", hint="this is a bug in softchat")
-        return np.ctypeslib.as_array(pointer, shape=(n_vocab,))
+        native = self._logits_type.from_address(ctypes.addressof(pointer.contents))
+        logits = np.frombuffer(native, np.float32)
+        logits.flags.writeable = False
+        return logits
 
     def __enter__(self) -> _Context:
         return self
