@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from softchat.errors import SoftchatError
+
 SCHEMA = 1
 
 
@@ -152,6 +154,11 @@ class Error:
     kind: str
     message: str
     hint: str
+
+    @classmethod
+    def of(cls, error: SoftchatError) -> Error:
+        """The event that tells of this error."""
+        return cls(kind=error.kind, message=error.message, hint=error.hint)
 
 
 Event = Started | Prefill | Step | Halted | Answer | Finished | Error

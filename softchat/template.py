@@ -76,7 +76,7 @@ def render(template: str, messages: Sequence[dict[str, str]], **variables: objec
         return environment.from_string(template).render(
             messages=list(messages), add_generation_prompt=True, enable_thinking=True, **variables
         )
-    except Exception as error:  # noqa: BLE001  # a stranger's program can raise anything
+    except Exception as error:  # a stranger's program can raise anything
         raise ModelRefusedError(
             f"the model's chat template fails: {printable(str(error), newlines=False)}",
             hint="the file is damaged, or the template does not allow this (a system prompt?)",

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from softchat.errors import UsageError
-from softchat.events import Event, to_json
+from softchat.errors import SoftchatError, UsageError
+from softchat.events import Error, Event, to_json
 from softchat.text import printable
 
 
@@ -44,4 +44,7 @@ class TraceWriter:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Close the file; if the run failed, with the error as its last line."""
+        if isinstance(value, SoftchatError):
+            self.write(Error.of(value))
         self._file.close()

@@ -46,8 +46,11 @@ def _run() -> int:
 
 
 def _complain(error: SoftchatError) -> None:
+    from softchat.events import Error, to_json
     from softchat.text import printable
 
+    if "--json" in sys.argv or os.environ.get("SOFTCHAT_JSON") in ("1", "true", "yes"):
+        print(to_json(Error.of(error)), flush=True)
     print(f"error: {printable(error.message, newlines=False)}", file=sys.stderr)
     if error.hint:
         print(f"hint: {printable(error.hint, newlines=False)}", file=sys.stderr)

@@ -12,8 +12,8 @@ import typer
 from softchat.cli import options
 from softchat.cli.interrupt import catch_interrupt
 from softchat.cli.outputs import Outputs
-from softchat.errors import DecodeAbortedError, SoftchatError, UsageError
-from softchat.events import Error, Event, Finished, FinishReason
+from softchat.errors import DecodeAbortedError, UsageError
+from softchat.events import Event, Finished, FinishReason
 from softchat.settings import resolve
 
 _INTERRUPTED = DecodeAbortedError.exit_status
@@ -69,26 +69,22 @@ def ask(
         "seed": seed,
     }
     flags = {name: value for name, value in given.items() if value is not None}
-    shown = Outputs(json=json, trace=trace, panel=panel, quiet=quiet, verbose=verbose)
-    with shown.open() as show:
-        try:
-            with catch_interrupt() as interrupt:
-                run = _run(
-                    _read(question),
-                    flags,
-                    model=model,
-                    system=system,
-                    sizes={"n_ctx": ctx, "n_threads": threads, "n_gpu_layers": gpu_layers},
-                    interrupt=interrupt,
-                )
-                finish_reason = FinishReason.STOP
-                for event in run:
-                    show(event)
-                    if isinstance(event, Finished):
-                        finish_reason = event.finish_reason
-        except SoftchatError as error:
-            show(Error(kind=error.kind, message=error.message, hint=error.hint))
-            raise
+    outputs = Outputs(json=json, trace=trace, panel=panel, quiet=quiet, verbose=verbose)
+    finish_reason = FinishReason.STOP
+    with outputs.open() as show, catch_interrupt() as interrupt:
+        run = _run(
+            _read(question),
+            flags,
+            model=model,
+            system=system,
+            sizes={"n_ctx": ctx, "n_threads": threads, "n_gpu_layers": gpu_layers},
+            interrupt=interrupt,
+            quiet=quiet,
+        )
+        for event in run:
+            show(event)
+            if isinstance(event, Finished):
+                finish_reason = event.finish_reason
     return _INTERRUPTED if finish_reason is FinishReason.INTERRUPTED else 0
 
 
@@ -116,15 +112,16 @@ def _run(
     system: str | None,
     sizes: dict[str, int],
     interrupt: Callable[[], bool],
+    quiet: bool,
 ) -> Iterator[Event]:
     """Find the model, load it, and think about the question."""
     # Imported here, as --help must not wait for llama.cpp.
+    from softchat.cli.model import find
     from softchat.engine.llama import LlamaEngine
-    from softchat.models import find_model
     from softchat.template import make_prompt
     from softchat.think import think
 
-    found = find_model(model)
+    found = find(model, quiet=quiet)
     seed = {"seed": secrets.randbits(32)}
     settings = resolve(found.defaults, seed, flags)
     sizes["n_ctx"] = sizes["n_ctx"] or found.context

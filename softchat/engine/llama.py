@@ -440,7 +440,7 @@ class _Context:
         native = self._logits_type.from_address(ctypes.addressof(pointer.contents))
         logits = np.frombuffer(native, np.float32)
         logits.flags.writeable = False
-        return logits
+        return logits  # type: ignore[no-any-return]  # numpy's hints lose the dtype here
 
     def __enter__(self) -> _Context:
         return self

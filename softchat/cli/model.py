@@ -1,0 +1,48 @@
+"""Finding the model that a flag names, with a progress bar if it has to be fetched."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+
+from softchat.models import Located, find_model
+from softchat.models.progress import Progress
+
+
+def find(spec: str | None, *, quiet: bool = False) -> Located:
+    """The model that `spec` names; None is the default one. Raises as `find_model` does."""
+    with ExitStack() as stack:
+        return find_model(spec, progress=_Bar(stack, quiet=quiet).show)
+
+
+class _Bar:
+    """A bar on stderr for each stage, made when there is something to show."""
+
+    def __init__(self, stack: ExitStack, *, quiet: bool) -> None:
+        self._stack = stack
+        self._quiet = quiet
+        self._stage = ""
+
+    def show(self, progress: Progress) -> None:
+        if self._quiet:
+            return
+        if not sys.stderr.isatty():
+            if progress.stage != self._stage:
+                self._stage = progress.stage
+                print(f"{progress.stage} the model…", file=sys.stderr)
+            return
+        if not self._stage:
+            self._open()
+        if progress.stage != self._stage:
+            self._stage = progress.stage
+            self._task = self._bar.add_task(f"{progress.stage} the model", total=progress.total)
+        self._bar.update(self._task, completed=progress.done, total=progress.total)
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+        bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
+        self._bar = self._stack.enter_context(bar)

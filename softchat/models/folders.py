@@ -1,0 +1,45 @@
+"""Where softchat keeps what it stores on this system. Creates nothing, knows nothing of models.
+
+With SOFTCHAT_HOME set, everything is in that one folder; else each thing is where the system keeps
+things of its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import platformdirs
+
+
+def config_folder(environ: Mapping[str, str]) -> Path:
+    """The folder of what the user writes."""
+    return _home(environ) or Path(platformdirs.user_config_dir("softchat", appauthor=False))
+
+
+def models_folder(environ: Mapping[str, str]) -> Path:
+    """The folder of fetched models: all of it can be fetched again."""
+    return (
+        _home(environ) or Path(platformdirs.user_cache_dir("softchat", appauthor=False))
+    ) / "models"
+
+
+def expand(text: str) -> Path:
+    """The text as a path, a leading `~` being the user's home."""
+    try:
+        return Path(text).expanduser()
+    except (RuntimeError, ValueError):  # no such user, or no user could have that name
+        return Path(text)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file at this path: a mistaken path is none, whatever is wrong with it."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, a folder closed to us, a null byte
+        return False
+
+
+def _home(environ: Mapping[str, str]) -> Path | None:
+    home = environ.get("SOFTCHAT_HOME")
+    return expand(home).absolute() if home else None

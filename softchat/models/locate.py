@@ -1,0 +1,177 @@
+"""From what a user calls a model to the file to open. Reads no more of a file than its first bytes.
+
+Knows nothing of what is inside a GGUF.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from softchat.errors import ModelNotFoundError, ModelRefusedError
+from softchat.models.catalogue import Catalogue, default_files, load_catalogue
+from softchat.models.entry import ModelEntry, PathSource
+from softchat.models.fetch import fetch
+from softchat.models.folders import expand, is_file
+from softchat.models.progress import OnProgress
+from softchat.models.store import Store, default_store
+from softchat.tags import ThinkTags
+from softchat.text import printable
+
+_PART = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.gguf")
+_SHOWN = 3  # names in one hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """A model to open."""
+
+    name: str
+    path: Path
+    entry: ModelEntry | None
+    """What models.toml says about it; None for a file that it does not know."""
+
+    @property
+    def context(self) -> int:
+        """Tokens of context that suit it; 0: nothing is known."""
+        return self._known.context
+
+    @property
+    def system(self) -> str:
+        """Its system prompt, empty for none."""
+        return self._known.system
+
+    @property
+    def tags(self) -> ThinkTags:
+        """How its thinking is opened and closed."""
+        return self._known.tags
+
+    @property
+    def defaults(self) -> Mapping[str, object]:
+        """The settings that suit it."""
+        return self._known.defaults
+
+    @property
+    def _known(self) -> ModelEntry:
+        return self.entry or ModelEntry(name=self.name, source=PathSource(path=self.path))
+
+
+def find_model(
+    spec: str | None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    progress: OnProgress = lambda _: None,
+) -> Located:
+    """`locate` in this user's own models.toml and store.
+
+    Raises:
+        UsageError: a models.toml says something wrong.
+        ModelNotFoundError: there is no such name or file, or it cannot be fetched.
+        ModelRefusedError: there is, but it is no GGUF file, or only a part of one.
+
+    """
+    return locate(
+        spec,
+        catalogue=load_catalogue(default_files(environ)),
+        store=default_store(environ),
+        progress=progress,
+    )
+
+
+def locate(
+    spec: str | None, *, catalogue: Catalogue, store: Store, progress: OnProgress
+) -> Located:
+    """The model that `spec` names, by name, alias or path; None is the default model.
+
+    Raises:
+        ModelNotFoundError: there is no such name or file, or it cannot be fetched.
+        ModelRefusedError: there is, but it is no GGUF file, or only a part of one.
+
+    """
+    spec = catalogue.default if spec is None else spec
+    if _is_path(spec, catalogue):
+        path = expand(spec)
+        _check_file(path)
+        entry = _entry_of(path, catalogue)
+        return Located(name=entry.name if entry else path.stem, path=path, entry=entry)
+    entry = catalogue.find(spec)
+    path = fetch(entry, store=store, progress=progress)
+    _check_file(path)
+    return Located(name=entry.name, path=path, entry=entry)
+
+
+def _is_path(spec: str, catalogue: Catalogue) -> bool:
+    separators = [os.sep, os.altsep or os.sep]
+    if spec.endswith(".gguf") or spec.startswith(("~", ".")) or any(s in spec for s in separators):
+        return True
+    # A name keeps its meaning in a folder that happens to hold a file called the same.
+    return catalogue.get(spec) is None and is_file(expand(spec))
+
+
+def _entry_of(path: Path, catalogue: Catalogue) -> ModelEntry | None:
+    entries = catalogue.entries.values()
+    return next((entry for entry in entries if entry.source.describes(path)), None)
+
+
+def _check_file(path: Path) -> None:
+    if not is_file(path):
+        raise _no_file(path)
+    _check_parts(path)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        hint = "may you read it? softchat only reads models"
+        raise ModelRefusedError(
+            _plain(f"cannot read {path}: {error.strerror}"), hint=hint
+        ) from error
+    if magic != b"GGUF":
+        begins = f"it begins with {magic!r}" if magic else "it is empty"
+        raise ModelRefusedError(
+            _plain(f"not a GGUF file: {path}"), hint=f"{begins}; softchat opens llama.cpp's .gguf"
+        )
+
+
+def _check_parts(path: Path) -> None:
+    split = _PART.fullmatch(path.name)
+    if split is None:
+        return
+    stem, part, parts = split.groups()
+    names = [f"{stem}-{number:05}-of-{parts}.gguf" for number in range(1, int(parts) + 1)]
+    if int(part) > 1 and names:
+        message = f"{path} is part {int(part)} of a model in {int(parts)} parts"
+        raise ModelRefusedError(_plain(message), hint=_plain(f"give the first: {names[0]}"))
+    missing = [name for name in names if not is_file(path.with_name(name))]
+    if missing:
+        message = f"{path} is a model in {int(parts)} parts, not all of them here"
+        raise ModelNotFoundError(_plain(message), hint=f"missing: {_listed(missing)}")
+
+
+def _no_file(path: Path) -> ModelNotFoundError:
+    inside = _ggufs_in(path)
+    if inside is not None:
+        hint = f"give one of its files: {_listed(inside)}" if inside else "there is no .gguf in it"
+        return ModelNotFoundError(_plain(f"a folder, not a file: {path}"), hint=hint)
+    near = difflib.get_close_matches(path.name, _ggufs_in(path.parent) or [], n=_SHOWN)
+    hint = f"did you mean {_listed(near)}?" if near else "give the path of a .gguf file, or a name"
+    return ModelNotFoundError(_plain(f"no file {path}"), hint=hint)
+
+
+def _ggufs_in(folder: Path) -> list[str] | None:
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.suffix == ".gguf")
+    except (OSError, ValueError):
+        return None  # no folder, or closed to us
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return _plain(", ".join(names[:_SHOWN]) + more)
+
+
+def _plain(text: str) -> str:
+    return printable(text, newlines=False)

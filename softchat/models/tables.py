@@ -1,0 +1,213 @@
+"""TOML files laid over one another, each value still knowing the file and line it was written on.
+
+Knows nothing of models. Any mistake becomes a `UsageError` that begins with `file:line:`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import reprlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from softchat.errors import UsageError
+from softchat.text import printable
+
+Keys = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One file."""
+
+    file: Path
+    text: str
+    values: Mapping[str, Any]
+
+    def has(self, keys: Keys) -> bool:
+        """Whether the file gives a value for the key at the end of this way through its tables."""
+        return _has(self.values, keys)
+
+    def line_of(self, keys: Keys) -> int:
+        """The line of the statement that gives the value; 1 if none does.
+
+        The parser keeps no lines, so it is asked about the first line, the first two lines and so
+        on: the answer is right for quoted and dotted keys, inline tables and long strings alike.
+        """
+        lines = self.text.split("\n")
+        start = 1  # of the statement that line `end` belongs to
+        for end in range(1, len(lines) + 1):
+            try:
+                values = tomllib.loads("\n".join(lines[:end]))
+            except ValueError:
+                continue  # in the middle of a value of several lines
+            if keys and _has(values, keys):
+                return start
+            start = end + 1
+        return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table of the files together. Reading a key checks it."""
+
+    layers: Sequence[Layer]
+    keys: Keys
+    values: Mapping[str, Any]
+
+    def error(self, key: str | None, message: str, *, hint: str = "") -> UsageError:
+        """The error to raise about one key, or about the whole table."""
+        keys = self.keys if key is None else (*self.keys, key)
+        layer = self._layer_of(keys)
+        place = f"{layer.file}:{layer.line_of(keys)}"
+        return UsageError(
+            printable(f"{place}: {message}", newlines=False), hint=printable(hint, newlines=False)
+        )
+
+    def file_of(self, key: str) -> Path:
+        """The file whose value for this key counts."""
+        return self._layer_of((*self.keys, key)).file
+
+    def allow(self, *names: str) -> None:
+        """Refuse every key but these."""
+        for key, value in self.values.items():
+            if key not in names:
+                raise self.error(key, f"no key '{key}' here", hint=self._meant(key, value, names))
+
+    def text(self, key: str, default: str | None = None, *, form: str = "", says: str = "") -> str:
+        """A string, of the `form` (a regular expression) that is described by `says`."""
+        value = self._value(key, default)
+        if not isinstance(value, str):
+            raise self.error(key, f"{key} is {_shown(value)}", hint="it must be a string in quotes")
+        if form:
+            self.match(key, value, form, says)
+        return value
+
+    def match(self, key: str, value: str, form: str, says: str, *, what: str = "") -> None:
+        """Refuse a string that is not of the form; `what` it is, if not the value of the key."""
+        if not re.fullmatch(form, value):
+            message = f"wrong {what or key}: {_shown(value)}"
+            raise self.error(key, message, hint=f"it must be {says}")
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """An array of strings, empty if it is not there."""
+        value = self._value(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error(
+                key, f"{key} is {_shown(value)}", hint='it must be like ["one", "two"]'
+            )
+        return tuple(value)
+
+    def count(self, key: str) -> int:
+        """A whole number of at least 1."""
+        value = self._value(key, None)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            hint = "it must be a whole number of at least 1"
+            raise self.error(key, f"{key} is {_shown(value)}", hint=hint)
+        return value
+
+    def table(self, key: str, *, required: bool = False) -> Table:
+        """A table inside this one, empty if it is not there and need not be."""
+        value = self._value(key, None if required else {})
+        if not isinstance(value, dict):
+            hint = f"it must be a table: [{_header((*self.keys, key))}]"
+            raise self.error(key, f"{key} is {_shown(value)}", hint=hint)
+        return Table(layers=self.layers, keys=(*self.keys, key), values=value)
+
+    def _value(self, key: str, default: object) -> object:
+        value = self.values.get(key, default)
+        if value is None:
+            name = f"[{_header(self.keys)}]" if self.keys else "this file"
+            raise self.error(None, f"{name} needs '{key}'")
+        return value
+
+    def _layer_of(self, keys: Keys) -> Layer:
+        # The last file that gives a value is the one whose value counts.
+        return next((layer for layer in reversed(self.layers) if layer.has(keys)), self.layers[-1])
+
+    def _meant(self, key: str, value: object, names: Sequence[str]) -> str:
+        near = difflib.get_close_matches(key, names, n=1)
+        if near:
+            return f"did you mean '{near[0]}'?"
+        if isinstance(value, dict) and self.keys:
+            # [models.qwen3-0.6b] is a table '6b' in a table 'qwen3-0'.
+            header = _header((*self.keys[:-1], f"{self.keys[-1]}.{key}"))
+            return f"a name with a dot in it needs quotes: [{header}]"
+        return f"there are: {', '.join(names)}"
+
+
+def read_tables(files: Sequence[Path]) -> Table:
+    """The files, each laid over those before it.
+
+    Tables are merged key by key, but one that gives another `type` is another thing: it replaces
+    the earlier one whole.
+
+    Raises:
+        UsageError: a file cannot be read, or is not TOML.
+
+    """
+    layers = [_read_layer(file) for file in files]
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values = _merge(values, layer.values)
+    return Table(layers=layers, keys=(), values=values)
+
+
+def _read_layer(file: Path) -> Layer:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        hint = "is it a file, and may you read it?"
+        raise UsageError(_plain(f"cannot read {file}: {error.strerror}"), hint=hint) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        hint = "save it as UTF-8, as TOML must be"
+        raise UsageError(_plain(f"{file}:{line}: not valid UTF-8"), hint=hint) from error
+    try:
+        return Layer(file=file, text=text, values=tomllib.loads(text))
+    # Not only TOMLDecodeError: a number of 5000 digits is a plain ValueError.
+    except (ValueError, RecursionError) as error:
+        message, line = _syntax_error(str(error), text)
+        raise UsageError(_plain(f"{file}:{line}: {message}"), hint="see https://toml.io") from error
+
+
+def _syntax_error(message: str, text: str) -> tuple[str, int]:
+    at = re.search(r" \(at line (\d+), column \d+\)$", message)
+    if at:
+        return message[: at.start()], int(at[1])
+    return message.removesuffix(" (at end of document)"), text.rstrip("\n").count("\n") + 1
+
+
+def _merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(upper.get("type"), str) and upper["type"] != lower.get("type"):
+        return dict(upper)
+    merged = dict(lower)
+    for key, value in upper.items():
+        below = merged.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _merge(below or {}, value) if both else value
+    return merged
+
+
+def _has(values: object, keys: Keys) -> bool:
+    for key in keys:
+        if not isinstance(values, dict) or key not in values:
+            return False
+        values = values[key]
+    return True
+
+
+def _header(keys: Keys) -> str:
+    return ".".join(key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"' for key in keys)
+
+
+def _shown(value: object) -> str:
+    return reprlib.repr(value)  # of a long or deep value, the beginning
+
+
+def _plain(text: str) -> str:
+    return printable(text, newlines=False)
