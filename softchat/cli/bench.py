@@ -11,8 +11,12 @@ from softchat.cli import options
 
 def bench(
     model: options.Model = None,
-    steps: Annotated[int, typer.Option(min=8, max=1024, help="Steps to a measurement.")] = 128,
-    repeats: Annotated[int, typer.Option(min=1, max=100, help="Interleaved repeats.")] = 7,
+    steps: Annotated[
+        int, typer.Option(metavar="N", min=8, max=1024, help="Steps to a measurement.")
+    ] = 128,
+    repeats: Annotated[
+        int, typer.Option(metavar="N", min=1, max=100, help="Interleaved repeats.")
+    ] = 7,
     json: Annotated[bool, typer.Option("--json", help="The line of JSON only.")] = False,
 ) -> int:
     """Measure what soft thinking costs: a table, then one line of JSON."""

@@ -1,18 +1,44 @@
-"""Finding the model that a flag names, with a progress bar if it has to be fetched."""
+"""From the model that a flag names to an engine: found, fetched if need be, loaded."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from softchat.models import Located, find_model
 from softchat.models.progress import Progress
+
+if TYPE_CHECKING:
+    from softchat.engine.llama import LlamaEngine
 
 
 def find(spec: str | None, *, quiet: bool = False) -> Located:
     """The model that `spec` names; None is the default one. Raises as `find_model` does."""
     with ExitStack() as stack:
         return find_model(spec, progress=_Bar(stack, quiet=quiet).show)
+
+
+def open_engine(
+    found: Located,
+    *,
+    n_ctx: int,
+    n_threads: int,
+    n_gpu_layers: int,
+    cancelled: Callable[[], bool],
+) -> LlamaEngine:
+    """The model, loaded and proven. Raises as `LlamaEngine` does."""
+    from softchat.engine.llama import LlamaEngine
+
+    return LlamaEngine(
+        found.path,
+        name=found.name,
+        n_ctx=n_ctx or found.context,
+        n_threads=n_threads,
+        n_gpu_layers=n_gpu_layers,
+        cancelled=cancelled,
+    )
 
 
 class _Bar:

@@ -17,9 +17,11 @@ def _option(*names: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own typ
 
 def _knob(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
     knob = KNOBS[name]
+    kinds = {"float": "X", "int": "N"}
     return _option(
         "--" + name.replace("_", "-"),
         help=f"{knob.metadata['help']}.",
+        metavar=kinds.get(str(knob.type)),
         min=knob.metadata["low"],
         max=knob.metadata["high"],
     )
@@ -48,11 +50,19 @@ Model = Annotated[
 System = Annotated[str | None, _option("--system", metavar="TEXT", help="The system prompt.")]
 Context = Annotated[
     int,
-    _option("--ctx", min=0, max=2**24, help="Positions of context; 0: the model's own, bounded."),
+    _option(
+        "--ctx",
+        metavar="N",
+        min=0,
+        max=2**24,
+        help="Positions of context; 0: the model's own, bounded.",
+    ),
 ]
-Threads = Annotated[int, _option("--threads", min=0, max=1024, help="Threads; 0: one a core.")]
+Threads = Annotated[
+    int, _option("--threads", metavar="N", min=0, max=1024, help="Threads; 0: one a core.")
+]
 GpuLayers = Annotated[
-    int, _option("--gpu-layers", min=-1, help="Layers on the accelerator; -1: all.")
+    int, _option("--gpu-layers", metavar="N", min=-1, help="Layers on the accelerator; -1: all.")
 ]
 Json = Annotated[bool, _option("--json", help="Events as JSON lines on stdout.")]
 Trace = Annotated[

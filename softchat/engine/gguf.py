@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,10 +44,14 @@ class _InitParams(ctypes.Structure):
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    import llama_cpp
+    from llama_cpp import llama_cpp
     from llama_cpp._ctypes_extensions import load_shared_library
 
-    lib: ctypes.CDLL = load_shared_library("ggml-base", Path(llama_cpp.__file__).parent / "lib")
+    if sys.platform == "win32":  # there a library shows its own symbols only
+        lib: ctypes.CDLL = load_shared_library("ggml-base", Path(llama_cpp.__file__).parent / "lib")
+    else:
+        # The ggml that libllama itself has loaded: loading it by path could give a second copy.
+        lib = ctypes.CDLL(None, handle=llama_cpp._lib._handle)
     header, key = ctypes.c_void_p, ctypes.c_int64
     for name, result, arguments in (
         ("gguf_init_from_file", header, [ctypes.c_char_p, _InitParams]),

@@ -97,7 +97,9 @@ class LlamaEngine:
                 )
         self._table = self._owned.enter_context(EmbeddingTable(_parts(path, n_parts)))
         _log.clear()
-        self._model = _load_model(path, n_gpu_layers)
+        self._model = _load_model(path, n_gpu_layers, self._cancelled)
+        if not self._model and self._cancelled():
+            raise DecodeAbortedError("stopped while loading the model")
         if not self._model:
             raise ModelRefusedError(f"llama.cpp can't load {shown}: {_reason()}", hint=_CUT)
         self._owned.callback(llama_cpp.llama_model_free, self._model)
@@ -174,8 +176,8 @@ class LlamaEngine:
                 self.rollback(0)
                 return scale
         raise ModelRefusedError(
-            f"soft thinking can't be exact on {self._shown} ({self.architecture}): an embedding row and "
-            f"its token give logits {min(gaps):.3g} apart",
+            f"soft thinking can't be exact on {self._shown} ({self.architecture}): "
+            f"an embedding row and its token give logits {min(gaps):.3g} apart",
             hint="the architecture needs more than embedding rows; pick another model",
         )
 
@@ -433,7 +435,7 @@ class _Context:
         return int(llama_cpp.llama_process(self.handle, _DECODE, self._batch))
 
     def logits(self) -> Floats:
-        """Logits of the batch's last entry that has some, (V,), a read-only view of native memory."""
+        """Logits of the last entry that has some, (V,), a read-only view of native memory."""
         pointer = llama_cpp.llama_get_logits_ith(self.handle, -1)
         if not pointer:
             raise DecodeError("llama.cpp gave no logits", hint="this is a bug in softchat")
@@ -464,11 +466,13 @@ def _gap(a: Floats, b: Floats) -> float:
     return worst if np.isfinite(worst) else float("inf")
 
 
-def _load_model(path: Path, n_gpu_layers: int) -> int | None:
+def _load_model(path: Path, n_gpu_layers: int, cancelled: Callable[[], bool]) -> int | None:
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # an abort would start a debugger
     llama_cpp.llama_backend_init()
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = n_gpu_layers
+    go_on = llama_cpp.llama_progress_callback(lambda _, __: not cancelled())
+    params.progress_callback = go_on
     handle: int | None = llama_cpp.llama_model_load_from_file(bytes(path), params)
     return handle
 
