@@ -13,7 +13,7 @@ from functools import lru_cache
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-# What has a picture of its own shows as that picture (␛), so that nothing is hidden from the reader.
+# What has a picture of its own shows as that picture (␛), so that nothing is hidden.
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
 _CONTROLS = [
     *range(0x80, 0xA0),  # C1: one character does what two after an escape do

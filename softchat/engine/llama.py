@@ -440,9 +440,9 @@ class _Context:
         if not pointer:
             raise DecodeError("llama.cpp gave no logits", hint="this is a bug in softchat")
         native = self._logits_type.from_address(ctypes.addressof(pointer.contents))
-        logits = np.frombuffer(native, np.float32)
+        logits: Floats = np.frombuffer(native, np.float32)  # type: ignore[call-overload]  # it is one
         logits.flags.writeable = False
-        return logits  # type: ignore[no-any-return]  # numpy's hints lose the dtype here
+        return logits
 
     def __enter__(self) -> _Context:
         return self

@@ -1,0 +1,36 @@
+"""The event contract on a stream: one JSON object a line. Knows nothing of terminals or wording."""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import Self, TextIO
+
+from softchat.events import Event, to_dict, to_json
+from softchat.text import inert_json, is_unicode
+
+
+class JsonView:
+    """Every event, as it happens."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._unicode = is_unicode(stream.encoding)
+
+    def show(self, event: Event) -> None:
+        """Write the event's line."""
+        # Escapes of ASCII are the same JSON, and pass through any encoding.
+        line = to_json(event) if self._unicode else json.dumps(to_dict(event), allow_nan=False)
+        self._stream.write(inert_json(line) + "\n")
+        self._stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing to close: the stream is the caller's."""

@@ -1,0 +1,288 @@
+"""The live panel: the model's thinking as it happens, then one line of it, then the answer.
+
+`PanelState` folds events, `render_panel` draws a state, `PanelView` puts drawings on a terminal.
+Knows nothing of engines. Every text that a model or a file wrote goes through `softchat.text`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
+from rich.text import Text
+
+from softchat.events import Event, Finished, Halted, HaltReason, Prefill, Started, Step
+from softchat.text import printable
+from softchat.views.plain import AnswerView
+from softchat.views.wording import (
+    REASONS,
+    Glyphs,
+    duration,
+    glyphs_for,
+    nats,
+    number,
+    plural,
+    rate,
+    short_nats,
+)
+
+_REFRESH_S = 0.1  # a panel that is drawn more often is no easier to read, and costs steps
+_MOST_ROWS = 12
+_SPARKS = 200  # entropies kept for the sparkline
+_PIECE, _BAR = 8, 5  # cells of a token's piece and of its bar
+_SLOT = _PIECE + 1 + _BAR + 1
+_CHROME = 4  # lines of the panel that are no steps
+
+
+@dataclass(slots=True, kw_only=True)
+class PanelState:
+    """What the panel knows of a run."""
+
+    model: str = ""
+    strategy: str = ""
+    tau: float = 0.0
+    patience: int = 0
+    max_think: int = 0
+    prompt_tokens: int = 0
+    reading: bool = True
+    count: int = 0
+    lowest: float = float("inf")
+    highest: float = 0.0
+    steps: deque[Step] = field(default_factory=lambda: deque(maxlen=_MOST_ROWS))
+    entropies: deque[float] = field(default_factory=lambda: deque(maxlen=_SPARKS))
+
+    def fold(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case Started(model=model, settings=settings):
+                self.model = printable(model.name, newlines=False)
+                self.strategy = printable(str(settings.get("strategy", "")), newlines=False)
+                self.tau = number(settings.get("tau"))
+                self.patience = int(number(settings.get("patience")))
+                self.max_think = int(number(settings.get("max_think")))
+                self.prompt_tokens = event.prompt_tokens
+            case Prefill():
+                self.reading = False
+            case Step(entropy=entropy):
+                self.count += 1
+                self.steps.append(event)
+                self.entropies.append(entropy)
+                self.lowest = min(self.lowest, entropy)
+                self.highest = max(self.highest, entropy)
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long the thinking has taken, up to its last step."""
+        return self.steps[-1].elapsed_s if self.steps else 0.0
+
+
+def render_panel(state: PanelState, *, width: int, height: int, glyphs: Glyphs) -> Text:
+    """The panel as lines of at most `width` cells, and at most `height` of them."""
+    if state.reading or not state.steps:
+        words = f"reading the prompt ({plural(state.prompt_tokens, 'token')}){glyphs.ellipsis}"
+        return _clipped(Text(words, "dim"), width)
+    rows = max(1, min(_MOST_ROWS, height - _CHROME))
+    lines = [_title(state, glyphs), _sparkline(state, width, glyphs)]
+    lines += [_row(step, width, glyphs) for step in list(state.steps)[-rows:]]
+    # Always as high as it will be, so that nothing below moves while the first steps come.
+    lines += [Text(glyphs.edge, "dim")] * (rows - min(rows, len(state.steps)))
+    lines.append(_footer(state, glyphs))
+    return Text("\n").join(_clipped(line, width) for line in lines[: max(1, height)])
+
+
+def _title(state: PanelState, glyphs: Glyphs) -> Text:
+    step = state.steps[-1]
+    line = Text(f"{glyphs.corner} ", "dim")
+    line.append("thinking", "bold")
+    line.append(f"{glyphs.dot}{glyphs.text(state.model)}{glyphs.dot}", "dim")
+    line.append(str(step.mode), "magenta" if step.mode == "soft" else "yellow")
+    if state.strategy != step.mode:
+        line.append(f" ({glyphs.text(state.strategy)})", "dim")
+    line.append(f"{glyphs.dot}{plural(state.count, 'step')}")
+    if pace := rate(state.count, state.elapsed_s):
+        line.append(f"{glyphs.dot}{pace}")
+    return line
+
+
+def _sparkline(state: PanelState, width: int, glyphs: Glyphs) -> Text:
+    line = Text(f"{glyphs.edge} ", "dim")
+    label = f"H {nats(state.entropies[-1])}  {glyphs.tau} {state.tau:g}"
+    line.append(label, "default")
+    line.append("  ")
+    room = max(8, width - line.cell_len - 1)
+    recent = list(state.entropies)[-room:]
+    top = max(*state.entropies, 2 * state.tau, 0.1)
+    for entropy in recent:
+        level = 0
+        if entropy >= state.tau:
+            share = (entropy - state.tau) / (top - state.tau)
+            level = 1 + min(len(glyphs.levels) - 2, int(share * (len(glyphs.levels) - 1)))
+        line.append(glyphs.levels[level], "magenta" if level else "cyan")
+    return line
+
+
+def _row(step: Step, width: int, glyphs: Glyphs) -> Text:
+    line = Text(f"{glyphs.edge} ", "dim")
+    line.append(f"{step.index:4d} ", "dim")
+    line.append(f"{nats(step.entropy)}  ", "cyan" if step.below else "default")
+    room = width - line.cell_len - 3  # behind the last slot: how many more there are
+    slots = max(1, room // _SLOT)
+    for place, entry in enumerate(step.concept[:slots]):
+        piece = glyphs.piece(entry.piece)
+        if cell_len(piece) > _PIECE:
+            piece = set_cell_size(piece, _PIECE - cell_len(glyphs.ellipsis)) + glyphs.ellipsis
+        line.append(set_cell_size(piece, _PIECE) + " ", "bold" if place == 0 else "default")
+        line.append(_bar(entry.weight, glyphs) + " ", "magenta" if place == 0 else "blue")
+    if len(step.concept) > slots:
+        line.append(f"+{len(step.concept) - slots}", "dim")
+    return line
+
+
+def _bar(weight: float, glyphs: Glyphs) -> str:
+    halves = max(1, round(min(weight, 1.0) * _BAR * 2))
+    bar = glyphs.bar * (halves // 2) + glyphs.half * (halves % 2)
+    return bar.ljust(_BAR)
+
+
+def _footer(state: PanelState, glyphs: Glyphs) -> Text:
+    below = state.steps[-1].below
+    line = Text(f"{glyphs.foot} ", "dim")
+    if state.tau > 0:
+        dots = min(10, state.patience)
+        filled = min(dots, -(-below * dots // max(1, state.patience)))
+        line.append("cold ")
+        line.append(glyphs.cold * filled, "cyan")
+        line.append(glyphs.rest * (dots - filled), "dim")
+        line.append(f" {below}/{state.patience}")
+    else:
+        line.append("no cold stop", "dim")
+    line.append(f"{glyphs.dot}at most {state.max_think}{glyphs.dot}Ctrl-C stops", "dim")
+    return line
+
+
+def render_summary(state: PanelState, halted: Halted, *, width: int, glyphs: Glyphs) -> Text:
+    """What is left of the thinking: one line of at most `width` cells."""
+    mode = f"{state.steps[-1].mode} " if state.steps else ""
+    line = Text(f"thought {plural(halted.steps, mode + 'step')}", "dim")
+    if state.steps:
+        pace = rate(halted.steps, state.elapsed_s)
+        line.append(f" in {duration(state.elapsed_s)}" + (f" ({pace})" if pace else ""), "dim")
+    warn = halted.reason is HaltReason.INTERRUPTED
+    line.append(f"{glyphs.dot}{REASONS[halted.reason]}", "yellow" if warn else "dim cyan")
+    if state.steps:
+        span = f"{short_nats(state.lowest)} to {short_nats(state.highest)}"
+        line.append(f"{glyphs.dot}H {span}", "dim")
+    return _clipped(line, width)
+
+
+def _clipped(line: Text, width: int) -> Text:
+    # Never the last column: some terminals wrap there, and then every line counts twice.
+    line.truncate(max(1, width - 1), overflow="crop")
+    return line
+
+
+class PanelView:
+    """The panel on one terminal (stderr), the answer on a stream (stdout).
+
+    Args:
+        console: where the panel lives.
+        answer_stream: where the answer goes.
+        clock: seconds; decides when the panel is drawn again.
+
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        answer_stream: TextIO,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console = console
+        self._answer = AnswerView(answer_stream)
+        self._clock = clock
+        self._glyphs = glyphs_for(console.encoding)
+        self._state = PanelState()
+        self._drawn: list[int] = []  # the cells of each line that is on the screen
+        self._drawn_at = float("-inf")
+        self._hidden = False
+
+    def show(self, event: Event) -> None:
+        """Show one event, now."""
+        match event:
+            case Started():
+                self._state = PanelState()
+                self._state.fold(event)
+                self._draw()
+            case Step():
+                self._state.fold(event)
+                if self._clock() - self._drawn_at >= _REFRESH_S:
+                    self._draw()
+            case Halted():
+                self._settle(event)
+            case Finished():
+                self._answer.show(event)
+            case _:
+                self._state.fold(event)
+                self._answer.show(event)
+
+    def _draw(self) -> None:
+        width, height = self._console.size
+        panel = render_panel(self._state, width=width, height=height - 1, glyphs=self._glyphs)
+        with self._console:  # one write, so nothing flickers
+            self._erase()
+            if not self._hidden:
+                self._console.show_cursor(False)
+                self._hidden = True
+            self._console.print(panel, end="", no_wrap=True, overflow="crop", soft_wrap=True)
+        self._drawn = [cell_len(line) for line in panel.plain.split("\n")]
+        self._drawn_at = self._clock()
+
+    def _settle(self, halted: Halted) -> None:
+        line = render_summary(self._state, halted, width=self._console.width, glyphs=self._glyphs)
+        with self._console:
+            self._leave()
+            self._console.print(line, no_wrap=True, overflow="crop", soft_wrap=True)
+
+    def _leave(self) -> None:
+        self._erase()
+        if self._hidden:
+            self._console.show_cursor(True)
+            self._hidden = False
+
+    def _erase(self) -> None:
+        """Take the panel off the screen; the cursor is then where its first line began."""
+        if not self._drawn:
+            return
+        # A terminal that has become narrower since has wrapped the lines that no longer fit.
+        width = max(1, self._console.width)
+        rows = sum(max(1, -(-cells // width)) for cells in self._drawn)
+        up = min(rows, self._console.height) - 1
+        codes: list[ControlType | tuple[ControlType, int]] = [ControlType.CARRIAGE_RETURN]
+        for _ in range(up):
+            codes += [(ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1)]
+        codes.append((ControlType.ERASE_IN_LINE, 2))
+        self._console.control(Control(*codes))
+        self._drawn = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was, whatever happened."""
+        with self._console:
+            self._leave()
+        self._answer.__exit__(kind, error, traceback)

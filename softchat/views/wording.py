@@ -1,0 +1,120 @@
+"""How views say things: glyphs, numbers, and why a thinking ended. Knows nothing of streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from softchat.events import HaltReason
+from softchat.text import encodable, is_unicode, visible
+
+REASONS = {
+    HaltReason.COLD_STOP: "cold stop",
+    HaltReason.CLOSED: "closed by the model",
+    HaltReason.END_OF_TEXT: "end of text",
+    HaltReason.STEP_LIMIT: "step limit",
+    HaltReason.CONTEXT_FULL: "context full",
+    HaltReason.INTERRUPTED: "interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glyphs:
+    """The signs a view draws with; each string of several is a scale, one cell a sign."""
+
+    corner: str
+    edge: str
+    foot: str
+    bar: str
+    half: str
+    cold: str
+    rest: str
+    levels: str
+    """The sparkline's: the first is under τ, the others are from τ up."""
+    dot: str
+    ellipsis: str
+    tau: str
+    encoding: str | None = None
+    """What the pieces must fit into; None is UTF-8."""
+
+    def piece(self, piece: str) -> str:
+        """A token's piece, visible, in signs that the terminal has."""
+        shown = visible(piece)
+        if self.encoding is None:
+            return shown
+        return encodable(shown.translate(_ASCII_PIECE), self.encoding)
+
+    def text(self, text: str) -> str:
+        """Text (that `printable` has seen) in signs that the terminal has."""
+        return text if self.encoding is None else encodable(text, self.encoding)
+
+
+UNICODE = Glyphs(
+    corner="╭",
+    edge="│",
+    foot="╰",
+    bar="━",
+    half="╸",
+    cold="●",
+    rest="○",
+    levels="▁▂▃▄▅▆▇█",
+    dot=" · ",
+    ellipsis="…",
+    tau="τ",
+)
+_ASCII_PIECE = str.maketrans({"·": "_", "␣": "_", "⏎": "\\n", "⇥": "\\t", "∅": "''", "␛": "^["})
+
+
+def glyphs_for(encoding: str | None) -> Glyphs:
+    """The signs for a terminal of this encoding: plain ASCII unless it is a Unicode one."""
+    if is_unicode(encoding):
+        return UNICODE
+    return Glyphs(
+        corner="+",
+        edge="|",
+        foot="+",
+        bar="=",
+        half="-",
+        cold="*",
+        rest=".",
+        levels="_.:-=+*#",
+        dot=" - ",
+        ellipsis="~",
+        tau="tau",
+        encoding=encoding or "ascii",
+    )
+
+
+def number(value: object, default: float = 0.0) -> float:
+    """A setting as a number; a recording may hold anything."""
+    return float(value) if isinstance(value, int | float) else default
+
+
+def nats(entropy: float) -> str:
+    """An entropy in five cells."""
+    return f"{entropy:5.3f}"[:5]
+
+
+def short_nats(entropy: float) -> str:
+    """An entropy in two digits: 0.021, 0.43, 3.1."""
+    return f"{entropy:.1f}" if entropy >= 1 else f"{entropy:.2g}" if entropy >= 0.001 else "0"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 0.1 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def rate(count: int, seconds: float) -> str:
+    """How many a second; empty if that can't be told."""
+    if count <= 0 or seconds <= 0:
+        return ""
+    per_s = count / seconds
+    return f"{per_s:.0f}/s" if per_s >= 9.95 else f"{per_s:.1f}/s"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
