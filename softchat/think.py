@@ -237,6 +237,6 @@ class _Run:
     def _entries(self, concept: Concept) -> tuple[ConceptEntry, ...]:
         piece = self._engine.piece
         return tuple(
-            ConceptEntry(id=token, piece=piece(token).decode("utf-8", "replace"), weight=weight)
+            ConceptEntry(id=token, piece=piece(token).decode("utf-8", "backslashreplace"), weight=weight)
             for token, weight in zip(concept.ids.tolist(), concept.weights.tolist(), strict=True)
         )

@@ -1,0 +1,196 @@
+"""`softchat ask` in a real terminal: a pseudo-terminal, and pyte as the screen of it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import time
+
+import pexpect
+import pyte
+import pytest
+
+LONG = ("--tau", "0", "--max-think", "3000", "--temperature", "1", "--seed", "1", "--topn", "10")
+
+
+class Terminal:
+    """A softchat on a terminal of this size, and its screen."""
+
+    def __init__(self, arguments, environ, *, columns=80, lines=24):
+        self.screen = pyte.Screen(columns, lines)
+        self.stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        self.child = pexpect.spawn(
+            sys.executable,
+            ["-m", "softchat", *arguments],
+            env=environ | {"TERM": "xterm-256color"},
+            dimensions=(lines, columns),
+            timeout=60,
+        )
+
+    def read(self, seconds=0.05):
+        """Take in what was written within this time; False at its end."""
+        try:
+            data = self.child.read_nonblocking(65536, timeout=seconds)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += data
+        self.stream.feed(data)
+        return True
+
+    def until(self, pattern, seconds=60):
+        """Read until the screen shows this."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            running = self.read()
+            if re.search(pattern, self.text):
+                return
+            assert running, f"ended without {pattern!r}:\n{self.text}"
+        raise AssertionError(f"no {pattern!r} in:\n{self.text}")
+
+    def finish(self):
+        """Read to the end; the exit status."""
+        while self.read(0.2):
+            pass
+        self.child.close()
+        return self.child.exitstatus
+
+    def resize(self, columns, lines):
+        """As a window manager does it."""
+        self.child.setwinsize(lines, columns)
+        self.screen.resize(lines, columns)
+
+    @property
+    def text(self):
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+
+@pytest.fixture
+def terminal(environ):
+    opened = []
+
+    def open_(*arguments, **size):
+        opened.append(Terminal(arguments, environ, **size))
+        return opened[-1]
+
+    yield open_
+    for one in opened:
+        one.child.close(force=True)
+
+
+def assert_settled(terminal):
+    """The panel is gone without a trace, and the cursor is back."""
+    assert not re.search("[╭│╰]", terminal.text), terminal.text
+    assert not terminal.screen.cursor.hidden
+    assert terminal.raw.count(b"\x1b[?25l") == terminal.raw.count(b"\x1b[?25h")
+
+
+def test_the_panel_shows_the_thinking_and_settles(terminal):
+    """Rows with pieces, bars and entropies; a sparkline and τ; the counter; then one line."""
+    one = terminal("ask", "Why is the sky blue?", *LONG, "--max-answer", "20")
+    one.until(r"thinking · smollm2-135m · soft · \d+ steps · \d+/s")
+    assert re.search(r"H \d\.\d+  τ 0", one.text)
+    one.until("[▁▂▃▄▅▆▇█]{5}")
+    assert re.search(r"│ +\d+ \d\.\d{3}  .*━", one.text)
+    assert "Ctrl-C stops" in one.text
+    one.child.kill(signal.SIGINT)
+    assert one.finish() == 130
+
+
+def test_the_summary_and_the_answer_stay(terminal):
+    """When all is done, one summary line and the answer are on the screen, and nothing else."""
+    one = terminal("ask", "What is the capital of France?", "--tau", "9", "--patience", "30")
+    assert one.finish() == 0
+    assert_settled(one)
+    lines = [line for line in one.text.splitlines() if line]
+    assert re.match(r"thought \d+ soft steps in [\d.]+ s \(\d+/s\) · [a-z ]+ · H ", lines[0])
+    assert "Paris" in "".join(lines[1:])
+    assert one.raw.endswith(b"\r\n")
+
+
+def test_the_cold_stop_counter_counts(terminal):
+    """While steps are cold the counter rises towards patience."""
+    one = terminal("ask", "Why is the sky blue?", *LONG, "--tau", "99", "--patience", "2500")
+    one.until(r"cold ●*○* \d+/2500")
+    one.until(r"cold ●+○* \d\d+/2500")
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(60, 20), (40, 10), (120, 40), (24, 5)])
+def test_it_is_readable_at_any_size(terminal, columns, lines):
+    """No line is wider than the screen, so none wraps and none is left behind."""
+    one = terminal("ask", "用中文说你好", *LONG, columns=columns, lines=lines)
+    for _ in range(10):
+        one.until(r"╭ thinking[^╰]*")
+        assert one.text.count("╭") == 1, one.text
+        one.read(0.1)
+    one.child.kill(signal.SIGINT)
+    assert one.finish() == 130
+    assert_settled(one)
+
+
+def test_ctrl_c_while_thinking(terminal):
+    """The thinking ends with what there is: `interrupted`, status 130, the terminal intact."""
+    one = terminal("ask", "Why is the sky blue?", *LONG)
+    one.until(r"\d\d+ steps")
+    one.child.send("\x03")
+    assert one.finish() == 130
+    assert_settled(one)
+    assert re.search(r"thought \d+ soft steps .* interrupted", one.text)
+    assert "Traceback" not in one.text
+
+
+def test_ctrl_c_while_answering(terminal):
+    """What was answered stays on the screen."""
+    one = terminal("ask", "Count from 1 to 300.", "--max-think", "0", "--max-answer", "3000")
+    one.until("thought 0 steps.*\n.*\\w+")
+    one.child.send("\x03")
+    assert one.finish() == 130
+    assert_settled(one)
+    assert len(one.text.splitlines()) >= 2
+
+
+def test_resizing_leaves_no_debris(terminal):
+    """Wider, narrower, lower, higher: one panel at any time, none in the end."""
+    one = terminal("ask", "Why is the sky blue?", *LONG, columns=80, lines=24)
+    one.until(r"\d+ steps")
+    for size in ((120, 30), (100, 40), (110, 24), (120, 40)):
+        one.resize(*size)
+        time.sleep(0.3)
+        one.until(r"\d+ steps[^╰]*╰ .* stops$")  # a whole frame
+        assert one.text.count("╭") == 1, one.text
+        assert one.text.count("╰") == 1, one.text
+    one.child.send("\x03")
+    assert one.finish() == 130
+    assert_settled(one)
+
+
+def test_no_colour(environ, terminal):
+    """NO_COLOR: the panel is there, without colours."""
+    environ["NO_COLOR"] = "1"
+    one = terminal("ask", "Why?", *LONG)
+    one.until("thinking")
+    one.child.send("\x03")
+    one.finish()
+    assert not re.search(rb"\x1b\[[0-9;]*3[0-7]m", one.raw)
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables"),
+    [(("--no-panel",), {}), (("-q",), {}), ((), {"TERM": "dumb"}), ((), {"SOFTCHAT_PANEL": "0"})],
+)
+def test_without_a_panel_there_is_no_escape(environ, flags, variables):
+    """--no-panel, --quiet, a dumb terminal: the answer alone, no control sequence."""
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "softchat", "ask", "What is the capital of France?", *flags],
+        env=environ | {"TERM": "xterm"} | variables,
+        timeout=60,
+    )
+    output = child.read()
+    child.close()
+    assert child.exitstatus == 0
+    assert b"Paris" in output
+    assert b"\x1b" not in output

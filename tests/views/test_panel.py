@@ -1,0 +1,208 @@
+"""The panel, drawn from events made by hand."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from softchat.events import (
+    Answer,
+    ConceptEntry,
+    Finished,
+    FinishReason,
+    Halted,
+    HaltReason,
+    Mode,
+    ModelInfo,
+    Prefill,
+    Started,
+    Step,
+)
+from softchat.views.panel import PanelState, PanelView, render_panel, render_summary
+from softchat.views.wording import REASONS, glyphs_for
+
+UNICODE, ASCII = glyphs_for("utf-8"), glyphs_for("ascii")
+HOSTILE = "\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\u202e[link=x]y[/INST]\r\x08"
+
+
+def started(name="model", **settings):
+    model = ModelInfo(name=name, path="", architecture="llama", n_vocab=9, n_embd=2, n_ctx=64)
+    base = {"strategy": "soft", "tau": 0.5, "patience": 8, "max_think": 99}
+    return Started(model=model, settings=base | settings, prompt_tokens=12)
+
+
+def step(index=0, entropy=1.0, pieces=(" ADD", " SUB", " MUL"), below=0, mode=Mode.SOFT):
+    weights = [0.55, 0.35, 0.10, *[0.0] * 20][: len(pieces)]
+    concept = tuple(
+        ConceptEntry(id=i, piece=piece, weight=weight)
+        for i, (piece, weight) in enumerate(zip(pieces, weights, strict=True))
+    )
+    return Step(
+        index=index, entropy=entropy, concept=concept, below=below, mode=mode,
+        elapsed_s=(index + 1) / 100,
+    )  # fmt: skip
+
+
+def state_of(*events):
+    state = PanelState()
+    for event in (started(), Prefill(tokens=12, cached=0, elapsed_s=0.1), *events):
+        state.fold(event)
+    return state
+
+
+def lines_of(state, width=80, height=24, glyphs=UNICODE):
+    return render_panel(state, width=width, height=height, glyphs=glyphs).plain.split("\n")
+
+
+def test_a_row_shows_pieces_bars_and_entropy():
+    """Heaviest first, each with a bar as long as its weight."""
+    row = lines_of(state_of(step(index=7, entropy=0.431)))[2]
+    assert row.startswith("│    7 0.431  ·ADD")
+    assert row.index("·ADD") < row.index("·SUB") < row.index("·MUL")
+    bars = [part.count("━") * 2 + part.count("╸") for part in row.split("·")[1:]]
+    assert bars == [6, 4, 1]
+
+
+def test_white_space_is_visible():
+    """A line break is ⏎, a space ·, a tab ⇥, nothing ∅."""
+    row = lines_of(state_of(step(pieces=("\n", " ", "\t", ""))), width=120)[2]
+    assert [part for part in row.split() if part in "⏎·⇥∅"] == ["⏎", "·", "⇥", "∅"]
+
+
+@pytest.mark.parametrize("width", [24, 40, 60, 80, 120, 200])
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_no_line_is_too_wide(width, glyphs):
+    """Wide characters and long pieces are cut by cells, and the last column stays free."""
+    pieces = ("漢字漢字漢字", "👩‍👩‍👧‍👦", "e\u0301" * 9, "averyveryverylongpiece", *["x"] * 9)
+    state = state_of(*(step(index=i, pieces=pieces) for i in range(30)))
+    for line in lines_of(state, width=width, glyphs=glyphs):
+        assert cell_len(line) < width
+
+
+@pytest.mark.parametrize("height", [1, 2, 5, 10, 40])
+def test_it_is_never_higher_than_the_screen(height):
+    """On a low terminal there are fewer rows; the newest steps stay."""
+    lines = lines_of(state_of(*(step(index=i) for i in range(50))), height=height)
+    assert len(lines) <= max(1, height)
+    if height >= 5:
+        assert any(line.startswith("│   49") for line in lines)
+
+
+def test_the_height_does_not_change_as_steps_come():
+    """The panel does not grow while one looks at it."""
+    heights = {len(lines_of(state_of(*(step(index=i) for i in range(n))))) for n in range(1, 30)}
+    assert len(heights) == 1
+
+
+def test_the_sparkline_tells_what_is_under_tau():
+    """Steps under τ are at the lowest level, steps above never are: without colour too."""
+    line = lines_of(state_of(*(step(index=i, entropy=h) for i, h in enumerate([0.1, 0.6, 4.0]))))[1]
+    assert "τ 0.5" in line
+    spark = line.split()[-1]
+    assert spark[0] == "▁"
+    assert spark[1] > "▁"
+    assert spark[2] == "█"
+
+
+def test_the_counter_is_k_of_patience():
+    """Three cold steps of eight are three dots of eight."""
+    footer = lines_of(state_of(step(below=3)))[-1]
+    assert "cold ●●●○○○○○ 3/8" in footer
+
+
+def test_what_is_not_shown_is_counted():
+    """Where ten tokens don't fit, the row says how many there are besides."""
+    row = lines_of(state_of(step(pieces=tuple("abcdefghij"))), width=60)[2]
+    assert row.endswith("+8") or row.endswith("+7")
+
+
+def test_the_prompt_is_being_read():
+    """Before the first step there is a word on what is going on."""
+    state = PanelState()
+    state.fold(started())
+    assert lines_of(state) == ["reading the prompt (12 tokens)…"]
+
+
+@pytest.mark.parametrize("reason", list(HaltReason))
+def test_the_summary_names_the_reason(reason):
+    """One line for every reason, that fits into 80 columns and is cut at 40."""
+    state = state_of(step(index=36, entropy=0.02), step(index=37, entropy=3.1))
+    halted = Halted(reason=reason, steps=38, injected="")
+    text = render_summary(state, halted, width=80, glyphs=UNICODE).plain
+    assert text.startswith("thought 38 soft steps in 0.4 s (100/s)")
+    assert REASONS[reason] in text
+    assert text.endswith("H 0.02 to 3.1")
+    assert cell_len(render_summary(state, halted, width=40, glyphs=UNICODE).plain) < 40
+
+
+def run_view(*events, width=80):
+    sink, answer = StringIO(), StringIO()
+    console = Console(file=sink, force_terminal=True, width=width, height=24)
+    ticks = iter(range(10_000))
+    with PanelView(console, answer, clock=lambda: float(next(ticks))) as view:
+        for event in events:
+            view.show(event)
+    return sink.getvalue(), answer.getvalue()
+
+
+def test_hostile_text_is_inert():
+    """No sequence of a model's or a file's reaches the terminal; markup stays text."""
+    halted = Halted(reason=HaltReason.CLOSED, steps=1, injected="")
+    drawn, answer = run_view(
+        started(name=HOSTILE), Prefill(tokens=1, cached=0, elapsed_s=0.1),
+        step(pieces=(HOSTILE, "[bold]", "\x1b[31m")), halted, Answer(text=HOSTILE),
+    )  # fmt: skip
+    for forbidden in ("\x1b]", "\x1b[2J", "\x9b", "\u202e", "\x07", "\x08"):
+        assert forbidden not in drawn
+        assert forbidden not in answer
+    assert "\x1b" not in answer
+    assert "[link=x]y[/INST]" in answer
+
+
+def test_the_answer_goes_to_its_own_stream():
+    """The answer alone, ended by one line break; the summary is not in it."""
+    finished = Finished(
+        finish_reason=FinishReason.STOP, answer="four", steps=1, answer_tokens=1,
+        think_s=0.1, answer_s=0.1, total_s=0.2,
+    )  # fmt: skip
+    halted = Halted(reason=HaltReason.CLOSED, steps=1, injected="")
+    drawn, answer = run_view(
+        started(), step(), halted, Answer(text="fo"), Answer(text="ur\n"), finished
+    )
+    assert answer == "four\n"
+    assert "four" not in drawn
+    assert "closed by the model" in drawn
+
+
+def test_the_cursor_comes_back_whatever_happens():
+    """An exception in the middle leaves a terminal that can be used."""
+    sink = StringIO()
+    console = Console(file=sink, force_terminal=True, width=80, height=24)
+    view = PanelView(console, StringIO())
+
+    def broken():
+        with view:
+            view.show(started())
+            view.show(step())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken()
+    assert sink.getvalue().count("\x1b[?25l") == sink.getvalue().count("\x1b[?25h") == 1
+
+
+def test_it_is_not_drawn_at_every_step():
+    """A hundred steps within a refresh are one drawing."""
+    sink = StringIO()
+    console = Console(file=sink, force_terminal=True, width=80, height=24)
+    now = [0.0]
+    with PanelView(console, StringIO(), clock=lambda: now[0]) as view:
+        view.show(started())
+        view.show(Prefill(tokens=1, cached=0, elapsed_s=0.1))
+        now[0] = 1.0
+        for index in range(100):
+            view.show(step(index=index))
+    assert sink.getvalue().count("╭") == 1
