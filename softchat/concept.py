@@ -12,6 +12,7 @@ would stand. Its soft embedding is the mean of the token-embedding rows under th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,9 @@ Ids = npt.NDArray[np.intp]
 # less likely than that adds nothing to a sum in float32.
 _FLOOR = np.float32(-87.0)
 _LEAST = 2e-38  # a little more than exp(_FLOOR)
-_GROUP = 64  # logits to a group, see `_heaviest`
+_GROUP = 64  # logits to a group, see `_reaching`
+_NEAR = np.float32(-9.0)  # nearer than this to the likeliest are often enough, and often few
+_FEW = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +64,18 @@ class Distribution:
     def __init__(self, logits: Floats, temperature: float = 1.0) -> None:
         if logits.ndim != 1 or logits.size == 0:
             raise ValueError(f"logits must be (V,), not {logits.shape}")
-        peak = logits.max()
-        if not np.isfinite(peak):
+        peak, least = float(logits.max()), float(logits.min())
+        if not math.isfinite(peak):
             raise ValueError("logits hold NaN or +inf, or nothing but -inf")
-        # Shifted first, scaled second: then nothing overflows, however large the logits are.
-        with np.errstate(over="ignore"):  # to -inf, which the floor takes care of
-            scaled = np.subtract(logits, peak, dtype=np.float32)
-            if temperature not in (0.0, 1.0):
-                scaled *= np.float32(1.0 / temperature)
-        if scaled.min() < _FLOOR:  # looking costs a sixth of what raising costs
+        scale = np.float32(1.0 / temperature if temperature else 1.0)
+        if (least - peak) * float(scale) > _FLOOR:
+            # Shifted first, scaled second: then the likeliest token is at 0 exactly.
+            scaled = np.subtract(logits, np.float32(peak), dtype=np.float32)
+            scaled *= scale
+        else:
+            with np.errstate(over="ignore"):
+                scaled = np.subtract(logits, np.float32(peak), dtype=np.float32)
+                scaled *= scale
             np.maximum(scaled, _FLOOR, out=scaled)
         exp = np.exp(scaled)
         self._scaled = scaled  # (V,) log p + log Z, at most 0
@@ -85,8 +91,9 @@ class Distribution:
     @property
     def entropy(self) -> float:
         """H(p) = -Σ p log p = log Z - Σ exp(x) x / Z, in nats; never negative."""
-        cross = float(np.dot(self._exp, self._scaled))
-        return max(0.0, float(np.log(self._total)) - cross / self._total)
+        # Not np.dot: BLAS would wake threads of its own, which then hold up the engine's.
+        cross = float((self._exp * self._scaled).sum())
+        return max(0.0, math.log(self._total) - cross / self._total)
 
     def keep(self, *, topn: int, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> Concept:
         """The heaviest tokens after top-k, top-p and min-p, n of them at most, renormalised.
@@ -114,21 +121,33 @@ class Distribution:
 
 
 def _heaviest(values: Floats, count: int) -> Ids:
-    """The indices of the `count` largest values, largest first, equal ones by index.
+    """The indices of the `count` largest of the values, largest first, equal ones by index.
 
-    Sorting a vocabulary costs several times what all else in a step does. The `count`-th largest of
-    the maxima of disjoint groups is a lower bound of the `count`-th largest value; few values reach
-    it, and only those are sorted.
+    Args:
+        values: (V,), the largest being 0.
+        count: at most V.
+
     """
-    groups = values.size // _GROUP
-    if count < groups:
-        maxima = values[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
-        bound = np.partition(maxima, groups - count)[groups - count]
-        candidates = np.flatnonzero(values >= bound)
-    else:
-        candidates = np.arange(values.size)
+    candidates = np.flatnonzero(values > _NEAR)
+    if not count <= candidates.size <= _FEW:
+        candidates = _reaching(values, count)
     order = np.argsort(-values[candidates], kind="stable")
     return candidates[order[:count]]
+
+
+def _reaching(values: Floats, count: int) -> Ids:
+    """Indices, in order, of few values that hold the `count` largest and all their equals.
+
+    Sorting a vocabulary costs several times what all else in a step does. The `count`-th largest of
+    the maxima of disjoint groups is a lower bound of the `count`-th largest value, and few values
+    reach it.
+    """
+    groups = values.size // _GROUP
+    if count >= groups:
+        return np.arange(values.size)
+    maxima = values[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
+    bound = np.partition(maxima, groups - count)[groups - count]
+    return np.flatnonzero(values >= bound)
 
 
 def mixture(weights: Floats, rows: Floats) -> Floats:

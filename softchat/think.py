@@ -104,6 +104,7 @@ class _Run:
         self._finish_reason = FinishReason.LENGTH
         self._lead = b""  # what the closing token spelled behind the tag
         self._answer: list[str] = []
+        self._pieces: dict[int, str] = {}
 
     def started(self) -> Started:
         return Started(
@@ -235,8 +236,15 @@ class _Run:
         )
 
     def _entries(self, concept: Concept) -> tuple[ConceptEntry, ...]:
-        piece = self._engine.piece
         return tuple(
-            ConceptEntry(id=token, piece=piece(token).decode("utf-8", "backslashreplace"), weight=weight)
+            ConceptEntry(id=token, piece=self._piece(token), weight=weight)
             for token, weight in zip(concept.ids.tolist(), concept.weights.tolist(), strict=True)
         )
+
+    def _piece(self, token: int) -> str:
+        """The token's piece as text; a part of a character shows as its bytes (`\\xe7`)."""
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._engine.piece(token).decode("utf-8", "backslashreplace")
+            self._pieces[token] = piece
+        return piece
