@@ -68,7 +68,7 @@ class Distribution:
         if not math.isfinite(peak):
             raise ValueError("logits hold NaN or +inf, or nothing but -inf")
         scale = np.float32(1.0 / temperature if temperature else 1.0)
-        if (least - peak) * float(scale) > _FLOOR:
+        if (least - peak) * float(scale) > float(_FLOOR):
             # Shifted first, scaled second: then the likeliest token is at 0 exactly.
             scaled = np.subtract(logits, np.float32(peak), dtype=np.float32)
             scaled *= scale

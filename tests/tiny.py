@@ -1,0 +1,94 @@
+"""A tiny model of the llama architecture: random float32 weights, always the same, as a GGUF file.
+
+`weights` are also what the oracle in `oracle.py` computes with.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+VOCABULARY, WIDTH, LAYERS, HEADS, KV_HEADS, HIDDEN, CONTEXT = 96, 32, 2, 4, 2, 48, 2048
+HEAD = WIDTH // HEADS
+EPSILON, BASE = 1e-5, 10000.0
+
+
+def weights(seed: int = 0) -> dict[str, np.ndarray]:
+    """Tensors by their GGUF names, each (out, in) float32."""
+    rng = np.random.default_rng(seed)
+
+    def matrix(rows: int, columns: int, scale: float) -> np.ndarray:
+        return (rng.standard_normal((rows, columns)) * scale).astype(np.float32)
+
+    tensors = {
+        "token_embd.weight": matrix(VOCABULARY, WIDTH, 1.0),
+        "output.weight": matrix(VOCABULARY, WIDTH, 0.35),
+        "output_norm.weight": 1 + matrix(1, WIDTH, 0.1)[0],
+    }
+    for layer in range(LAYERS):
+        shapes = {
+            "attn_q": (WIDTH, WIDTH),
+            "attn_k": (KV_HEADS * HEAD, WIDTH),
+            "attn_v": (KV_HEADS * HEAD, WIDTH),
+            "attn_output": (WIDTH, WIDTH),
+            "ffn_gate": (HIDDEN, WIDTH),
+            "ffn_up": (HIDDEN, WIDTH),
+            "ffn_down": (WIDTH, HIDDEN),
+        }
+        for name, shape in shapes.items():
+            tensors[f"blk.{layer}.{name}.weight"] = matrix(*shape, 0.25)
+        for name in ("attn_norm", "ffn_norm"):
+            tensors[f"blk.{layer}.{name}.weight"] = 1 + matrix(1, WIDTH, 0.1)[0]
+    return tensors
+
+
+def write(
+    path: Path,
+    *,
+    table_type: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
+    parts: int = 1,
+    leave_out: str = "",
+) -> Path:
+    """Write the model; the path of its (first) file.
+
+    `table_type` is the type of the token embeddings; `leave_out` a tensor to omit, `all` for every
+    one.
+    """
+    # A split puts as many tensors in each part, in this order: the table is in the last.
+    tensors = dict(sorted(weights().items(), key=lambda item: item[0] == "token_embd.weight"))
+    limit = -(-len(tensors) // parts) if parts > 1 else 0
+    writer = gguf.GGUFWriter(path, "llama", split_max_tensors=limit)
+    writer.add_name("tiny")
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(HIDDEN)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_rope_dimension_count(HEAD)
+    writer.add_rope_freq_base(BASE)
+    writer.add_layer_norm_rms_eps(EPSILON)
+    writer.add_vocab_size(VOCABULARY)
+    writer.add_tokenizer_model("llama")
+    # SPM: <unk>, <s>, </s>, then letters of their own, none twice (twice aborts the process).
+    pieces = ["<unk>", "<s>", "</s>", *(chr(0x4E00 + i) for i in range(VOCABULARY - 3))]
+    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
+    kinds += [gguf.TokenType.NORMAL] * (VOCABULARY - 3)
+    writer.add_token_list(pieces)
+    writer.add_token_scores([-float(i) for i in range(VOCABULARY)])
+    writer.add_token_types(kinds)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    for name, tensor in tensors.items():
+        if leave_out in (name, "all"):
+            continue
+        kind = table_type if name == "token_embd.weight" else gguf.GGMLQuantizationType.F32
+        data = tensor if kind == gguf.GGMLQuantizationType.F32 else gguf.quantize(tensor, kind)
+        writer.add_tensor(name, data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path if parts == 1 else path.with_name(f"{path.stem}-00001-of-{parts:05d}.gguf")
