@@ -48,20 +48,33 @@ def forward(w: dict[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
     return rms_norm(x[-1], w["output_norm.weight"]) @ w["output.weight"].T
 
 
+Kept = tuple[list[int], np.ndarray]
+
+
 def soft_trace(
-    w: dict[str, np.ndarray], prompt: list[int], *, steps: int, topn: int, temperature: float,
+    w: dict[str, np.ndarray],
+    prompt: list[int],
+    fed: list[Kept],
+    *,
+    topn: int,
+    temperature: float,
     renormalise: bool = True,
-) -> list[tuple[list[int], np.ndarray, float]]:  # fmt: skip
-    """(ids, weights, entropy) of each step of soft thinking without filters."""
+) -> list[tuple[list[int], np.ndarray, float]]:
+    """(ids, weights, entropy) of each step of soft thinking without filters.
+
+    `fed` are the concept tokens that the run under test says it fed: given the same past, the two
+    must agree at each step. (Left to itself, a random model amplifies the smallest difference.)
+    """
     rows = w["token_embd.weight"].astype(np.float64)
     inputs = [rows[token] for token in prompt]
     trace = []
-    for _ in range(steps):
+    for kept_ids, kept_weights in fed:
         scaled = forward(w, np.array(inputs)) / temperature
         p = np.exp(scaled - scaled.max())
         p /= p.sum()
         ids = sorted(range(len(p)), key=lambda token: -p[token])[:topn]
         weights = p[ids] / p[ids].sum() if renormalise else p[ids]
         trace.append((ids, weights, float(-(p * np.log(p)).sum())))
-        inputs.append(sum(share * rows[token] for share, token in zip(weights, ids, strict=True)))
+        pairs = zip(kept_weights, kept_ids, strict=True)
+        inputs.append(sum(share * rows[token] for share, token in pairs))
     return trace

@@ -79,6 +79,7 @@ def write(
     writer.add_token_list(pieces)
     writer.add_token_scores([-float(i) for i in range(VOCABULARY)])
     writer.add_token_types(kinds)
+    writer.add_add_space_prefix(False)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     for name, tensor in tensors.items():

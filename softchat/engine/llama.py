@@ -505,8 +505,8 @@ def _keep_error(level: int, text: bytes, _: ctypes.c_void_p) -> None:
 
 
 def _reason() -> str:
-    """The last thing that llama.cpp complained of."""
-    return printable(_log[-1], newlines=False) if _log else "no reason given"
+    """What llama.cpp complained of first, without the name of its function."""
+    return printable(re.sub(r"^\w+: ", "", _log[0]), newlines=False) if _log else "no reason given"
 
 
 llama_cpp.llama_log_set(_keep_error, ctypes.c_void_p(0))

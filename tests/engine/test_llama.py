@@ -1,0 +1,195 @@
+"""The engine on a tiny model, and what must hold on the real one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import softchat.engine.llama as module
+from softchat.engine.embeddings import EmbeddingTable
+from softchat.engine.llama import LlamaEngine
+from softchat.errors import ContextError, DecodeAbortedError, ModelRefusedError
+from softchat.events import Step
+from softchat.settings import resolve
+from softchat.template import make_prompt
+from softchat.think import think
+from tests import tiny
+
+PROMPT = [1, 17, 42, 5]
+
+
+def test_a_row_is_its_token(engine):
+    """E[token] as an embedding gives the logits of the token, bit for bit, at any position."""
+    for token in (3, 50, 95):
+        place = engine.position
+        by_token = engine.decode_tokens([token]).copy()
+        engine.rollback(place)
+        by_row = engine.decode_embedding(engine.embedding_rows([token])[0]).copy()
+        assert by_token.tobytes() == by_row.tobytes()
+
+
+def test_loading_leaves_no_trace(engine, tiny_model):
+    """After the proof the sequence is empty, and logits are those of any other fresh engine."""
+    assert engine.position == 0
+    first = engine.decode_tokens(PROMPT).copy()
+    with LlamaEngine(tiny_model, n_ctx=1280, n_threads=1) as other:
+        assert other.decode_tokens(PROMPT).tobytes() == first.tobytes()
+    engine.rollback(0)
+    assert engine.decode_tokens(PROMPT).tobytes() == first.tobytes()
+
+
+def test_the_proof_costs_three_native_calls(tiny_model, monkeypatch):
+    """One decode without logits, one of the token, one of its row."""
+    calls = []
+    process = module._Context.process
+    monkeypatch.setattr(
+        module._Context, "process", lambda self: (calls.append(1), process(self))[1]
+    )
+    LlamaEngine(tiny_model, n_ctx=64, n_threads=1).close()
+    assert len(calls) == 3
+
+
+def test_a_model_that_cannot_be_proven_is_refused(tiny_model, monkeypatch):
+    """If rows are not what the model looks up for its tokens, it is refused by name, with why."""
+    rows = EmbeddingTable.rows
+    monkeypatch.setattr(EmbeddingTable, "rows", lambda self, ids: rows(self, ids) * 1.01)
+    with pytest.raises(ModelRefusedError, match=r"exact on tiny\.gguf \(llama\)"):
+        LlamaEngine(tiny_model, n_ctx=64, n_threads=1)
+
+
+def test_a_scale_is_found_and_proven(tiny_model, monkeypatch):
+    """Where token input is sqrt(D) times its row, as in Gemma 3, the proof finds that scale."""
+    rows = EmbeddingTable.rows
+    root = np.float32(np.sqrt(tiny.WIDTH))
+    monkeypatch.setattr(EmbeddingTable, "rows", lambda self, ids: rows(self, ids) / root)
+    with LlamaEngine(tiny_model, n_ctx=64, n_threads=1) as engine:
+        assert engine.scale == pytest.approx(root)
+        expected = tiny.weights()["token_embd.weight"][[7]]
+        np.testing.assert_allclose(engine.embedding_rows([7]), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("length", [1, 511, 512, 513, 1024, 1025, 1279, 1280])
+def test_prompts_longer_than_a_batch(engine, length):
+    """Around the batch size of 512 nothing aborts, and the logits are those of smaller pieces."""
+    tokens = [1 + i % 90 for i in range(length)]
+    whole = engine.decode_tokens(tokens).copy()
+    assert engine.position == length
+    engine.rollback(0)
+    for first in range(0, length, 100):
+        pieces = engine.decode_tokens(tokens[first : first + 100])
+    np.testing.assert_allclose(whole, pieces, atol=2e-2)
+
+
+def test_a_full_context_is_an_error_and_no_more(engine):
+    """One token too many is refused before native code; the engine goes on after a rollback."""
+    before = engine.decode_tokens(PROMPT).copy()
+    with pytest.raises(ContextError, match="1280"):
+        engine.decode_tokens([3] * 1277)
+    assert engine.position == len(PROMPT)
+    engine.decode_tokens([3] * 1276)
+    with pytest.raises(ContextError):
+        engine.decode_embedding(engine.embedding_rows([3])[0])
+    engine.rollback(0)
+    assert engine.decode_tokens(PROMPT).tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize(
+    "embedding",
+    [
+        np.zeros(tiny.WIDTH - 1, np.float32),
+        np.zeros((1, tiny.WIDTH), np.float32),
+        np.zeros(tiny.WIDTH, np.float64),
+        np.full(tiny.WIDTH, np.nan, np.float32),
+        np.full(tiny.WIDTH, np.inf, np.float32),
+    ],
+)
+def test_bad_rows_never_reach_native_code(engine, embedding):
+    """A wrong shape or type, NaN and infinity are refused, and the cache is not poisoned."""
+    engine.decode_tokens(PROMPT)
+    expected = engine.decode_tokens([9]).copy()
+    engine.rollback(len(PROMPT))
+    with pytest.raises(ValueError, match="embedding"):
+        engine.decode_embedding(embedding)
+    assert engine.position == len(PROMPT)
+    assert engine.decode_tokens([9]).tobytes() == expected.tobytes()
+
+
+def test_a_cancelled_decode_is_undone(tiny_model):
+    """A decode that is stopped half way leaves the sequence as it was before it."""
+    stop = [False]
+    with LlamaEngine(tiny_model, n_ctx=1280, n_threads=1, cancelled=lambda: stop[0]) as engine:
+        engine.decode_tokens(PROMPT)
+        expected = engine.decode_tokens([9]).copy()
+        engine.rollback(len(PROMPT))
+        stop[0] = True
+        with pytest.raises(DecodeAbortedError):
+            engine.decode_tokens([3] * 900)
+        stop[0] = False
+        assert engine.position == len(PROMPT)
+        assert engine.decode_tokens([9]).tobytes() == expected.tobytes()
+
+
+def test_a_file_without_its_weights_is_refused(tmp_path):
+    """A vocabulary alone, a missing table, a missing tensor: each is refused with its reason."""
+    cases = {
+        "all": "vocabulary only",
+        "token_embd.weight": "no token-embedding matrix",
+        "blk.1.ffn_up.weight": "blk.1.ffn_up",
+    }
+    for number, (tensor, reason) in enumerate(cases.items()):
+        path = tiny.write(tmp_path / f"{number}.gguf", leave_out=tensor)
+        with pytest.raises(ModelRefusedError, match=reason):
+            LlamaEngine(path, n_ctx=64, n_threads=1)
+
+
+def test_every_cut_of_a_file_is_refused(tiny_model, tmp_path):
+    """Wherever a file is cut short, it is refused and the process lives."""
+    data = tiny_model.read_bytes()
+    for share in (0.01, 0.1, 0.3, 0.5, 0.9, 0.999):
+        path = tmp_path / "cut.gguf"
+        path.write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(ModelRefusedError):
+            LlamaEngine(path, n_ctx=64, n_threads=1)
+
+
+def test_a_split_model(tiny_model, tmp_path):
+    """A model in parts, the table in the last one, gives the logits of the whole."""
+    first = tiny.write(tmp_path / "parts.gguf", parts=3)
+    with LlamaEngine(tiny_model, n_ctx=64, n_threads=1) as whole:
+        expected = whole.decode_tokens(PROMPT).copy()
+    with LlamaEngine(first, n_ctx=64, n_threads=1) as engine:
+        assert engine.decode_tokens(PROMPT).tobytes() == expected.tobytes()
+    first.with_name("parts-00002-of-00003.gguf").unlink()
+    with pytest.raises(ModelRefusedError, match="missing"):
+        LlamaEngine(first, n_ctx=64, n_threads=1)
+
+
+def steps_of(engine, question, **flags):
+    engine.rollback(0)
+    base = {"tau": 0.0, "max_think": 64, "max_answer": 8, "answer_temperature": 0.0}
+    events = list(think(engine, make_prompt(engine, question), resolve({}, base | flags)))
+    return events, [e.concept[0].id for e in events if isinstance(e, Step)]
+
+
+def test_one_token_concepts_are_greedy_decoding(real_model):
+    """On the real model `topn=1` reproduces greedy decoding, token for token, and the answer."""
+    with LlamaEngine(real_model, n_ctx=1024) as engine:
+        engine.is_end = lambda token: False  # 64 steps, whatever the model would rather do
+        soft, soft_path = steps_of(engine, "Why is the sky blue?", topn=1)
+        hard, hard_path = steps_of(engine, "Why is the sky blue?", strategy="hard", temperature=0.0)
+    assert len(soft_path) == 64
+    assert soft_path == hard_path
+    assert soft[-1].answer == hard[-1].answer
+
+
+def test_the_real_model_needs_no_scale(real_model):
+    """SmolLM2 takes its rows as they are, and its description is its header's."""
+    with LlamaEngine(real_model, n_ctx=512) as engine:
+        assert engine.scale == 1.0
+        assert (engine.info.n_vocab, engine.info.n_embd) == (49152, 576)
+        assert engine.info.architecture == "llama"
+        assert (
+            engine.tokenize("a b<|im_end|>", special=True)[-1]
+            == engine.tokenize("<|im_end|>", special=True)[0]
+        )
+        assert engine.is_end(engine.tokenize("<|im_end|>", special=True)[0])
