@@ -15,13 +15,12 @@ from typing import Self, TextIO
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.control import Control
-from rich.segment import ControlType
 from rich.text import Text
 
 from softchat.events import Event, Finished, Halted, HaltReason, Prefill, Started, Step
 from softchat.text import printable
 from softchat.views.plain import AnswerView
+from softchat.views.region import LiveRegion
 from softchat.views.wording import (
     REASONS,
     Glyphs,
@@ -36,7 +35,7 @@ from softchat.views.wording import (
 
 _REFRESH_S = 0.1  # a panel that is drawn more often is no easier to read, and costs steps
 _MOST_ROWS = 12
-_SPARKS = 200  # entropies kept for the sparkline
+_SPARKS = 60  # entropies in the sparkline; a longer line has more to wrap when the window narrows
 _PIECE, _BAR = 8, 5  # cells of a token's piece and of its bar
 _SLOT = _PIECE + 1 + _BAR + 1
 _CHROME = 4  # lines of the panel that are no steps
@@ -89,7 +88,7 @@ def render_panel(state: PanelState, *, width: int, height: int, glyphs: Glyphs) 
     if state.reading or not state.steps:
         words = f"reading the prompt ({plural(state.prompt_tokens, 'token')}){glyphs.ellipsis}"
         return _clipped(Text(words, "dim"), width)
-    rows = max(1, min(_MOST_ROWS, height - _CHROME))
+    rows = max(1, min(_MOST_ROWS, height // 2 - _CHROME))  # half of the screen stays the user's
     lines = [_title(state, glyphs), _sparkline(state, width, glyphs)]
     lines += [_row(step, width, glyphs) for step in list(state.steps)[-rows:]]
     # Always as high as it will be, so that nothing below moves while the first steps come.
@@ -117,7 +116,7 @@ def _sparkline(state: PanelState, width: int, glyphs: Glyphs) -> Text:
     label = f"H {nats(state.entropies[-1])}  {glyphs.tau} {state.tau:g}"
     line.append(label, "default")
     line.append("  ")
-    room = max(8, width - line.cell_len - 1)
+    room = max(8, min(_SPARKS, width - line.cell_len - 1))
     recent = list(state.entropies)[-room:]
     top = max(*state.entropies, 2 * state.tau, 0.1)
     for entropy in recent:
@@ -207,13 +206,12 @@ class PanelView:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
+        self._region = LiveRegion(console)
         self._answer = AnswerView(answer_stream)
         self._clock = clock
         self._glyphs = glyphs_for(console.encoding)
         self._state = PanelState()
-        self._drawn: list[int] = []  # the cells of each line that is on the screen
         self._drawn_at = float("-inf")
-        self._hidden = False
 
     def show(self, event: Event) -> None:
         """Show one event, now."""
@@ -235,43 +233,16 @@ class PanelView:
                 self._answer.show(event)
 
     def _draw(self) -> None:
-        width, height = self._console.size
+        width, height = self._region.size
         panel = render_panel(self._state, width=width, height=height - 1, glyphs=self._glyphs)
-        with self._console:  # one write, so nothing flickers
-            self._erase()
-            if not self._hidden:
-                self._console.show_cursor(False)
-                self._hidden = True
-            self._console.print(panel, end="", no_wrap=True, overflow="crop", soft_wrap=True)
-        self._drawn = [cell_len(line) for line in panel.plain.split("\n")]
+        self._region.draw(panel)
         self._drawn_at = self._clock()
 
     def _settle(self, halted: Halted) -> None:
-        line = render_summary(self._state, halted, width=self._console.width, glyphs=self._glyphs)
-        with self._console:
-            self._leave()
-            self._console.print(line, no_wrap=True, overflow="crop", soft_wrap=True)
-
-    def _leave(self) -> None:
-        self._erase()
-        if self._hidden:
-            self._console.show_cursor(True)
-            self._hidden = False
-
-    def _erase(self) -> None:
-        """Take the panel off the screen; the cursor is then where its first line began."""
-        if not self._drawn:
-            return
-        # A terminal that has become narrower since has wrapped the lines that no longer fit.
-        width = max(1, self._console.width)
-        rows = sum(max(1, -(-cells // width)) for cells in self._drawn)
-        up = min(rows, self._console.height) - 1
-        codes: list[ControlType | tuple[ControlType, int]] = [ControlType.CARRIAGE_RETURN]
-        for _ in range(up):
-            codes += [(ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1)]
-        codes.append((ControlType.ERASE_IN_LINE, 2))
-        self._console.control(Control(*codes))
-        self._drawn = []
+        width, _ = self._region.size
+        line = render_summary(self._state, halted, width=width, glyphs=self._glyphs)
+        self._region.erase()
+        self._console.print(line, no_wrap=True, overflow="crop", soft_wrap=True)
 
     def __enter__(self) -> Self:
         return self
@@ -283,6 +254,5 @@ class PanelView:
         traceback: TracebackType | None,
     ) -> None:
         """Leave the terminal as it was, whatever happened."""
-        with self._console:
-            self._leave()
+        self._region.erase()
         self._answer.__exit__(kind, error, traceback)

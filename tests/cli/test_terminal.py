@@ -17,13 +17,14 @@ LONG = ("--tau", "0", "--max-think", "3000", "--temperature", "1", "--seed", "1"
 class Terminal:
     """A softchat on a terminal of this size, and its screen."""
 
-    def __init__(self, arguments, environ, *, columns=80, lines=24):
+    def __init__(self, arguments, environ, *, columns=80, lines=24, program=None):
         self.screen = pyte.Screen(columns, lines)
         self.stream = pyte.ByteStream(self.screen)
         self.raw = b""
+        name, *rest = program or [sys.executable, "-m", "softchat", *arguments]
         self.child = pexpect.spawn(
-            sys.executable,
-            ["-m", "softchat", *arguments],
+            name,
+            rest,
             env=environ | {"TERM": "xterm-256color"},
             dimensions=(lines, columns),
             timeout=60,
@@ -163,6 +164,55 @@ def test_resizing_leaves_no_debris(terminal):
         assert one.text.count("╰") == 1, one.text
     one.child.send("\x03")
     assert one.finish() == 130
+    assert_settled(one)
+
+
+def test_a_lower_window_leaves_no_debris(terminal):
+    """A frame that is painted before the new size is known does not scroll its top away."""
+    one = terminal("ask", "Why is the sky blue?", *LONG, columns=80, lines=30)
+    one.until(r"\d+ steps[^╰]*╰ .* stops$")
+    one.screen.resize(8, 80)  # the terminal is lower, and nobody has told softchat yet
+    one.read(0.3)
+    one.child.setwinsize(8, 80)
+    one.read(0.3)
+    one.until(r"\d+ steps[^╰]*╰ .* stops$")
+    assert one.text.count("╭") == 1, one.text
+    one.child.send("\x03")
+    assert one.finish() == 130
+    assert_settled(one)
+
+
+def test_what_is_typed_meanwhile_is_not_shown(terminal):
+    """Keys that are pressed while the model thinks neither show nor shift the panel."""
+    one = terminal("ask", "Why is the sky blue?", *LONG)
+    one.until(r"\d+ steps")
+    for key in ("x", "\r", "\r", "y", "\r"):
+        one.child.send(key)
+        one.read(0.15)
+    one.until(r"\d+ steps[^╰]*╰ .* stops$")
+    assert one.text.startswith("╭"), one.text
+    assert one.text.count("╭") == 1, one.text
+    one.child.send("\x03")
+    assert one.finish() == 130
+    assert_settled(one)
+
+
+def test_ctrl_z_hands_back_a_clean_terminal(terminal, environ):
+    """The shell gets its cursor and its echo; `fg` brings the panel back."""
+    environ["PS1"] = "$ "
+    one = terminal(program=["bash", "--norc", "--noprofile", "-i"])
+    one.until(r"\$$")
+    one.child.send(f"{sys.executable} -m softchat ask 'Why is the sky blue?' {' '.join(LONG)}\r")
+    one.until(r"\d+ steps[^╰]*╰ .* stops$")
+    one.child.send("\x1a")
+    one.until(r"Stopped[^╭]*\$$")
+    assert_settled(one)
+    one.child.send("echo tty-echoes\r")
+    one.until(r"echo tty-echoes\s+tty-echoes")
+    one.child.send("fg\r")
+    one.until(r"╭ .*\d+ steps[^╰]*╰ .* stops$")
+    one.child.send("\x03")
+    one.until(r"interrupted[^╭]*\$$")
     assert_settled(one)
 
 
