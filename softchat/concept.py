@@ -25,9 +25,9 @@ Ids = npt.NDArray[np.intp]
 # less likely than that adds nothing to a sum in float32.
 _FLOOR = np.float32(-87.0)
 _LEAST = 2e-38  # a little more than exp(_FLOOR)
-_GROUP = 64  # logits to a group, see `_reaching`
-_NEAR = np.float32(-9.0)  # nearer than this to the likeliest are often enough, and often few
-_FEW = 1024
+_BLOCK = 4096  # values to a block; the vocabulary is padded to whole ones
+_GROUP = 64  # values to a group, see `_heaviest`
+_ONES = np.ones(_BLOCK, np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,31 +68,29 @@ class Distribution:
         if not math.isfinite(peak):
             raise ValueError("logits hold NaN or +inf, or nothing but -inf")
         scale = np.float32(1.0 / temperature if temperature else 1.0)
+        # Shifted first, scaled second: then the likeliest token is at 0 exactly.
+        scaled = np.empty(-(-logits.size // _BLOCK) * _BLOCK, np.float32)
+        real = scaled[: logits.size]
+        scaled[logits.size :] = _FLOOR
         if (least - peak) * float(scale) > float(_FLOOR):
-            # Shifted first, scaled second: then the likeliest token is at 0 exactly.
-            scaled = np.subtract(logits, np.float32(peak), dtype=np.float32)
-            scaled *= scale
+            np.subtract(logits, np.float32(peak), out=real)
+            real *= scale
         else:
             with np.errstate(over="ignore"):
-                scaled = np.subtract(logits, np.float32(peak), dtype=np.float32)
-                scaled *= scale
-            np.maximum(scaled, _FLOOR, out=scaled)
-        exp = np.exp(scaled)
-        self._scaled = scaled  # (V,) log p + log Z, at most 0
-        self._exp = exp  # (V,) p Z
-        self._total = float(exp.sum())  # Z, between 1 and V
-        self._argmax_only = temperature == 0.0
-
-    @property
-    def size(self) -> int:
+                np.subtract(logits, np.float32(peak), out=real)
+                real *= scale
+            np.maximum(real, _FLOOR, out=real)
+        self.size = logits.size
         """V, how many tokens the vocabulary has."""
-        return int(self._exp.size)
+        self._scaled = scaled  # (V padded,) log p + log Z, at most 0
+        self._exp = np.exp(scaled)  # (V padded,) p Z
+        self._total = _dot(self._exp, _ONES)  # Z, between 1 and V
+        self._argmax_only = temperature == 0.0
 
     @property
     def entropy(self) -> float:
         """H(p) = -Σ p log p = log Z - Σ exp(x) x / Z, in nats; never negative."""
-        # Not np.dot: BLAS would wake threads of its own, which then hold up the engine's.
-        cross = float((self._exp * self._scaled).sum())
+        cross = _dot(self._exp, self._scaled)
         return max(0.0, math.log(self._total) - cross / self._total)
 
     def keep(self, *, topn: int, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> Concept:
@@ -104,18 +102,20 @@ class Distribution:
         """
         if self._argmax_only:
             topn = 1
-        size = self._exp.size
         # Each filter cuts a prefix of the sorted tokens, so only the longest prefix is looked for.
-        wanted = min(size, top_k or topn)
-        ids = _heaviest(self._scaled, wanted)
-        weights = self._exp[ids]  # relative to the likeliest, which has 1
-        # What lies at the floor has no weight: -inf among it.
-        likely = int(np.count_nonzero(weights >= max(min_p, _LEAST)))
-        count = min(topn, max(likely, 1))
-        if top_p < 1.0:
-            cumulative = np.cumsum(weights, dtype=np.float64)
-            mass = cumulative[-1] if top_k else self._total
-            count = min(count, int(np.searchsorted(cumulative, top_p * mass)) + 1)
+        ids = _heaviest(self._scaled, min(self.size, top_k or topn))
+        weights = np.exp(self._scaled[ids])  # relative to the likeliest, which has 1
+        listed: list[float] = weights.tolist()
+        mass = top_p * (sum(listed) if top_k else self._total)
+        count, reached = 0, 0.0
+        for weight in listed:
+            # What lies at the floor has no weight: -inf among it.
+            if count and (count == topn or weight < min_p or weight < _LEAST):
+                break
+            count += 1
+            reached += weight
+            if top_p < 1.0 and reached >= mass:
+                break
         kept = weights[:count]
         return Concept(ids=ids[:count], weights=kept / kept.sum())
 
@@ -123,31 +123,33 @@ class Distribution:
 def _heaviest(values: Floats, count: int) -> Ids:
     """The indices of the `count` largest of the values, largest first, equal ones by index.
 
-    Args:
-        values: (V,), the largest being 0.
-        count: at most V.
-
-    """
-    candidates = np.flatnonzero(values > _NEAR)
-    if not count <= candidates.size <= _FEW:
-        candidates = _reaching(values, count)
-    order = np.argsort(-values[candidates], kind="stable")
-    return candidates[order[:count]]
-
-
-def _reaching(values: Floats, count: int) -> Ids:
-    """Indices, in order, of few values that hold the `count` largest and all their equals.
-
     Sorting a vocabulary costs several times what all else in a step does. The `count`-th largest of
     the maxima of disjoint groups is a lower bound of the `count`-th largest value, and few values
     reach it.
+
+    Args:
+        values: whole blocks of them.
+        count: how many at most.
+
     """
-    groups = values.size // _GROUP
-    if count >= groups:
-        return np.arange(values.size)
-    maxima = values[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
-    bound = np.partition(maxima, groups - count)[groups - count]
-    return np.flatnonzero(values >= bound)
+    maxima = values.reshape(_GROUP, -1).max(axis=0)
+    if count < maxima.size:
+        bound = np.partition(maxima, maxima.size - count)[maxima.size - count]
+        ids = np.flatnonzero(values >= bound)
+    else:
+        ids = np.arange(values.size)
+    order = np.argsort(-values[ids], kind="stable")
+    return ids[order[:count]]
+
+
+def _dot(a: Floats, b: Floats) -> float:
+    """Σ a_i b_i over whole blocks; a `b` of one block is repeated.
+
+    Block by block, because for longer sums BLAS wakes threads of its own, which then hold up the
+    engine's.
+    """
+    blocks = np.vecdot(a.reshape(-1, _BLOCK), b.reshape(-1, _BLOCK))
+    return float(blocks.sum(dtype=np.float64))
 
 
 def mixture(weights: Floats, rows: Floats) -> Floats:

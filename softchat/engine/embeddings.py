@@ -26,6 +26,7 @@ from softchat.text import printable
 Floats = npt.NDArray[np.float32]
 
 _NAME = "token_embd.weight"
+_REMEMBERED = 512  # rows; a chain of thought comes back to the same tokens again and again
 
 
 class EmbeddingTable:
@@ -74,7 +75,8 @@ class EmbeddingTable:
                 f"the file is cut short: {printable(place.path.name, newlines=False)}",
                 hint="fetch the file again",
             )
-        self._row = ctypes.create_string_buffer(self._stride)
+        self._raw = ctypes.create_string_buffer(self._stride)
+        self._rows: dict[int, Floats] = {}
 
     def rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
         """The rows of the tokens `ids`, (n, D) float32, as llama.cpp looks them up.
@@ -84,23 +86,30 @@ class EmbeddingTable:
             DecodeError: the file was cut short since it was opened.
 
         """
-        count, width = self.shape
-        out = np.empty((len(ids), width), np.float32)
-        target = out.ctypes.data
-        for token in ids:
-            if not 0 <= token < count:
-                raise IndexError(f"no token {token} in a vocabulary of {count}")
-            self._file.seek(self._offset + int(token) * self._stride)
-            if self._file.readinto(self._row) != self._stride:
-                raise DecodeError(
-                    "the model's file was cut short while in use", hint="fetch the file again"
-                )
-            if self._to_float is None:
-                ctypes.memmove(target, self._row, self._stride)
-            else:
-                self._to_float(self._row, target, width)
-            target += width * 4
+        out = np.empty((len(ids), self.shape[1]), np.float32)
+        for place, token in enumerate(ids):
+            row = self._rows.get(token)
+            out[place] = self._read(int(token)) if row is None else row
         return out
+
+    def _read(self, token: int) -> Floats:
+        count, width = self.shape
+        if not 0 <= token < count:
+            raise IndexError(f"no token {token} in a vocabulary of {count}")
+        self._file.seek(self._offset + token * self._stride)
+        if self._file.readinto(self._raw) != self._stride:
+            raise DecodeError(
+                "the model's file was cut short while in use", hint="fetch the file again"
+            )
+        row = np.empty(width, np.float32)
+        if self._to_float is None:
+            ctypes.memmove(row.ctypes.data, self._raw, self._stride)
+        else:
+            self._to_float(self._raw, row.ctypes.data, width)
+        if len(self._rows) == _REMEMBERED:
+            self._rows.clear()
+        self._rows[token] = row
+        return row
 
     def close(self) -> None:
         """Close the file."""

@@ -165,14 +165,13 @@ class LlamaEngine:
         row = self._table.rows([second])[0]
         self._decode([first], 0, logits=False)
         by_token = self.decode_tokens([second]).copy()
-        spread = float(np.ptp(by_token[np.isfinite(by_token)]))
         root = float(np.sqrt(self._width))
         scales = (root, 1.0) if self.architecture.startswith("gemma3") else (1.0, root)
         gaps = []
         for scale in scales:
             self._keep_only(first)
             gaps.append(_gap(by_token, self.decode_embedding(row * np.float32(scale))))
-            if gaps[-1] <= _TOLERANCE * spread:
+            if gaps[-1] == 0.0 or gaps[-1] <= _TOLERANCE * _spread(by_token):
                 self.rollback(0)
                 return scale
         raise ModelRefusedError(
@@ -190,7 +189,7 @@ class LlamaEngine:
 
     def _sample_tokens(self) -> tuple[int, int]:
         """Two tokens with unlike rows: equal or empty ones would prove nothing."""
-        candidates = [self._n_vocab * part // 16 for part in range(3, 16)]
+        candidates = [self._n_vocab * part // 8 for part in range(2, 8)]
         rows = self._table.rows(candidates)
         norms = np.linalg.norm(rows, axis=1)
         order = [int(i) for i in np.argsort(-norms)]
@@ -307,7 +306,7 @@ class LlamaEngine:
         if not np.isfinite(embedding).all():
             raise ValueError("an embedding holds NaN or infinity")
         self._check_room(1)
-        self._decode([np.ascontiguousarray(embedding)], self._position)
+        self._decode([embedding], self._position)
         return self._context.logits()
 
     def rollback(self, position: int) -> None:
@@ -321,7 +320,7 @@ class LlamaEngine:
             return
         memory = llama_cpp.llama_get_memory(self._context.handle)
         if position == 0:
-            llama_cpp.llama_memory_clear(memory, True)
+            llama_cpp.llama_memory_clear(memory, False)  # its cells; what they held is masked
         elif not llama_cpp.llama_memory_seq_rm(memory, 0, position, -1):
             raise DecodeError(
                 f"{self.architecture} can't roll its memory back to {position}",
@@ -405,6 +404,13 @@ class _Context:
         n_vocab = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model)))
         self._logits_type = ctypes.c_float * n_vocab
         self._position = (llama_cpp.llama_pos * 4)()
+        # llama.cpp is always shown the same place, so that it need not be described at each step.
+        self._row = np.empty(int(llama_cpp.llama_model_n_embd_inp(model)), np.float32)
+        self._embd = llama_cpp.llama_embd(
+            data=ctypes.cast(self._row.ctypes.data, _FLOAT_POINTER),
+            n_rows=1,
+            n_embd=self._row.size,
+        )
 
     def clear(self) -> None:
         llama_cpp.llama_batch_ext_clear(self._batch)
@@ -412,9 +418,8 @@ class _Context:
     def add(self, item: int | Floats, position: int) -> int:
         """Add a token or an embedding row to the batch; its index there."""
         if isinstance(item, np.ndarray):
-            pointer = ctypes.cast(item.ctypes.data, _FLOAT_POINTER)
-            row = llama_cpp.llama_embd(data=pointer, n_rows=1, n_embd=item.size)
-            index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, 0, row))
+            self._row[:] = item
+            index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, 0, self._embd))
         else:
             index = int(llama_cpp.llama_batch_ext_add_token(self._batch, 0, item))
         if index < 0:
@@ -459,11 +464,18 @@ class _Context:
 
 def _gap(a: Floats, b: Floats) -> float:
     """The largest difference of two rows of logits; infinite where one is NaN."""
+    if np.array_equal(a, b):
+        return 0.0
     with np.errstate(invalid="ignore"):
         gap = np.abs(a - b)
     gap[a == b] = 0.0  # -inf on both sides
     worst = float(gap.max())
     return worst if np.isfinite(worst) else float("inf")
+
+
+def _spread(logits: Floats) -> float:
+    """The range that the finite ones of them span."""
+    return float(np.ptp(logits[np.isfinite(logits)]))
 
 
 def _load_model(path: Path, n_gpu_layers: int, cancelled: Callable[[], bool]) -> int | None:
