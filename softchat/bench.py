@@ -23,7 +23,8 @@ from pathlib import Path
 
 from softchat import __version__
 from softchat.engine.bare import BareContext
-from softchat.engine.embeddings import EmbeddingTable
+from softchat.engine.embeddings import EmbeddingTable, find_matrix
+from softchat.engine.gguf import open_header
 from softchat.engine.llama import LlamaEngine
 from softchat.events import Started, Step
 from softchat.settings import Settings, resolve
@@ -193,7 +194,8 @@ def _ratio(base: list[float], other: list[float]) -> float:
 
 def _table_open_s(path: Path) -> float:
     began = time.perf_counter()
-    EmbeddingTable([path]).close()
+    with open_header(path) as header:
+        EmbeddingTable(find_matrix(header)).close()
     return time.perf_counter() - began
 
 

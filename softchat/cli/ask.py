@@ -13,9 +13,10 @@ from softchat.cli.interrupt import catch_interrupt
 from softchat.cli.outputs import Outputs
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Finished, FinishReason
-from softchat.settings import resolve
+from softchat.settings import Settings, resolve
 
 _INTERRUPTED = DecodeAbortedError.exit_status
+_TEMPLATE = 1024  # tokens that a chat template may add
 
 
 def ask(
@@ -79,18 +80,29 @@ def ask(
         asked = _read(question)
         found = find(model, quiet=quiet)  # Ctrl-C here ends it all, as nothing has begun
         settings = resolve(found.defaults, {"seed": secrets.randbits(32)}, flags)
+        wording = found.system if system is None else system
         with catch_interrupt() as interrupt:
             engine = open_engine(
-                found, n_ctx=ctx, n_threads=threads, n_gpu_layers=gpu_layers, cancelled=interrupt
+                found,
+                n_ctx=ctx,
+                n_ctx_most=_enough(asked + wording, settings),
+                n_threads=threads,
+                n_gpu_layers=gpu_layers,
+                cancelled=interrupt,
             )
             with engine:
-                wording = found.system if system is None else system
                 prompt = make_prompt(engine, asked, tags=found.tags, system=wording)
                 for event in think(engine, prompt, settings, cancelled=interrupt):
                     show(event)
                     if isinstance(event, Finished):
                         finish_reason = event.finish_reason
     return _INTERRUPTED if finish_reason is FinishReason.INTERRUPTED else 0
+
+
+def _enough(prompt: str, settings: Settings) -> int:
+    """Positions that one run can fill; a longer context would only cost memory and time."""
+    written = len(prompt.encode("utf-8", "replace"))  # a token spells a byte at least
+    return written + _TEMPLATE + settings.max_think + settings.max_answer
 
 
 def _read(words: list[str] | None) -> str:

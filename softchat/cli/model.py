@@ -24,17 +24,29 @@ def open_engine(
     found: Located,
     *,
     n_ctx: int,
+    n_ctx_most: int = 2**31 - 1,
     n_threads: int,
     n_gpu_layers: int,
     cancelled: Callable[[], bool],
 ) -> LlamaEngine:
-    """The model, loaded and proven. Raises as `LlamaEngine` does."""
-    from softchat.engine.llama import LlamaEngine
+    """The model, loaded and proven. Raises as `LlamaEngine` does.
+
+    Args:
+        found: the model's file, and what suits it.
+        n_ctx: positions of context; 0: what suits it, at most `n_ctx_most`.
+        n_ctx_most: more than this are not needed.
+        n_threads: 0: the machine's cores.
+        n_gpu_layers: layers on the accelerator; negative: all.
+        cancelled: True stops loading and decoding.
+
+    """
+    from softchat.engine.llama import LONGEST_DEFAULT_CONTEXT, LlamaEngine
 
     return LlamaEngine(
         found.path,
         name=found.name,
-        n_ctx=n_ctx or found.context,
+        n_ctx=n_ctx,
+        n_ctx_most=min(found.context or LONGEST_DEFAULT_CONTEXT, n_ctx_most),
         n_threads=n_threads,
         n_gpu_layers=n_gpu_layers,
         cancelled=cancelled,

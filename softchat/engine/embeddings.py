@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
-from softchat.engine.gguf import TensorNotFoundError, open_header
+from softchat.engine.gguf import Header, TensorNotFoundError, TensorPlace
 from softchat.errors import DecodeError, ModelRefusedError
 from softchat.text import printable
 
@@ -29,27 +28,27 @@ _NAME = "token_embd.weight"
 _REMEMBERED = 512  # rows; a chain of thought comes back to the same tokens again and again
 
 
+def find_matrix(header: Header) -> TensorPlace | None:
+    """Where the token-embedding matrix lies, if it is in this file."""
+    try:
+        return header.tensor(_NAME)
+    except TensorNotFoundError:
+        return None
+
+
 class EmbeddingTable:
-    """The matrix E, (V, D), of a GGUF file or of the first of its parts that holds it.
+    """The matrix E, (V, D), of a GGUF file.
 
     Args:
-        paths: the file; for a split model all its parts.
+        place: where it lies, as `find_matrix` says.
 
     Raises:
-        ModelRefusedError: no part holds the matrix, it reaches beyond the end of its file, or its
-            type can't be turned into floats.
+        ModelRefusedError: there is none, it reaches beyond the end of its file, or its type can't
+            be turned into floats.
 
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        place = None
-        for path in paths:
-            with open_header(path) as header:
-                try:
-                    place = header.tensor(_NAME)
-                except TensorNotFoundError:
-                    continue
-                break
+    def __init__(self, place: TensorPlace | None) -> None:
         if place is None:
             raise ModelRefusedError(
                 "the model has no token-embedding matrix",

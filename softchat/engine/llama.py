@@ -21,7 +21,7 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
-from softchat.engine.embeddings import EmbeddingTable
+from softchat.engine.embeddings import EmbeddingTable, find_matrix
 from softchat.engine.gguf import open_header
 from softchat.engine.threads import default_threads
 from softchat.errors import (
@@ -40,7 +40,7 @@ _FLOAT_POINTER = ctypes.POINTER(ctypes.c_float)
 _ERROR = 4  # enum ggml_log_level
 _ABORTED = 2  # return code of a decode that the abort callback stopped
 _BATCH = 512  # tokens to a native call; one call more would abort the process
-_LONGEST_DEFAULT_CONTEXT = 8192
+LONGEST_DEFAULT_CONTEXT = 8192  # unless the user asks for more: each position takes memory
 # Asking Python for leave to go on costs 0.13 ms a decode (it is asked once a graph node), so it is
 # only done where a decode takes long enough for someone to wait for it.
 _SLOW_DECODE_S = 0.02
@@ -55,7 +55,8 @@ class LlamaEngine:
     Args:
         path: the file, or the first of a split model's files.
         name: how the model is called in events; the file's stem if empty.
-        n_ctx: positions of context; 0: what the model was trained for, at most 8192.
+        n_ctx: positions of context; 0: what the model was trained for, at most `n_ctx_most`.
+        n_ctx_most: see there.
         n_threads: 0: the machine's cores.
         n_gpu_layers: layers on the accelerator, if llama.cpp was built with one; negative: all.
         cancelled: asked while a decode runs; True stops it within milliseconds.
@@ -72,6 +73,7 @@ class LlamaEngine:
         *,
         name: str = "",
         n_ctx: int = 0,
+        n_ctx_most: int = LONGEST_DEFAULT_CONTEXT,
         n_threads: int = 0,
         n_gpu_layers: int = 0,
         cancelled: Callable[[], bool] = lambda: False,
@@ -81,13 +83,15 @@ class LlamaEngine:
         self._slow = True
         self._owned = ExitStack()
         try:
-            self._open(path, name, n_ctx, n_threads or default_threads(), n_gpu_layers)
+            self._load(path, name, n_gpu_layers)
+            self._make_context(n_ctx, n_ctx_most, n_threads or default_threads())
+            self.scale = self.prove()
         except BaseException:
             self._owned.close()
             raise
 
-    def _open(self, path: Path, name: str, n_ctx: int, n_threads: int, n_gpu_layers: int) -> None:
-        shown = printable(path.name, newlines=False)
+    def _load(self, path: Path, name: str, n_gpu_layers: int) -> None:
+        self._shown = shown = printable(path.name, newlines=False)
         with open_header(path) as header:
             self.architecture = header.string("general.architecture") or "unknown"
             n_parts = header.integer("split.count") or 1
@@ -95,42 +99,48 @@ class LlamaEngine:
                 raise ModelRefusedError(
                     f"{shown} holds a vocabulary only", hint="pick the model's full file"
                 )
-        self._table = self._owned.enter_context(EmbeddingTable(_parts(path, n_parts)))
+            matrix = find_matrix(header)
+        for part in _parts(path, n_parts)[1:]:
+            if matrix is None:
+                with open_header(part) as header:
+                    matrix = find_matrix(header)
+        self._table = self._owned.enter_context(EmbeddingTable(matrix))
         _log.clear()
-        self._model = _load_model(path, n_gpu_layers, self._cancelled)
-        if not self._model and self._cancelled():
+        model = _load_model(path, n_gpu_layers, self._cancelled)
+        if not model and self._cancelled():
             raise DecodeAbortedError("stopped while loading the model")
-        if not self._model:
+        if not model:
             raise ModelRefusedError(f"llama.cpp can't load {shown}: {_reason()}", hint=_CUT)
+        self._model = model
         self._owned.callback(llama_cpp.llama_model_free, self._model)
+        self._name, self._path = name or path.stem, path
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self._n_vocab = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
         self._width = int(llama_cpp.llama_model_n_embd_inp(self._model))
+        self._pieces: dict[tuple[int, bool], bytes] = {}
         self._refuse_other_kinds(shown)
-        trained = int(llama_cpp.llama_model_n_ctx_train(self._model))
-        self._n_ctx = n_ctx or min(trained, _LONGEST_DEFAULT_CONTEXT) or 2048
+
+    def _make_context(self, n_ctx: int, n_ctx_most: int, n_threads: int) -> None:
+        trained = int(llama_cpp.llama_model_n_ctx_train(self._model)) or n_ctx_most
         self._context = self._owned.enter_context(
-            _Context(self._model, n_ctx=self._n_ctx, n_threads=n_threads)
+            _Context(self._model, n_ctx=n_ctx or min(trained, n_ctx_most), n_threads=n_threads)
         )
         if not llama_cpp.llama_get_memory(self._context.handle):
             raise ModelRefusedError(
-                f"{shown} is an embedding model", hint="softchat needs a causal text model"
+                f"{self._shown} is an embedding model", hint="softchat needs a causal text model"
             )
         self._n_ctx = int(llama_cpp.llama_n_ctx(self._context.handle))
         self.info = ModelInfo(
-            name=name or path.stem,
-            path=str(path),
+            name=self._name,
+            path=str(self._path),
             architecture=self.architecture,
             n_vocab=self._n_vocab,
             n_embd=int(llama_cpp.llama_model_n_embd(self._model)),
             n_ctx=self._n_ctx,
         )
-        self._pieces: dict[tuple[int, bool], bytes] = {}
         self._on_abort = llama_cpp.ggml_abort_callback(lambda _: self._cancelled())
         self._no_abort = llama_cpp.ggml_abort_callback()
         self._watched = False
-        self._shown = shown
-        self.scale = self.prove()
 
     def _refuse_other_kinds(self, shown: str) -> None:
         model = self._model
