@@ -232,7 +232,7 @@ def test_help_and_version(softchat):
 def test_help_does_not_load_the_engine(environ):
     """llama.cpp, numpy and rich are imported only where they are used."""
     code = (
-        "import sys, contextlib\nsys.argv = ['softchat', '--help']\n"
+        "import contextlib, os, sys\nos._exit = sys.exit\nsys.argv = ['softchat', '--help']\n"
         "from softchat.cli import main\n"
         "with contextlib.suppress(SystemExit): main()\n"
         "print(sorted({'llama_cpp', 'numpy', 'rich', 'jinja2'} & set(sys.modules)))"
