@@ -16,7 +16,7 @@ from softchat.events import Finished, FinishReason
 from softchat.settings import Settings, resolve
 
 _INTERRUPTED = DecodeAbortedError.exit_status
-_TEMPLATE = 1024  # tokens that a chat template may add
+_TEMPLATE = 512  # tokens that a chat template may add
 
 
 def ask(
