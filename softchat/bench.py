@@ -28,7 +28,7 @@ from softchat.engine.gguf import open_header
 from softchat.engine.llama import LlamaEngine
 from softchat.events import Started, Step
 from softchat.settings import Settings, resolve
-from softchat.template import make_prompt
+from softchat.template import make_prompt, single_turn
 from softchat.think import Prompt, think
 from softchat.views import View
 
@@ -146,7 +146,7 @@ def _settings(strategy: str, steps: int) -> Settings:
 
 
 def _endless_prompt(engine: LlamaEngine) -> Prompt:
-    tokens = make_prompt(engine, _QUESTION).tokens
+    tokens = make_prompt(engine, single_turn(_QUESTION)).tokens
     return Prompt(tokens=tokens, close="", inject="\n")
 
 

@@ -23,26 +23,20 @@ _PLAIN = (
 )
 
 
+Message = dict[str, str]  # "role" (system, user, assistant) and "content"
+
+
 def make_prompt(
-    engine: Engine, question: str, *, tags: ThinkTags | None = None, system: str = ""
+    engine: Engine, messages: Sequence[Message], *, tags: ThinkTags | None = None
 ) -> Prompt:
-    """The prompt that asks `question`.
+    """The prompt that has the model answer the last of these messages.
 
     Raises:
         ModelRefusedError: the model's chat template fails.
 
     """
     tags = tags or ThinkTags()
-    messages = [{"role": "system", "content": system}] if system else []
-    messages.append({"role": "user", "content": question})
-    text = render(
-        engine.chat_template or _PLAIN,
-        messages,
-        bos_token=engine.special_text("bos"),
-        eos_token=engine.special_text("eos"),
-    )
-    if not text.rstrip().endswith(tags.open.strip()):
-        text += tags.open
+    text = make_text(engine, messages, tags)
     tokens = engine.tokenize(text, special=True)
     bos = engine.adds_bos
     if bos is not None and tokens[:1] != [bos]:
@@ -54,7 +48,29 @@ def make_prompt(
     )
 
 
-def render(template: str, messages: Sequence[dict[str, str]], **variables: object) -> str:
+def make_text(engine: Engine, messages: Sequence[Message], tags: ThinkTags) -> str:
+    """The messages in the model's chat template, up to the open thinking tag.
+
+    Raises:
+        ModelRefusedError: the template fails.
+
+    """
+    text = render(
+        engine.chat_template or _PLAIN,
+        messages,
+        bos_token=engine.special_text("bos"),
+        eos_token=engine.special_text("eos"),
+    )
+    return text if text.rstrip().endswith(tags.open.strip()) else text + tags.open
+
+
+def single_turn(question: str, system: str = "") -> list[Message]:
+    """The messages of a question without a history."""
+    first = [{"role": "system", "content": system}] if system else []
+    return [*first, {"role": "user", "content": question}]
+
+
+def render(template: str, messages: Sequence[Message], **variables: object) -> str:
     """The messages in the words of a chat template, ready for the model to go on.
 
     Raises:

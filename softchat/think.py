@@ -80,6 +80,13 @@ def think(
     yield run.finished()
 
 
+def reserved(engine: Engine, prompt: Prompt, settings: Settings) -> int:
+    """Positions of the context that a run keeps free: for the closing tag and the answer."""
+    # One position more: the token that closes the thinking may come at the last moment.
+    closing = len(engine.tokenize(prompt.inject, special=True)) + 1
+    return closing + min(settings.max_answer, engine.info.n_ctx // _ANSWER_SHARE)
+
+
 class _Run:
     """One run: what its parts share, and what is known of it when it ends."""
 
@@ -95,9 +102,7 @@ class _Run:
         self._cancelled, self._clock = cancelled, clock
         self._rng = np.random.default_rng(settings.seed)
         self._inject = engine.tokenize(prompt.inject, special=True)
-        # One position more: the token that closes the thinking may come at the last moment.
-        self._kept = len(self._inject) + 1
-        self._kept += min(settings.max_answer, engine.info.n_ctx // _ANSWER_SHARE)
+        self._kept = reserved(engine, prompt, settings)
         self._began = self._thinking = self._answering = clock()
         self._steps = self._answer_tokens = 0
         self._halted = False
@@ -110,7 +115,7 @@ class _Run:
         return Started(
             model=self._engine.info,
             settings=self._settings.to_dict(),
-            prompt_tokens=len(self._prompt.tokens),
+            prompt_tokens=self._engine.position + len(self._prompt.tokens),
         )
 
     def prefill(self) -> Prefill:

@@ -6,7 +6,7 @@ import pytest
 
 from softchat.errors import ModelRefusedError
 from softchat.tags import ThinkTags
-from softchat.template import make_prompt, render
+from softchat.template import make_prompt, render, single_turn
 from softchat.testing import FakeEngine
 
 CHATML = (
@@ -30,7 +30,7 @@ def engine():
 
 def test_a_model_without_tags_gets_one_opened(engine):
     """Behind the template's own words stands the open tag."""
-    prompt = make_prompt(engine, "Why?")
+    prompt = make_prompt(engine, single_turn("Why?"))
     assert text_of(engine, prompt) == (
         "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n<think>\n"
     )
@@ -40,36 +40,39 @@ def test_a_model_without_tags_gets_one_opened(engine):
 def test_a_template_that_opens_the_tag_is_left_alone(engine):
     """The tag is not opened twice."""
     engine.chat_template = "{{ messages[0].content }}<think>\n\n"
-    assert text_of(engine, make_prompt(engine, "Why?")) == "Why?<think>\n"
+    assert text_of(engine, make_prompt(engine, single_turn("Why?"))) == "Why?<think>\n"
 
 
 def test_tags_are_the_models_own(engine):
     """Another model's tags are used as they are given."""
     tags = ThinkTags(open="[THINK]", close="[/THINK]", before_close="", after_close=" ")
-    prompt = make_prompt(engine, "Why?", tags=tags)
+    prompt = make_prompt(engine, single_turn("Why?"), tags=tags)
     assert text_of(engine, prompt).endswith("assistant\n[THINK]")
     assert (prompt.close, prompt.inject) == ("[/THINK]", "[/THINK] ")
 
 
 def test_a_system_prompt_comes_first(engine):
     """It is there if it is given, and not if it is not."""
-    with_system = text_of(engine, make_prompt(engine, "Why?", system="Be brief."))
+    with_system = text_of(engine, make_prompt(engine, single_turn("Why?", "Be brief.")))
     assert with_system.startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user")
-    assert "system" not in text_of(engine, make_prompt(engine, "Why?"))
+    assert "system" not in text_of(engine, make_prompt(engine, single_turn("Why?")))
 
 
 def test_a_model_without_a_template_gets_plain_words(engine):
     """A base model sees a dialogue."""
     engine.chat_template = None
-    assert text_of(engine, make_prompt(engine, "Why?")) == "User: Why?\n\nAssistant:<think>\n"
+    assert (
+        text_of(engine, make_prompt(engine, single_turn("Why?")))
+        == "User: Why?\n\nAssistant:<think>\n"
+    )
 
 
 def test_the_first_token_is_put_first_once(engine):
     """A model that wants a BOS gets one, whether its template writes it or not."""
     engine.adds_bos = engine.id("!")
-    assert text_of(engine, make_prompt(engine, "Why?")).startswith("!<|im")
+    assert text_of(engine, make_prompt(engine, single_turn("Why?"))).startswith("!<|im")
     engine.chat_template = "!{{ messages[0].content }}"
-    assert text_of(engine, make_prompt(engine, "Why?")).startswith("!Why")
+    assert text_of(engine, make_prompt(engine, single_turn("Why?"))).startswith("!Why")
 
 
 @pytest.mark.parametrize(

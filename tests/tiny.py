@@ -50,6 +50,7 @@ def write(
     table_type: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
     parts: int = 1,
     leave_out: str = "",
+    chat_template: str = "",
 ) -> Path:
     """Write the model; the path of its (first) file.
 
@@ -82,6 +83,8 @@ def write(
     writer.add_add_space_prefix(False)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
+    if chat_template:
+        writer.add_chat_template(chat_template)
     for name, tensor in tensors.items():
         if leave_out in (name, "all"):
             continue

@@ -70,7 +70,7 @@ def ask(
     }
     # Imported here, as --help must not wait for them.
     from softchat.cli.model import find, open_engine
-    from softchat.template import make_prompt
+    from softchat.template import make_prompt, single_turn
     from softchat.think import think
 
     flags = {name: value for name, value in given.items() if value is not None}
@@ -91,7 +91,7 @@ def ask(
                 cancelled=interrupt,
             )
             with engine:
-                prompt = make_prompt(engine, asked, tags=found.tags, system=wording)
+                prompt = make_prompt(engine, single_turn(asked, wording), tags=found.tags)
                 for event in think(engine, prompt, settings, cancelled=interrupt):
                     show(event)
                     if isinstance(event, Finished):

@@ -363,7 +363,10 @@ class LlamaEngine:
             return
         # After some codes the finished part of the batch is still in memory: forget it.
         self._position += len(items)
-        self.rollback(undo_to)
+        try:
+            self.rollback(undo_to)
+        except DecodeError:  # a recurrent state can't be cut, only begun again
+            self.rollback(0)
         if code == _ABORTED:
             raise DecodeAbortedError("stopped")
         raise DecodeError(

@@ -11,7 +11,7 @@ from softchat.engine.llama import LlamaEngine
 from softchat.errors import ContextError, DecodeAbortedError, ModelRefusedError
 from softchat.events import Step
 from softchat.settings import resolve
-from softchat.template import make_prompt
+from softchat.template import make_prompt, single_turn
 from softchat.think import think
 from tests import tiny
 
@@ -167,7 +167,9 @@ def test_a_split_model(tiny_model, tmp_path):
 def steps_of(engine, question, **flags):
     engine.rollback(0)
     base = {"tau": 0.0, "max_think": 64, "max_answer": 8, "answer_temperature": 0.0}
-    events = list(think(engine, make_prompt(engine, question), resolve({}, base | flags)))
+    events = list(
+        think(engine, make_prompt(engine, single_turn(question)), resolve({}, base | flags))
+    )
     return events, [e.concept[0].id for e in events if isinstance(e, Step)]
 
 

@@ -1,0 +1,134 @@
+"""An engine that knows what each of its positions holds, and decodes again only what differs.
+
+Knows nothing of questions or templates. A position holds a token or, for a soft thought, the
+embedding that was fed there: so what was thought can be put back exactly as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from softchat.engine.protocol import Engine
+from softchat.errors import DecodeError
+from softchat.events import ModelInfo
+
+Floats = npt.NDArray[np.float32]
+Item = int | Floats
+
+
+class Sequence:
+    """An engine's one sequence, with its contents. An `Engine` itself."""
+
+    def __init__(self, engine: Engine) -> None:
+        engine.rollback(0)
+        self._engine = engine
+        self._items: list[Item] = []
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """What the positions hold, in order."""
+        return tuple(self._items)
+
+    def rewind(self, wanted: Many[Item]) -> int:
+        """Keep the longest beginning that `wanted` shares, one position less than `wanted` at most.
+
+        At least one position is left to decode, as its logits are wanted. Returns how many
+        positions are kept: none of a model whose memory can't be cut (recurrent ones).
+        """
+        shared = 0
+        for mine, other in zip(self._items, wanted[:-1], strict=False):
+            if not _same(mine, other):
+                break
+            shared += 1
+        self.rollback(shared)
+        return self.position
+
+    def replay(self, items: Many[Item]) -> None:
+        """Append what was recorded: tokens in batches, embeddings one by one."""
+        tokens: list[int] = []
+        for item in items:
+            if isinstance(item, int):
+                tokens.append(item)
+                continue
+            if tokens:
+                self.decode_tokens(tokens)
+            self.decode_embedding(item)
+            tokens = []
+        if tokens:
+            self.decode_tokens(tokens)
+
+    # -- what an engine does ---------------------------------------------------------------------
+
+    @property
+    def info(self) -> ModelInfo:
+        """As the engine's."""
+        return self._engine.info
+
+    @property
+    def position(self) -> int:
+        """How many positions the sequence has."""
+        return len(self._items)
+
+    @property
+    def adds_bos(self) -> int | None:
+        """As the engine's."""
+        return self._engine.adds_bos
+
+    @property
+    def chat_template(self) -> str | None:
+        """As the engine's."""
+        return self._engine.chat_template
+
+    def special_text(self, which: Literal["bos", "eos"]) -> str:
+        """As the engine's."""
+        return self._engine.special_text(which)
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """As the engine's."""
+        return self._engine.tokenize(text, special=special)
+
+    def piece(self, token: int, *, special: bool = True) -> bytes:
+        """As the engine's."""
+        return self._engine.piece(token, special=special)
+
+    def is_end(self, token: int) -> bool:
+        """As the engine's."""
+        return self._engine.is_end(token)
+
+    def embedding_rows(self, ids: Many[int] | npt.NDArray[np.intp]) -> Floats:
+        """As the engine's."""
+        return self._engine.embedding_rows(ids)
+
+    def decode_tokens(self, tokens: Many[int]) -> Floats:
+        """As the engine's; remembered."""
+        logits = self._engine.decode_tokens(tokens)
+        self._items.extend(tokens)
+        return logits
+
+    def decode_embedding(self, embedding: Floats) -> Floats:
+        """As the engine's; remembered."""
+        logits = self._engine.decode_embedding(embedding)
+        self._items.append(embedding)
+        return logits
+
+    def rollback(self, position: int) -> None:
+        """Forget all from `position` on; all there is, if the model's memory can't be cut."""
+        if self._engine.position != self.position:  # a decode failed, and could not be undone
+            position = 0
+            self._engine.rollback(0)
+        try:
+            self._engine.rollback(position)
+        except DecodeError:
+            position = 0
+            self._engine.rollback(0)
+        del self._items[position:]
+
+
+def _same(a: Item, b: Item) -> bool:
+    if isinstance(a, int) or isinstance(b, int):
+        return isinstance(a, int) and isinstance(b, int) and a == b
+    return a is b or np.array_equal(a, b)
