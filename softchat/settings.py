@@ -99,6 +99,23 @@ def check(name: str, value: object) -> StrEnum | float:
     return float(value) if kind is float else int(value)
 
 
+def parse(name: str, text: str) -> StrEnum | float:
+    """The value of setting `name` that somebody typed. Raises as `check` does."""
+    kind = _TYPES.get(name, StrEnum)
+    if issubclass(kind, StrEnum):
+        return check(name, text)
+    try:
+        return check(name, kind(text))
+    except (ValueError, OverflowError):
+        return check(name, text)  # says what it must be
+
+
+def choices(name: str) -> list[str]:
+    """The values that setting `name` can have, if they can be listed."""
+    kind = _TYPES[name]
+    return [str(member) for member in kind] if issubclass(kind, StrEnum) else []
+
+
 def _range(knob: Field[Any]) -> str:
     low, high = knob.metadata["low"], knob.metadata["high"]
     if high is not None:

@@ -189,6 +189,19 @@ def test_kept_thoughts_are_soft_positions(engine):
         assert np.array_equal(item, mixture(weights, rows))
 
 
+def test_other_thoughts_at_the_same_place_are_replaced(engine):
+    """What was only tried out does not stay in the cache in place of what was kept."""
+    talk = Conversation(engine, tags=TAGS, keep_thoughts=True)
+    list(talk.ask("一丈三", resolve(SHORT)))
+    turn = talk.undo()
+    list(talk.ask("一丈三", resolve(SHORT | {"topn": 2, "temperature": 1.0}), keep=False))
+    talk.turns.append(turn)
+    list(talk.ask("上", resolve(SHORT | {"max_think": 0})))
+    held = talk._sequence.items[: len(turn.positions)]
+    for mine, kept in zip(held, turn.positions, strict=True):
+        assert np.array_equal(mine, kept)
+
+
 def test_what_is_dropped_takes_later_thoughts_along(engine):
     """Thoughts that were thought behind a dropped turn, or another system prompt, are not kept."""
     talk = Conversation(engine, tags=TAGS, keep_thoughts=True)

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from softchat import __version__
 from softchat.cli.ask import ask
 from softchat.cli.bench import bench
+from softchat.cli.chat import chat
+from softchat.cli.sessions import app as sessions
+
+
+class _ChatByDefault(TyperGroup):
+    """Without a command, `softchat` is `softchat chat`, with its flags."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # click's
+        own = {name for param in self.params for name in param.opts}
+        own |= set(ctx.help_option_names)
+        if not args or (args[0].startswith("-") and args[0] not in own):
+            args = ["chat", *args]
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
     name="softchat",
     help="Chat with a local model that thinks in concept tokens, and watch it happen.",
     epilog="Every option can be given as a variable: --top-k 20 is SOFTCHAT_TOP_K=20.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
+    cls=_ChatByDefault,
     rich_markup_mode=None,  # plain help: rich would double the time it takes
     pretty_exceptions_enable=False,
 )
+app.command()(chat)
 app.command()(ask)
+app.add_typer(sessions, name="sessions")
 app.command()(bench)
 
 

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from softchat.cli import options
-from softchat.cli.interrupt import catch_interrupt
 from softchat.cli.outputs import Outputs
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Finished, FinishReason
+from softchat.interrupt import catch_interrupt
 from softchat.settings import Settings, resolve
 
 _INTERRUPTED = DecodeAbortedError.exit_status

@@ -44,7 +44,7 @@ class Outputs:
                 from softchat.trace import TraceWriter
 
                 shows.append(stack.enter_context(TraceWriter(self.trace)).write)
-            shows.append(stack.enter_context(self._view()).show)
+            shows.append(stack.enter_context(self.view()).show)
 
             def show(event: Event) -> None:
                 for one in shows:
@@ -52,7 +52,8 @@ class Outputs:
 
             yield show
 
-    def _view(self) -> View:
+    def view(self) -> View:
+        """What shows a run on the terminal, or in a pipe."""
         if self.json:
             from softchat.views.jsonl import JsonView
 

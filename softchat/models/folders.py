@@ -17,6 +17,11 @@ def config_folder(environ: Mapping[str, str]) -> Path:
     return _home(environ) or Path(platformdirs.user_config_dir("softchat", appauthor=False))
 
 
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """The folder of what softchat remembers: what was typed, and sessions."""
+    return _home(environ) or Path(platformdirs.user_state_dir("softchat", appauthor=False))
+
+
 def models_folder(environ: Mapping[str, str]) -> Path:
     """The folder of fetched models: all of it can be fetched again."""
     return (

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_TWICE_S = 1.0
 
 
 class Interrupt:
     """Whether Ctrl-C was pressed. Calling it asks."""
 
     def __init__(self) -> None:
-        self._pressed = False
+        self.pressed = False
+        self._at = float("-inf")
 
     def __call__(self) -> bool:
-        return self._pressed
+        return self.pressed
 
     def press(self, number: int, frame: FrameType | None) -> None:
-        """Handle SIGINT. The second press does not wait for anyone to ask.
+        """Handle SIGINT. A second press within a second does not wait for anyone to ask.
 
         Raises:
-            KeyboardInterrupt: it was pressed before.
+            KeyboardInterrupt: it was pressed just before.
 
         """
-        if self._pressed:
+        now = time.monotonic()
+        if now - self._at < _TWICE_S:
             raise KeyboardInterrupt
-        self._pressed = True
+        self._at = now
+        self.pressed = True
 
 
 @contextmanager
-def catch_interrupt() -> Iterator[Interrupt]:
+def catch_interrupt(interrupt: Interrupt | None = None) -> Iterator[Interrupt]:
     """Ctrl-C sets the flag while this lasts, and does afterwards what it did before."""
-    interrupt = Interrupt()
+    interrupt = interrupt or Interrupt()
+    interrupt.pressed = False
     before = signal.signal(signal.SIGINT, interrupt.press)
     try:
         yield interrupt

@@ -1,0 +1,140 @@
+"""`softchat chat`, and `softchat` alone: a session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softchat.cli import options
+from softchat.errors import UsageError
+
+if TYPE_CHECKING:
+    from softchat.engine.llama import LlamaEngine
+    from softchat.models import Located
+    from softchat.sessions import Saved
+
+
+def chat(
+    strategy: options.Strategy = None,
+    tau: options.Tau = None,
+    patience: options.Patience = None,
+    topn: options.TopN = None,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    min_p: options.MinP = None,
+    max_think: options.MaxThink = None,
+    answer_temperature: options.AnswerTemperature = None,
+    answer_top_k: options.AnswerTopK = None,
+    answer_top_p: options.AnswerTopP = None,
+    answer_min_p: options.AnswerMinP = None,
+    max_answer: options.MaxAnswer = None,
+    seed: options.Seed = None,
+    system: options.System = None,
+    model: options.Model = None,
+    ctx: options.Context = 0,
+    threads: options.Threads = 0,
+    gpu_layers: options.GpuLayers = 0,
+    trace: options.Trace = None,
+    panel: options.Panel = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Go on with a session of 'softchat sessions', or 'last'."),
+    ] = None,
+    keep_thoughts: Annotated[
+        bool, typer.Option("--keep-thoughts", help="Leave thoughts in the history, as soft tokens.")
+    ] = False,
+) -> int:
+    """Chat: a session with history, in which every setting can be changed."""
+    given = {
+        "strategy": strategy,
+        "tau": tau,
+        "patience": patience,
+        "topn": topn,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "max_think": max_think,
+        "answer_temperature": answer_temperature,
+        "answer_top_k": answer_top_k,
+        "answer_top_p": answer_top_p,
+        "answer_min_p": answer_min_p,
+        "max_answer": max_answer,
+        "seed": seed,
+    }
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
+    from rich.console import Console
+
+    from softchat.cli.model import find, open_engine
+    from softchat.cli.outputs import Outputs
+    from softchat.models.folders import state_folder
+    from softchat.repl.chat import Chat
+    from softchat.repl.loop import Session
+    from softchat.sessions import SavedSession
+    from softchat.trace import TraceWriter
+
+    folder = state_folder(os.environ)
+    restored = _restored(folder / "sessions", resume)
+    found = find(model or (restored.model if restored else None))
+
+    def opened(which: Located, cancelled: Callable[[], bool]) -> LlamaEngine:
+        return open_engine(
+            which, n_ctx=ctx, n_threads=threads, n_gpu_layers=gpu_layers, cancelled=cancelled
+        )
+
+    started = Chat(
+        found,
+        opened,
+        command_line={name: value for name, value in given.items() if value is not None},
+        system=restored.system if restored and system is None else system,
+        keep_thoughts=keep_thoughts,
+    )
+    if restored:
+        started.turns.extend(restored.turns)
+    outputs = Outputs(json=False, trace=None, panel=panel, quiet=False, verbose=False)
+    session = Session(
+        started,
+        Console(),
+        make_view=outputs.view,
+        find=find,
+        saved=SavedSession(folder / "sessions", restored),
+    )
+    with closing(session):
+        if trace is not None:
+            session.trace, session.trace_path = TraceWriter(trace), trace
+        session.greet(resumed=restored is not None)
+        session.run(history=folder / "history", models=_names)
+    return 0
+
+
+def _restored(folder: Path, resume: str | None) -> Saved | None:
+    """The session to go on with: the one that is named, or one that was killed, if wanted."""
+    from softchat.sessions import SavedSession, find_killed, load_session
+    from softchat.text import printable
+
+    if resume is not None:
+        return load_session(folder, resume)
+    killed = find_killed(folder)
+    if killed is None:
+        return None
+    title = printable(" ".join(killed.title.split())[:50], newlines=False)
+    typer.echo(f"A session was not left but killed ({len(killed.turns)} turns): {title}", err=True)
+    if typer.confirm("Go on with it?", default=True, err=True):
+        return killed
+    SavedSession(folder, killed).close(killed)  # left now: it is listed, and not offered again
+    return None
+
+
+def _names() -> list[str]:
+    from softchat.models.catalogue import default_files, load_catalogue
+
+    entries = load_catalogue(default_files(os.environ)).entries.values()
+    return [name for entry in entries for name in (entry.name, *entry.aliases)]

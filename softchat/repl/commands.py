@@ -1,0 +1,334 @@
+"""What begins with a slash. Each command is a function of the session and the text behind it.
+
+Commands change the chat or ask the console to show something; a wrong one raises `UsageError`.
+"""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from softchat.errors import UsageError
+from softchat.events import Event, Step
+from softchat.repl.show import comparison, settings_table, stats_table
+from softchat.settings import KNOBS, StrategyName, check, parse
+from softchat.text import printable
+from softchat.trace import TraceWriter
+from softchat.views.steps import step_in_full, steps_table
+from softchat.views.wording import number, plural
+
+if TYPE_CHECKING:
+    from softchat.repl.loop import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A slash command."""
+
+    usage: str
+    help: str
+    takes: str = ""
+    """What is completed behind it, see `SlashCompleter`."""
+    run: Callable[[Session, str], None]
+
+
+class Leave(Exception):  # noqa: N818  # no error: the way out of the loop
+    """The user wants to leave."""
+
+
+def run_command(session: Session, line: str) -> None:
+    """Do what a line that begins with a slash says.
+
+    Raises:
+        UsageError: there is no such command, or it can't be done.
+        Leave: it was `/quit`.
+
+    """
+    name, _, rest = line.strip().partition(" ")
+    command = COMMANDS.get(name)
+    if command is None:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "/help shows all of them"
+        raise UsageError(
+            f"no command {printable(name, newlines=False)}",
+            hint=f"{hint} To say this to the model, begin with a space",
+        )
+    command.run(session, rest.strip())
+
+
+def _help(session: Session, rest: str) -> None:
+    if rest:
+        name = rest if rest.startswith("/") else f"/{rest}"
+        command = COMMANDS.get(name)
+        if command is None:
+            raise UsageError(f"no command {printable(name, newlines=False)}", hint="/help")
+        session.say(f"{command.usage}\n  {command.help}")
+        return
+    for command in COMMANDS.values():
+        session.console.print(Text(f"{command.usage:32}"), Text(command.help, "dim"))
+    session.say('Enter sends, Alt-Enter begins a new line, """ opens and closes a block.', "dim")
+    session.say("Ctrl-C stops a turn, Ctrl-R searches what was typed, Ctrl-D leaves.", "dim")
+
+
+def _set(session: Session, rest: str) -> None:
+    if not rest:
+        session.console.print(settings_table(session.chat.settings()))
+        return
+    name, _, value = rest.replace("=", " ", 1).partition(" ")
+    name = name.replace("-", "_")
+    if not value.strip():
+        check_name(name)
+        shown, origin = session.chat.settings()[name]
+        session.say(f"{name} {shown} ({origin}): {KNOBS[name].metadata['help']}")
+        return
+    session.chat.layers.session[name] = parse(name, value.strip())
+    session.say(f"{name} {session.chat.layers.session[name]}", "dim")
+
+
+def _unset(session: Session, rest: str) -> None:
+    name = rest.replace("-", "_")
+    check_name(name)
+    session.chat.layers.session.pop(name, None)
+    shown, origin = session.chat.settings()[name]
+    session.say(f"{name} {shown} ({origin})", "dim")
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError if there is no setting of this name."""
+    if name not in KNOBS:
+        check(name, None)
+
+
+def _strategy(session: Session, rest: str) -> None:
+    if not rest:
+        names = ", ".join(StrategyName)
+        session.say(f"{session.chat.settings()['strategy'][0]} (there are: {names})")
+        return
+    session.chat.layers.session["strategy"] = check("strategy", rest)
+    session.say(f"strategy {rest}", "dim")
+
+
+def _model(session: Session, rest: str) -> None:
+    if not rest:
+        found = session.chat.found
+        session.say(f"{printable(found.name)}: {printable(str(found.path))}")
+        return
+    found = session.find(rest)
+    session.chat.change_model(found)
+    session.say(f"model {printable(found.name)}", "dim")
+
+
+def _system(session: Session, rest: str) -> None:
+    if not rest:
+        session.say(printable(session.chat.system) or "no system prompt")
+        return
+    session.chat.system = "" if rest in ("none", '""', "''") else rest
+    session.say("from the next turn on", "dim")
+
+
+def _think(session: Session, rest: str) -> None:
+    steps = _steps(session)
+    table = steps_table(steps, session.glyphs)
+    if len(steps) < session.console.height - 2 or not session.console.is_terminal:
+        session.console.print(table)
+        return
+    with session.console.pager(styles=session.console.color_system is not None):
+        session.console.print(table)
+
+
+def _why(session: Session, rest: str) -> None:
+    steps = _steps(session)
+    if not rest.isdigit() or int(rest) >= len(steps):
+        raise UsageError(
+            f"no step {printable(rest, newlines=False) or 'given'}",
+            hint=f"/why N, from 0 to {len(steps) - 1}",
+        )
+    tau = number(session.chat.last().settings.get("tau"))
+    session.console.print(step_in_full(steps[int(rest)], tau=tau, glyphs=session.glyphs))
+
+
+def _steps(session: Session) -> list[Step]:
+    steps = [event for event in session.chat.last().events if isinstance(event, Step)]
+    if not steps:
+        raise UsageError("the last turn has no steps", hint="is max_think 0?")
+    return steps
+
+
+def _again(session: Session, rest: str) -> None:
+    session.chat.last()
+    session.run_turn(session.chat.again(**_pairs(rest)))
+
+
+def _pairs(text: str) -> dict[str, object]:
+    """Settings written as name=value."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{error}", hint="/again tau=0.1 topn=3") from error
+    once: dict[str, object] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(
+                f"'{printable(word, newlines=False)}' is no setting=value",
+                hint="/again tau=0.1 topn=3",
+            )
+        name = name.replace("-", "_")
+        once[name] = parse(name, value)
+    return once
+
+
+def _compare(session: Session, rest: str) -> None:
+    if not rest:
+        session.chat.last()
+    runs: dict[str, list[Event]] = {}
+    # The same seed for both, so that nothing but the strategy differs.
+    seed = session.chat.layers.resolve().seed
+    for strategy in (StrategyName.HARD, StrategyName.SOFT):
+        session.say(f"{strategy}…", "dim")
+        events = session.run_quietly(
+            session.chat.try_out(rest or None, strategy=strategy, seed=seed)
+        )
+        if events is None:
+            session.say("stopped", "yellow")
+            return
+        runs[str(strategy)] = events
+    width = session.console.width
+    session.console.print(comparison(runs, width=width, glyphs=session.glyphs))
+
+
+def _undo(session: Session, rest: str) -> None:
+    session.chat.last()
+    turn = session.chat.turns.pop()
+    session.keep()
+    session.say(f"taken back: {_clipped(turn.question)}", "dim")
+
+
+def _clear(session: Session, rest: str) -> None:
+    count = len(session.chat.turns)
+    session.chat.turns.clear()
+    session.keep()
+    session.say(f"{plural(count, 'turn')} forgotten", "dim")
+
+
+def _drop(session: Session, rest: str) -> None:
+    count = int(rest) if rest.isdigit() else 1
+    if not 0 < count <= len(session.chat.turns):
+        raise UsageError(
+            f"there are {plural(len(session.chat.turns), 'turn')}",
+            hint="/drop N forgets the N oldest",
+        )
+    session.chat.talk().drop(count)
+    session.keep()
+    session.say(f"the oldest {plural(count, 'turn')} forgotten", "dim")
+
+
+def _save(session: Session, rest: str) -> None:
+    session.save_as(_path(rest, "/save chat.json, or /save chat.md to read"))
+
+
+def _load(session: Session, rest: str) -> None:
+    session.load_from(_path(rest, "/load chat.json"))
+    session.say(plural(len(session.chat.turns), "turn"), "dim")
+
+
+def _path(text: str, hint: str) -> Path:
+    if not text:
+        raise UsageError("no file named", hint=hint)
+    return Path(text).expanduser()
+
+
+def _trace(session: Session, rest: str) -> None:
+    if not rest:
+        session.say(f"to {printable(str(session.trace_path))}" if session.trace else "off")
+        return
+    if session.trace is not None:
+        session.trace.__exit__(None, None, None)
+        session.trace = None
+    if rest != "off":
+        session.trace_path = Path(rest).expanduser()
+        session.trace = TraceWriter(session.trace_path)
+    session.say(f"trace {printable(rest, newlines=False)}", "dim")
+
+
+def _stats(session: Session, rest: str) -> None:
+    session.chat.last()
+    session.console.print(stats_table(session.chat.turns))
+    used, n_ctx = session.chat.used
+    if n_ctx:
+        session.say(f"context {used} of {n_ctx} positions", "dim")
+
+
+def _copy(session: Session, rest: str) -> None:
+    answer = session.chat.last().answer
+    if rest == "code":
+        blocks = re.findall(r"^```[^\n]*\n(.*?)^```", answer, re.MULTILINE | re.DOTALL)
+        if not blocks:
+            raise UsageError("the last answer has no code block", hint="/copy copies all of it")
+        answer = "".join(blocks)
+    elif rest:
+        raise UsageError("/copy takes 'code' or nothing")
+    # OSC 52: the terminal puts it into its clipboard, over ssh too.
+    data = base64.b64encode(answer.encode("utf-8", "replace")).decode("ascii")
+    session.console.file.write(f"\x1b]52;c;{data}\x07")
+    session.say(f"{plural(len(answer), 'character')} handed to the terminal's clipboard", "dim")
+
+
+def _quit(session: Session, rest: str) -> None:
+    raise Leave
+
+
+def _clipped(text: str, cells: int = 60) -> str:
+    line = printable(" ".join(text.split()), newlines=False)
+    return line if len(line) <= cells else line[: cells - 1] + "…"
+
+
+def _commands() -> Iterator[Command]:
+    yield Command(usage="/help [COMMAND]", help="This.", run=_help)
+    yield Command(
+        usage="/set [NAME VALUE]", help="Change a setting; bare: show all.", takes="setting",
+        run=_set,
+    )  # fmt: skip
+    yield Command(usage="/unset NAME", help="As it was before /set.", takes="setting", run=_unset)
+    yield Command(
+        usage="/strategy [NAME]", help="How the thinking goes on.", takes="strategy", run=_strategy
+    )
+    yield Command(
+        usage="/again [NAME=VALUE…]", help="The same question once more, with other settings.",
+        takes="settings", run=_again,
+    )  # fmt: skip
+    yield Command(
+        usage="/compare [QUESTION]", help="Hard and soft side by side; bare: the last question.",
+        run=_compare,
+    )  # fmt: skip
+    yield Command(usage="/think", help="Every step of the last turn.", run=_think)
+    yield Command(usage="/why N", help="Step N in full.", run=_why)
+    yield Command(
+        usage="/model [NAME]", help="Go on with another model.", takes="model", run=_model
+    )
+    yield Command(usage="/system [TEXT|none]", help="Change the system prompt.", run=_system)
+    yield Command(usage="/undo", help="Take the last turn back.", run=_undo)
+    yield Command(usage="/drop [N]", help="Forget the N oldest turns.", run=_drop)
+    yield Command(usage="/clear", help="Forget all turns.", run=_clear)
+    yield Command(
+        usage="/save FILE", help="Write the session; .md to read it.", takes="file", run=_save
+    )
+    yield Command(usage="/load FILE", help="Go on with a saved one.", takes="file", run=_load)
+    yield Command(
+        usage="/trace FILE|off", help="Write the events of turns to a file.", takes="file",
+        run=_trace,
+    )  # fmt: skip
+    yield Command(usage="/stats", help="What the turns took.", run=_stats)
+    yield Command(usage="/copy [code]", help="The last answer to the clipboard.", run=_copy)
+    yield Command(usage="/quit", help="Leave.", run=_quit)
+
+
+COMMANDS = {command.usage.split()[0]: command for command in _commands()}

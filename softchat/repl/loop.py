@@ -1,0 +1,208 @@
+"""The loop of a session: read a line, run a command or a turn, show it, keep it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from softchat import __version__
+from softchat.errors import SoftchatError
+from softchat.events import Event, Finished, FinishReason
+from softchat.interrupt import catch_interrupt
+from softchat.models import Located
+from softchat.repl.chat import Chat
+from softchat.repl.commands import COMMANDS, Leave, run_command
+from softchat.repl.prompt import SlashCompleter, make_prompt_session, unquoted
+from softchat.sessions import SavedSession, read_file, write_file
+from softchat.text import printable
+from softchat.trace import TraceWriter
+from softchat.views import View
+from softchat.views.wording import glyphs_for, plural
+
+_TWICE_S = 1.0
+_NEARLY_FULL = 0.8
+
+
+class Session:
+    """A chat on a terminal.
+
+    Args:
+        chat: what is said, and to whom.
+        console: where all goes but the answers' text.
+        make_view: a view for one turn.
+        find: a model by its name, fetched if need be.
+        saved: where the session is kept as it happens.
+
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        console: Console,
+        *,
+        make_view: Callable[[], View],
+        find: Callable[[str], Located],
+        saved: SavedSession,
+    ) -> None:
+        self.chat = chat
+        self.console = console
+        self.glyphs = glyphs_for(console.encoding)
+        self.find = find
+        self.trace: TraceWriter | None = None
+        self.trace_path: Path | None = None
+        self._make_view = make_view
+        self._saved = saved
+        self._save_failed = False
+
+    def greet(self, resumed: bool = False) -> None:
+        """The first lines."""
+        name = printable(self.chat.found.name, newlines=False)
+        self.say(f"softchat {__version__}{self.glyphs.dot}{name}{self.glyphs.dot}/help", "dim")
+        if resumed:
+            said = plural(len(self.chat.turns), "turn")
+            self.say(f"going on after {said}; /save FILE.md writes all of it", "dim")
+            if self.chat.turns:
+                self.say(f"> {printable(self.chat.turns[-1].question)}", "dim")
+                self.say(printable(self.chat.turns[-1].answer))
+
+    def run(self, *, history: Path, models: Callable[[], list[str]]) -> None:
+        """Until the user leaves."""
+        takes = {name: command.takes for name, command in COMMANDS.items()}
+        prompt = make_prompt_session(
+            history=history, completer=SlashCompleter(takes, models), toolbar=self.toolbar
+        )
+        stopped_at = float("-inf")
+        while True:
+            try:
+                text = prompt.prompt("> ")
+            except KeyboardInterrupt:
+                if time.monotonic() - stopped_at < _TWICE_S:
+                    return
+                stopped_at = time.monotonic()
+                self.say("Ctrl-D or /quit leaves", "dim")
+                continue
+            except EOFError:
+                return
+            try:
+                self.handle(text)
+            except Leave:
+                return
+            except KeyboardInterrupt:  # twice within a second, while a turn ran
+                self.say("left", "dim")
+                return
+
+    def handle(self, text: str) -> None:
+        """One line, or block, that was typed."""
+        try:
+            if text.startswith("/"):
+                run_command(self, text)
+            elif question := unquoted(text).strip():
+                self._ask(question)
+        except SoftchatError as error:
+            self.say(f"error: {printable(error.message, newlines=False)}", "red")
+            if error.hint:
+                self.say(f"hint: {printable(error.hint, newlines=False)}", "dim")
+
+    def _ask(self, question: str) -> None:
+        self._wait_for_model()
+        if (missing := self.chat.room(question).missing) > 0:
+            self._offer_room(question, missing)
+            return
+        self.keep(pending=question)
+        self.run_turn(self.chat.ask(question))
+        used, n_ctx = self.chat.used
+        if used > _NEARLY_FULL * n_ctx:
+            self.say(
+                f"context {used} of {n_ctx}: nearly full; /drop N forgets the oldest turns",
+                "yellow",
+            )
+
+    def _wait_for_model(self) -> None:
+        if self.chat.loading:
+            self.say(f"loading {printable(self.chat.found.name, newlines=False)}…", "dim")
+        with catch_interrupt(self.chat.interrupt):
+            self.chat.talk()
+
+    def _offer_room(self, question: str, missing: int) -> None:
+        count = self.chat.droppable(question)
+        self.say(f"this does not fit: {plural(missing, 'position')} of context are lacking", "red")
+        if not count:
+            self.say("hint: shorten it, or start with more: softchat --ctx N", "dim")
+            return
+        self.say(f"hint: /drop {count} forgets the oldest {plural(count, 'turn')}, then ask", "dim")
+
+    def run_turn(self, events: Iterator[Event]) -> None:
+        """Show a turn, write it down, and keep the session."""
+        try:
+            with catch_interrupt(self.chat.interrupt), self._make_view() as view:
+                for event in events:
+                    if self.trace is not None:
+                        self.trace.write(event)
+                    view.show(event)
+        finally:
+            self.keep()
+        sys.stdout.flush()
+
+    def run_quietly(self, events: Iterator[Event]) -> list[Event] | None:
+        """Run a turn without showing it; None if it was stopped."""
+        with catch_interrupt(self.chat.interrupt):
+            seen = list(events)
+        last = seen[-1]
+        stopped = isinstance(last, Finished) and last.finish_reason is FinishReason.INTERRUPTED
+        return None if stopped else seen
+
+    def keep(self, *, pending: str = "") -> None:
+        """Write the session down as it is now; say it once if that can't be done."""
+        try:
+            self._saved.write(self.chat, pending=pending)
+        except OSError as error:
+            if not self._save_failed:
+                self._save_failed = True
+                reason = printable(str(error.strerror or error), newlines=False)
+                self.say(f"warning: this session can't be saved: {reason}", "yellow")
+
+    def save_as(self, path: Path) -> None:
+        """Write the session to a file of the user's. Raises UsageError."""
+        write_file(path, self.chat)
+        self.say(f"written to {printable(str(path), newlines=False)}", "dim")
+
+    def load_from(self, path: Path) -> None:
+        """Take up a session from a file. Raises UsageError."""
+        restored = read_file(path)
+        self.chat.turns[:] = restored.turns
+        self.chat.system = restored.system
+        self.keep()
+
+    def say(self, text: str, style: str = "") -> None:
+        """A line of softchat's own."""
+        self.console.print(Text(self.glyphs.text(text), style), soft_wrap=True)
+
+    def toolbar(self) -> str:
+        """What holds now, in a line."""
+        values: Mapping[str, tuple[object, str]] = self.chat.settings()
+        name = printable(self.chat.found.name, newlines=False)
+        used, n_ctx = self.chat.used
+        context = "loading…" if self.chat.loading else f"context {used}/{n_ctx or '–'}"
+        parts = [
+            name,
+            str(values["strategy"][0]),
+            f"{self.glyphs.tau} {values['tau'][0]:g}",
+            f"patience {values['patience'][0]}",
+            f"n {values['topn'][0]}",
+            context,
+        ]
+        return self.glyphs.text(" " + self.glyphs.dot.join(parts))
+
+    def close(self) -> None:
+        """Write the last word, and free everything."""
+        with ExitStack() as stack:
+            stack.callback(self.chat.close)
+            if self.trace is not None:
+                stack.callback(self.trace.__exit__, None, None, None)
+            stack.callback(self._saved.close, self.chat)

@@ -1,0 +1,143 @@
+"""The line that is typed: history, several lines, completion, and a toolbar. Runs no command."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import is_searching
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+from softchat.models.folders import expand
+from softchat.settings import KNOBS, choices
+
+_BLOCK = '"""'
+
+
+class SlashCompleter(Completer):
+    """Commands behind a slash; behind a command what it takes.
+
+    Args:
+        commands: name → what it takes: "file", "setting", "settings", "strategy", "model", or "".
+        models: the names that a model can be called by, when asked.
+
+    """
+
+    def __init__(self, commands: Mapping[str, str], models: Callable[[], Iterable[str]]) -> None:
+        self._commands = commands
+        self._models = models
+        self._paths = PathCompleter(expanduser=True)
+
+    def get_completions(self, document: Document, event: CompleteEvent) -> Iterable[Completion]:
+        """What could stand here."""
+        text = document.text_before_cursor
+        if not text.startswith("/") or "\n" in text:
+            return
+        command, space, rest = text.partition(" ")
+        if not space:
+            yield from _matching(command, self._commands)
+            return
+        match self._commands.get(command):
+            case "file":
+                yield from self._paths.get_completions(Document(rest), event)
+            case "setting":
+                name, second, value = rest.partition(" ")
+                known = choices(name) if name in KNOBS else []
+                yield from _matching(value, known) if second else _matching(rest, KNOBS)
+            case "settings":
+                word = rest.rpartition(" ")[2]
+                name, equals, value = word.partition("=")
+                if equals:
+                    yield from _matching(value, choices(name) if name in KNOBS else [])
+                else:
+                    yield from _matching(word, [f"{knob}=" for knob in KNOBS])
+            case "strategy":
+                yield from _matching(rest, choices("strategy"))
+            case "model":
+                yield from _matching(rest, self._models())
+                yield from self._paths.get_completions(Document(rest), event)
+
+
+def _matching(word: str, names: Iterable[str]) -> Iterable[Completion]:
+    return (Completion(n, start_position=-len(word)) for n in names if n.startswith(word))
+
+
+def make_prompt_session(
+    *,
+    history: Path,
+    completer: Completer,
+    toolbar: Callable[[], str],
+    environ: Mapping[str, str] = os.environ,
+) -> PromptSession[str]:
+    """The prompt of a session, with what was typed in earlier ones.
+
+    Enter sends, Alt-Enter begins a new line, and so does Enter after an opening three quotes.
+    """
+    _make_private(history)
+    return PromptSession(
+        history=FileHistory(str(history)),
+        completer=completer,
+        complete_while_typing=True,
+        bottom_toolbar=toolbar,
+        refresh_interval=0.5,  # the toolbar says when the model has been loaded
+        multiline=True,
+        prompt_continuation=lambda width, *_: ".".rjust(max(0, width - 1)) + " ",
+        key_bindings=_keys(),
+        editing_mode=editing_mode(environ),
+        enable_open_in_editor=True,
+        enable_suspend=True,
+        reserve_space_for_menu=4,
+    )
+
+
+def unquoted(text: str) -> str:
+    """What was meant: a block in three quotes is what stands between them."""
+    block = re.fullmatch(rf"\s*{_BLOCK}\n?(.*?)\n?{_BLOCK}\s*", text, re.DOTALL)
+    return block[1] if block else text
+
+
+def editing_mode(environ: Mapping[str, str]) -> EditingMode:
+    """vi or emacs keys, as the user's inputrc has it."""
+    named = environ.get("INPUTRC") or "~/.inputrc"
+    try:
+        text = expand(named).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return EditingMode.EMACS
+    modes: list[str] = re.findall(r"^\s*set\s+editing-mode\s+(vi|emacs)\b", text, re.MULTILINE)
+    return EditingMode.VI if modes and modes[-1] == "vi" else EditingMode.EMACS
+
+
+def _keys() -> KeyBindings:
+    keys = KeyBindings()
+
+    @keys.add("enter", filter=~is_searching)
+    def send(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        state = buffer.complete_state
+        if state is not None and state.current_completion is not None:
+            buffer.complete_state = None
+            return
+        text = buffer.text
+        if text.lstrip().startswith(_BLOCK) and not re.search(rf"{_BLOCK}.*{_BLOCK}", text, re.S):
+            buffer.insert_text("\n")
+        else:
+            buffer.validate_and_handle()
+
+    @keys.add("escape", "enter")
+    def new_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    return keys
+
+
+def _make_private(history: Path) -> None:
+    # What was typed is nobody else's business.
+    history.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    history.touch(mode=0o600)

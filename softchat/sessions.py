@@ -1,0 +1,317 @@
+"""Sessions on disk: what was said, written down as it happens. Knows nothing of terminals.
+
+One JSON file a session, replaced as a whole before and after each turn, so that whatever kills
+softchat leaves the last state but one at the worst. The steps of the thinking are not in it: a
+trace holds those. A lock tells a session that is open elsewhere from one that was killed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from softchat.conversation import Turn
+from softchat.errors import UsageError
+from softchat.text import printable
+
+SCHEMA = 1
+
+
+class Chat(Protocol):
+    """What is written down of a chat."""
+
+    @property
+    def model_name(self) -> str:
+        """What its model is called."""
+        ...
+
+    @property
+    def system(self) -> str:
+        """The system prompt."""
+        ...
+
+    @property
+    def turns(self) -> Sequence[Turn]:
+        """What has been said."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """A session as it was written down."""
+
+    id: str
+    started: str
+    updated: str
+    """ISO 8601, with the offset."""
+    model: str
+    system: str
+    turns: tuple[Turn, ...]
+    pending: str
+    """The question whose turn had not ended; empty for none."""
+    closed: bool
+    """Whether the user left it, or something killed it."""
+
+    @property
+    def model_name(self) -> str:
+        """What its model is called."""
+        return self.model
+
+    @property
+    def title(self) -> str:
+        """Its first question."""
+        return self.turns[0].question if self.turns else self.pending
+
+
+class SavedSession:
+    """The file of the session that is going on. Made at the first write.
+
+    Args:
+        folder: of all sessions.
+        resume: the session to go on with, if it is not a new one.
+
+    """
+
+    def __init__(self, folder: Path, resume: Saved | None = None) -> None:
+        self._folder = folder
+        self._started = resume.started if resume else _now()
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        self.id = resume.id if resume else f"{stamp}-{secrets.token_hex(2)}"
+        self._lock: IO[bytes] | None = None
+
+    def write(self, chat: Chat, *, pending: str = "", closed: bool = False) -> None:
+        """Replace the file.
+
+        Raises:
+            OSError: it can't be written; the file is as it was.
+
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._lock is None:
+            self._lock = _lock(_lock_of(self._folder, self.id))
+        text = _to_json(chat, self.id, self._started, pending=pending, closed=closed)
+        _replace(self._folder / f"{self.id}.json", text)
+
+    def close(self, chat: Chat) -> None:
+        """The user leaves. A session in which nothing was said leaves no file."""
+        with suppress(OSError):
+            if chat.turns:
+                self.write(chat, closed=True)
+            elif self._lock is not None:
+                (self._folder / f"{self.id}.json").unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+            with suppress(OSError):
+                _lock_of(self._folder, self.id).unlink()
+
+
+def list_sessions(folder: Path) -> list[Saved]:
+    """All sessions that can be read, the newest first; files of others are passed over."""
+    found = []
+    for path in folder.glob("*.json"):
+        with suppress(UsageError):
+            found.append(read_file(path))
+    return sorted(found, key=lambda saved: saved.updated, reverse=True)
+
+
+def find_killed(folder: Path) -> Saved | None:
+    """The newest session that ended without being left, and that nobody has open."""
+    for saved in list_sessions(folder):
+        if saved.closed or not (saved.turns or saved.pending):
+            continue
+        if not _is_locked(_lock_of(folder, saved.id)):
+            return saved
+    return None
+
+
+def load_session(folder: Path, name: str) -> Saved:
+    """A session by its id or the beginning of it; `last` is the newest.
+
+    Raises:
+        UsageError: there is none, or several, or it can't be read.
+
+    """
+    if name == "last":
+        sessions = list_sessions(folder)
+        if not sessions:
+            raise UsageError("there is no session yet", hint="softchat chat begins one")
+        return sessions[0]
+    paths = sorted(path for path in folder.glob("*.json") if path.stem.startswith(name))
+    if len(paths) != 1:
+        what = "no session" if not paths else f"{len(paths)} sessions"
+        raise UsageError(
+            printable(f"{what} '{name}'", newlines=False), hint="see 'softchat sessions'"
+        )
+    return read_file(paths[0])
+
+
+def remove_session(folder: Path, name: str) -> str:
+    """Delete a session; its id. Raises UsageError as `load_session`, or if it is open."""
+    saved = load_session(folder, name)
+    if _is_locked(_lock_of(folder, saved.id)):
+        raise UsageError(f"session {saved.id} is open", hint="leave it first")
+    (folder / f"{saved.id}.json").unlink(missing_ok=True)
+    _lock_of(folder, saved.id).unlink(missing_ok=True)
+    return saved.id
+
+
+def write_file(path: Path, chat: Chat) -> None:
+    """Write a chat to a file of the user's: Markdown to read if it ends in .md, else JSON.
+
+    Raises:
+        UsageError: it can't be written.
+
+    """
+    if path.suffix == ".md":
+        text = _to_markdown(chat)
+    else:
+        text = _to_json(chat, path.stem, _now(), pending="", closed=True)
+    try:
+        _replace(path, text)
+    except OSError as error:
+        raise UsageError(
+            printable(f"can't write {path}: {error.strerror}", newlines=False),
+            hint="name another file",
+        ) from error
+
+
+def read_file(path: Path) -> Saved:
+    """The session in a file.
+
+    Raises:
+        UsageError: there is no such file, or it holds something else.
+
+    """
+    shown = printable(str(path), newlines=False)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"can't read {shown}: {error.strerror}", hint="is it a file?") from error
+    except ValueError as error:
+        raise UsageError(
+            f"{shown} is no saved session", hint="/save FILE.json makes one"
+        ) from error
+    if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
+        raise UsageError(f"{shown} was written by a newer softchat", hint="update softchat")
+    try:
+        return Saved(
+            id=path.stem,
+            started=_text(data["started"]),
+            updated=_text(data["updated"]),
+            model=_text(data["model"]),
+            system=_text(data["system"]),
+            turns=tuple(_turn(turn) for turn in data["turns"]),
+            pending=_text(data["pending"]),
+            closed=data["closed"] is True,
+        )
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            f"{shown} is no saved session", hint="/save FILE.json makes one"
+        ) from error
+
+
+def _turn(data: Any) -> Turn:  # noqa: ANN401  # whatever JSON holds
+    settings = data["settings"]
+    if not isinstance(settings, dict):
+        raise TypeError
+    return Turn(question=_text(data["question"]), answer=_text(data["answer"]), settings=settings)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON holds
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _to_json(chat: Chat, id_: str, started: str, *, pending: str, closed: bool) -> str:
+    turns = [
+        {"question": turn.question, "answer": turn.answer, "settings": turn.settings}
+        for turn in chat.turns
+    ]
+    data = {
+        "schema": SCHEMA,
+        "id": id_,
+        "started": started,
+        "updated": _now(),
+        "model": chat.model_name,
+        "system": chat.system,
+        "turns": turns,
+        "pending": pending,
+        "closed": closed,
+    }
+    return json.dumps(
+        data, indent=1
+    )  # ASCII: a lone surrogate that was pasted is no reason to fail
+
+
+def _to_markdown(chat: Chat) -> str:
+    parts = [f"# A chat with {printable(chat.model_name, newlines=False)}"]
+    if chat.system:
+        parts.append("*" + " ".join(chat.system.split()) + "*")
+    for turn in chat.turns:
+        parts += ["## " + turn.question.replace("\n", "\n   "), turn.answer]
+    return printable("\n\n".join(parts)) + "\n"
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)  # noqa: PTH105  # atomic
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+# -- locks: the system lets go of one when its process ends, however it ends ---------------------
+
+
+def _lock_of(folder: Path, id_: str) -> Path:
+    return folder / f"{id_}.lock"
+
+
+def _lock(path: Path) -> IO[bytes]:
+    file = path.open("ab")
+    with suppress(OSError):
+        _try_lock(file)
+    return file
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open("ab") as file:
+        try:
+            _try_lock(file)
+        except OSError:
+            return True
+    return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(file: IO[bytes]) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

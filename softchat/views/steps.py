@@ -1,0 +1,84 @@
+"""Steps of a recorded run as rich tables. Knows events, prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from softchat.events import Step
+from softchat.views.wording import Glyphs, nats
+
+_BAR = 10  # cells of a weight's bar
+_SHOWN = 5  # tokens of a step in the table of all steps
+
+
+def sparkline(entropies: Sequence[float], *, tau: float, width: int, glyphs: Glyphs) -> str:
+    """Entropies as signs, the lowest for those under τ; more than `width` are averaged."""
+    if not entropies:
+        return ""
+    size = -(-len(entropies) // max(1, width))
+    shown = [
+        sum(entropies[i : i + size]) / len(entropies[i : i + size])
+        for i in range(0, len(entropies), size)
+    ]
+    top = max(*shown, 2 * tau, 0.1)
+    return "".join(_level(entropy, tau, top, glyphs) for entropy in shown)
+
+
+def _level(entropy: float, tau: float, top: float, glyphs: Glyphs) -> str:
+    if entropy < tau:
+        return glyphs.levels[0]
+    share = (entropy - tau) / (top - tau)
+    return glyphs.levels[1 + min(len(glyphs.levels) - 2, int(share * (len(glyphs.levels) - 1)))]
+
+
+def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
+    """A row a step: number, entropy, cold steps in a row, mode, and the heaviest tokens."""
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column("step", justify="right", no_wrap=True)
+    table.add_column("H (nats)", justify="right", no_wrap=True)
+    table.add_column("cold", justify="right", no_wrap=True)
+    table.add_column("mode", no_wrap=True)
+    table.add_column("concept token", overflow="fold")
+    for step in steps:
+        pieces = Text()
+        for entry in step.concept[:_SHOWN]:
+            pieces.append(glyphs.piece(entry.piece), "bold" if not pieces else "")
+            pieces.append(f" {entry.weight:.2f}  ", "dim")
+        if len(step.concept) > _SHOWN:
+            pieces.append(f"+{len(step.concept) - _SHOWN}", "dim")
+        table.add_row(
+            Text(str(step.index), "dim"),
+            Text(nats(step.entropy), "cyan" if step.below else ""),
+            Text(str(step.below or ""), "cyan"),
+            Text(str(step.mode)),
+            pieces,
+        )
+    return table
+
+
+def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> Table:
+    """Every token of one step, with its weight as a bar."""
+    side = "under" if step.entropy < tau else "not under"
+    title = f"step {step.index}{glyphs.dot}{step.mode}{glyphs.dot}H {step.entropy:.4f} nats, "
+    title += f"{side} {glyphs.tau} {tau:g}"
+    title += f" ({step.below} in a row)" if step.below else ""
+    table = Table(
+        box=None, padding=(0, 1), title=Text(title), title_justify="left", header_style="dim"
+    )
+    table.add_column("weight", justify="right")
+    table.add_column("")
+    table.add_column("piece", overflow="fold")
+    table.add_column("token", justify="right")
+    for entry in step.concept:
+        halves = max(1, round(min(entry.weight, 1.0) * _BAR * 2))
+        bar = glyphs.bar * (halves // 2) + glyphs.half * (halves % 2)
+        table.add_row(
+            f"{entry.weight:.4f}",
+            Text(bar.ljust(_BAR), "magenta"),
+            Text(glyphs.piece(entry.piece)),
+            Text(str(entry.id), "dim"),
+        )
+    return table
