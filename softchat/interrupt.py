@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_TWICE_S = 1.0
+TWICE_S = 1.0  # two presses within this time are one wish to leave
 
 
 class Interrupt:
     """Whether Ctrl-C was pressed. Calling it asks."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """As if it had never been pressed."""
         self.pressed = False
-        self._at = float("-inf")
+        self.pressed_at = float("-inf")
+        """Seconds of the monotonic clock."""
 
     def __call__(self) -> bool:
         return self.pressed
@@ -29,9 +34,9 @@ class Interrupt:
 
         """
         now = time.monotonic()
-        if now - self._at < _TWICE_S:
+        if now - self.pressed_at < TWICE_S:
             raise KeyboardInterrupt
-        self._at = now
+        self.pressed_at = now
         self.pressed = True
 
 
@@ -39,7 +44,7 @@ class Interrupt:
 def catch_interrupt(interrupt: Interrupt | None = None) -> Iterator[Interrupt]:
     """Ctrl-C sets the flag while this lasts, and does afterwards what it did before."""
     interrupt = interrupt or Interrupt()
-    interrupt.pressed = False
+    interrupt.clear()
     before = signal.signal(signal.SIGINT, interrupt.press)
     try:
         yield interrupt

@@ -31,7 +31,7 @@ class Chat(Protocol):
 
     @property
     def model_name(self) -> str:
-        """What its model is called."""
+        """What `-m` would call its model."""
         ...
 
     @property
@@ -63,7 +63,7 @@ class Saved:
 
     @property
     def model_name(self) -> str:
-        """What its model is called."""
+        """What `-m` would call its model."""
         return self.model
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from softchat.models import find_model
+from tests.terminal import Terminal
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +50,20 @@ def softchat(environ, tmp_path):
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+@pytest.fixture
+def terminal(environ):
+    """Open softchat on a terminal: `terminal("ask", "why?", columns=60)`."""
+    opened = []
+
+    def open_(*arguments: str, **more):
+        opened.append(Terminal(arguments, environ, **more))
+        return opened[-1]
+
+    yield open_
+    for one in opened:
+        one.child.close(force=True)
 
 
 class Result:

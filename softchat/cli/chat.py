@@ -111,7 +111,8 @@ def chat(
         if trace is not None:
             session.trace, session.trace_path = TraceWriter(trace), trace
         session.greet(resumed=restored is not None)
-        session.run(history=folder / "history", models=_names)
+        pending = restored.pending if restored else ""
+        session.run(history=folder / "history", models=_names, pending=pending)
     return 0
 
 

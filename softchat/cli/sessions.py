@@ -26,8 +26,9 @@ def sessions(context: typer.Context) -> None:
     for saved in found:
         turns = f"{len(saved.turns)} turn" + "s" * (len(saved.turns) != 1)
         title = printable(" ".join(saved.title.split()), newlines=False)
+        name = printable(saved.model.rpartition("/")[2], newlines=False)
         when = saved.updated[:16].replace("T", " ")
-        typer.echo(f"{saved.id}  {when}  {saved.model[:16]:16}  {turns:>9}  {title[:60]}")
+        typer.echo(f"{saved.id}  {when}  {name[:16]:16}  {turns:>9}  {title[:60]}")
 
 
 @app.command()

@@ -104,8 +104,8 @@ class Chat:
 
     @property
     def model_name(self) -> str:
-        """What the model is called."""
-        return self.found.name
+        """What `-m` would call the model: its name, or its file."""
+        return self.found.name if self.found.entry else str(self.found.path.absolute())
 
     @property
     def system(self) -> str:
@@ -237,8 +237,12 @@ class Chat:
 
     @property
     def used(self) -> tuple[int, int]:
-        """Positions of context in use, and all there are; (0, 0) while the model is loading."""
-        return (self._talk.used, self._talk.n_ctx) if self._talk else (0, 0)
+        """Positions of context in use, and all there are; (0, 0) while there is no model."""
+        if self._talk is not None:
+            return self._talk.used, self._talk.n_ctx
+        if self.loading or self._loading.exception() is not None:
+            return 0, 0
+        return 0, self._loading.result().info.n_ctx
 
     def settings(self) -> dict[str, tuple[Any, str]]:
         """Every setting's value and where it comes from."""

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from softchat import __version__
 from softchat.errors import SoftchatError
 from softchat.events import Event, Finished, FinishReason
-from softchat.interrupt import catch_interrupt
+from softchat.interrupt import TWICE_S, catch_interrupt
 from softchat.models import Located
 from softchat.repl.chat import Chat
 from softchat.repl.commands import COMMANDS, Leave, run_command
@@ -25,7 +26,6 @@ from softchat.trace import TraceWriter
 from softchat.views import View
 from softchat.views.wording import glyphs_for, plural
 
-_TWICE_S = 1.0
 _NEARLY_FULL = 0.8
 
 
@@ -71,8 +71,8 @@ class Session:
                 self.say(f"> {printable(self.chat.turns[-1].question)}", "dim")
                 self.say(printable(self.chat.turns[-1].answer))
 
-    def run(self, *, history: Path, models: Callable[[], list[str]]) -> None:
-        """Until the user leaves."""
+    def run(self, *, history: Path, models: Callable[[], list[str]], pending: str = "") -> None:
+        """Until the user leaves. `pending` is what stands on the first line already."""
         takes = {name: command.takes for name, command in COMMANDS.items()}
         prompt = make_prompt_session(
             history=history, completer=SlashCompleter(takes, models), toolbar=self.toolbar
@@ -80,9 +80,12 @@ class Session:
         stopped_at = float("-inf")
         while True:
             try:
-                text = prompt.prompt("> ")
+                text = prompt.prompt("> ", default=pending)
+                pending = ""
             except KeyboardInterrupt:
-                if time.monotonic() - stopped_at < _TWICE_S:
+                # The first may have stopped a turn.
+                stopped_at = max(stopped_at, self.chat.interrupt.pressed_at)
+                if time.monotonic() - stopped_at < TWICE_S:
                     return
                 stopped_at = time.monotonic()
                 self.say("Ctrl-D or /quit leaves", "dim")
@@ -184,20 +187,23 @@ class Session:
         self.console.print(Text(self.glyphs.text(text), style), soft_wrap=True)
 
     def toolbar(self) -> str:
-        """What holds now, in a line."""
+        """What holds now, in a line; in a narrow window the least of it goes first."""
         values: Mapping[str, tuple[object, str]] = self.chat.settings()
-        name = printable(self.chat.found.name, newlines=False)
         used, n_ctx = self.chat.used
-        context = "loading…" if self.chat.loading else f"context {used}/{n_ctx or '–'}"
-        parts = [
-            name,
-            str(values["strategy"][0]),
-            f"{self.glyphs.tau} {values['tau'][0]:g}",
-            f"patience {values['patience'][0]}",
-            f"n {values['topn'][0]}",
-            context,
-        ]
-        return self.glyphs.text(" " + self.glyphs.dot.join(parts))
+        parts = {
+            "model": printable(self.chat.found.name, newlines=False),
+            "strategy": str(values["strategy"][0]),
+            "tau": f"{self.glyphs.tau} {values['tau'][0]:g}",
+            "patience": f"patience {values['patience'][0]}",
+            "topn": f"n {values['topn'][0]}",
+            "context": f"context {used}/{n_ctx}" if n_ctx else "loading…",
+        }
+        for least in ("", "patience", "model", "strategy", "topn", "tau"):
+            parts.pop(least, None)
+            text = self.glyphs.text(" " + self.glyphs.dot.join(parts.values()))
+            if cell_len(text) < self.console.width:
+                break
+        return text
 
     def close(self) -> None:
         """Write the last word, and free everything."""

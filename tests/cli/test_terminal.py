@@ -8,85 +8,11 @@ import sys
 import time
 
 import pexpect
-import pyte
 import pytest
 
+from tests.terminal import assert_settled
+
 LONG = ("--tau", "0", "--max-think", "3000", "--temperature", "1", "--seed", "1", "--topn", "10")
-
-
-class Terminal:
-    """A softchat on a terminal of this size, and its screen."""
-
-    def __init__(self, arguments, environ, *, columns=80, lines=24, program=None):
-        self.screen = pyte.Screen(columns, lines)
-        self.stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-        name, *rest = program or [sys.executable, "-m", "softchat", *arguments]
-        self.child = pexpect.spawn(
-            name,
-            rest,
-            env=environ | {"TERM": "xterm-256color"},
-            dimensions=(lines, columns),
-            timeout=60,
-        )
-
-    def read(self, seconds=0.05):
-        """Take in what was written within this time; False at its end."""
-        try:
-            data = self.child.read_nonblocking(65536, timeout=seconds)
-        except pexpect.TIMEOUT:
-            return True
-        except pexpect.EOF:
-            return False
-        self.raw += data
-        self.stream.feed(data)
-        return True
-
-    def until(self, pattern, seconds=60):
-        """Read until the screen shows this."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            running = self.read()
-            if re.search(pattern, self.text):
-                return
-            assert running, f"ended without {pattern!r}:\n{self.text}"
-        raise AssertionError(f"no {pattern!r} in:\n{self.text}")
-
-    def finish(self):
-        """Read to the end; the exit status."""
-        while self.read(0.2):
-            pass
-        self.child.close()
-        return self.child.exitstatus
-
-    def resize(self, columns, lines):
-        """As a window manager does it."""
-        self.child.setwinsize(lines, columns)
-        self.screen.resize(lines, columns)
-
-    @property
-    def text(self):
-        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
-
-
-@pytest.fixture
-def terminal(environ):
-    opened = []
-
-    def open_(*arguments, **size):
-        opened.append(Terminal(arguments, environ, **size))
-        return opened[-1]
-
-    yield open_
-    for one in opened:
-        one.child.close(force=True)
-
-
-def assert_settled(terminal):
-    """The panel is gone without a trace, and the cursor is back."""
-    assert not re.search("[╭│╰]", terminal.text), terminal.text
-    assert not terminal.screen.cursor.hidden
-    assert terminal.raw.count(b"\x1b[?25l") == terminal.raw.count(b"\x1b[?25h")
 
 
 def test_the_panel_shows_the_thinking_and_settles(terminal):

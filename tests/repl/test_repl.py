@@ -1,0 +1,306 @@
+"""The session in a real terminal."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import stat
+import time
+
+import pytest
+
+QUESTION = "What is the capital of France?"
+PROMPT = r">\s*\n[^\n]*context \d+/\d+$"
+
+
+def leave(one):
+    """As a user does; the exit status."""
+    one.until(PROMPT)
+    one.child.sendeof()
+    return one.finish()
+
+
+@pytest.fixture
+def environ(environ, tmp_path, real_model):
+    """A home of its own, with the model in it."""
+    home = tmp_path / "home"
+    models = home / "models" / real_model.parent.name
+    models.mkdir(parents=True)
+    (models / real_model.name).symlink_to(real_model)
+    return environ | {"SOFTCHAT_HOME": str(home)}
+
+
+@pytest.fixture
+def session(terminal):
+    """Open a session and wait until its model is there."""
+
+    def open_(*arguments, **size):
+        one = terminal(*arguments, **size)
+        one.until(PROMPT)
+        return one
+
+    return open_
+
+
+def say(one, line, pattern, seconds=20):
+    """Type a line; read until the screen shows this below it."""
+    one.screen.reset()
+    one.child.send(line + "\r")
+    one.until(pattern, seconds)
+
+
+def test_a_chat_of_two_turns(session):
+    """An answer to each question; the second turn's prompt holds the first."""
+    one = session("--answer-temperature", "0", "--seed", "1")
+    say(one, QUESTION, r"Paris[\s\S]*" + PROMPT)
+    say(one, "/stats", r"context (\d+) of 4096")
+    say(one, "And of Italy?", r"thought[\s\S]*" + PROMPT)
+    say(one, "/stats", r" 2 +\d+ ")
+    assert leave(one) == 0
+
+
+def test_settings_are_shown_with_their_origin(session):
+    """/set shows each setting's value and where it comes from; /unset undoes."""
+    one = session("--topn", "3", columns=110, lines=40)
+    say(one, "/set tau 0.2", r"tau 0\.2")
+    say(one, "/set", r"seed")
+    assert "tau                 0.2    /set" in one.text
+    assert "topn                3      command line" in one.text
+    assert "patience            8      models.toml" in one.text
+    assert "top_k               30     built in" in one.text
+    say(one, "/unset tau", r"tau 0\.05 \(models\.toml\)")
+    one.until("τ 0.05 · patience 8 · n 3")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/sett tau", "did you mean /set\\?"),
+        ("/set tou 3", "did you mean 'tau'\\?"),
+        ("/set tau x", "tau is 'x'"),
+        ("/strategy warm", "it can be: soft, hard"),
+        ("/model smolm2", "did you mean 'smollm2'\\?"),
+        ("/again", "nothing has been asked yet"),
+        ("/compare", "nothing has been asked yet"),
+        ("/why 3", "nothing has been asked yet"),
+        ("/undo", "nothing has been asked yet"),
+        ("/drop 3", "there are 0 turns"),
+        ("/load nowhere.json", "can't read nowhere\\.json"),
+        ("/save /nowhere/x.json", "can't write /nowhere/x\\.json"),
+        ("/trace /nowhere/x", "can't write the trace"),
+        ("/copy", "nothing has been asked yet"),
+    ],
+)
+def test_mistakes_are_told_and_cost_nothing(shared, line, said):
+    """One line and a hint, and the session goes on."""
+    say(shared, line, said)
+    say(shared, "/set topn", "Tokens mixed into a concept token")
+
+
+@pytest.fixture(scope="module")
+def shared(request):
+    """One session for all the mistakes."""
+    from tests.terminal import Terminal
+
+    home = request.getfixturevalue("home")
+    import os
+
+    mine = {k: v for k, v in os.environ.items() if not k.startswith("SOFTCHAT_")}
+    request.getfixturevalue("real_model")
+    one = Terminal((), mine | {"SOFTCHAT_HOME": str(home), "PYTHONUTF8": "1"})
+    one.until(PROMPT)
+    yield one
+    leave(one)
+
+
+def test_the_last_turn_can_be_looked_into(session):
+    """/think shows every step, /why one of them in full."""
+    one = session("--seed", "1", "--max-think", "6", columns=100)
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    say(one, "/think", r"\n +0 +\d\.\d+ .*\n +1 +\d\.\d+ ")
+    say(one, "/why 1", r"step 1 · soft · H \d\.\d+ nats[\s\S]*token\n[\s\S]*━")
+    say(one, "/why 99", r"from 0 to \d")
+
+
+def test_again_replaces_the_turn(session, tmp_path):
+    """The same question with other settings; the session has one turn, the new one."""
+    one = session("--seed", "1")
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    say(one, "/again strategy=hard max_think=3", r"thought 3 hard steps[\s\S]*" + PROMPT)
+    say(one, f"/save {tmp_path}/chat.json", "written to")
+    turns = json.loads((tmp_path / "chat.json").read_text())["turns"]
+    assert [turn["question"] for turn in turns] == [QUESTION]
+    assert turns[0]["settings"]["max_think"] == 3
+    say(one, "/again tou=1", "did you mean 'tau'")
+    say(one, "/stats", r" 1 +3 ")
+
+
+def test_compare_shows_hard_and_soft(session):
+    """Side by side, and the conversation is as before."""
+    one = session("--seed", "1", "--max-think", "5", columns=100)
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    say(one, "/compare", r"hard +soft\s*\n ?steps +\d+ +\d+[\s\S]*answer [\s\S]*" + PROMPT)
+    say(one, "/stats", r" 1 +\d+ ")
+    assert not one.text.count(" 2  ")
+
+
+def test_saved_and_loaded(session, tmp_path):
+    """/save writes it, /clear forgets it, /load brings it back; .md is to be read."""
+    one = session("--seed", "1")
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    say(one, f"/save {tmp_path}/chat.json", "written to")
+    say(one, f"/save {tmp_path}/chat.md", "written to")
+    assert (tmp_path / "chat.md").read_text().startswith("# A chat with smollm2-135m")
+    assert f"## {QUESTION}" in (tmp_path / "chat.md").read_text()
+    say(one, "/clear", "1 turn forgotten")
+    say(one, f"/load {tmp_path}/chat.json", "1 turn\n")
+    say(one, "/undo", f"taken back: {QUESTION}"[:40])
+
+
+def test_a_trace_of_turns(session, tmp_path):
+    """/trace writes the events of the turns that follow, until it is off."""
+    one = session("--seed", "1", "--max-think", "3")
+    say(one, f"/trace {tmp_path}/t.jsonl", "trace ")
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    say(one, "/trace off", "trace off")
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    lines = (tmp_path / "t.jsonl").read_text().splitlines()
+    events = [json.loads(line)["event"] for line in lines]
+    assert events.count("started") == 1
+    assert events[-1] == "finished"
+
+
+def test_several_lines(session):
+    """Alt-Enter begins a line, three quotes hold a block, a pasted block is not sent."""
+    one = session("--seed", "1", "--max-think", "2", "--max-answer", "3")
+    one.child.send("first\x1b\rsecond")
+    one.until(r"> first\n\. second")
+    one.child.send("\x15\x1b[200~pasted\rblock\x1b[201~")
+    one.until(r"pasted\n\. block")
+    assert "thought" not in one.text
+    one.child.send("\x03")
+    one.until(PROMPT)
+    one.child.send('"""\rcode\r"""')
+    one.until(r'> """\n\. code\n\. """')
+    one.child.send("\r")
+    one.until(r"thought[\s\S]*" + PROMPT)
+
+
+def test_history_outlives_the_session(session, environ):
+    """What was typed comes back with the up key, and is readable by its owner only."""
+    one = session()
+    say(one, "/set topn 7", "topn 7")
+    assert leave(one) == 0
+    two = session()
+    two.child.send("\x1b[A")
+    two.until("> /set topn 7")
+    import pathlib
+
+    history = pathlib.Path(environ["SOFTCHAT_HOME"]) / "history"
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+
+
+def test_commands_are_completed(session):
+    """Tab offers commands, settings and their values."""
+    one = session()
+    one.child.send("/str")
+    one.until("/strategy")
+    one.child.send("\t h")
+    one.until("> /strategy h")
+    one.child.send("\t\r")
+    one.until("strategy hard")
+
+
+def test_ctrl_c_at_random_moments(session, softchat, environ):
+    """A hundred times: the session lives, and the next answer is that of a fresh run."""
+    rng = random.Random(7)
+    flags = ("--answer-temperature", "0", "--seed", "1", "--topn", "10")
+    one = session(*flags, "--tau", "0", "--temperature", "1", "--max-think", "3000")
+    for _ in range(100):
+        one.screen.reset()
+        one.child.send("Why is the sky blue?\r")
+        time.sleep(rng.random() * 0.15)
+        one.child.send("\x03")
+        one.until(r"(interrupted|Ctrl-D)[\s\S]*" + PROMPT)
+        say(one, "/clear", r"turns? forgotten[\s\S]*" + PROMPT)
+    say(one, "/set max_think 5", "max_think 5")
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    flags = (*flags, "--tau", "0", "--temperature", "1", "--max-think", "5")
+    fresh = softchat("ask", QUESTION, *flags, SOFTCHAT_HOME=environ["SOFTCHAT_HOME"])
+    answer = fresh.out.strip().splitlines()
+    assert answer
+    assert all(line in one.text for line in answer)
+    assert leave(one) == 0
+
+
+def test_ctrl_c_on_the_prompt(session):
+    """Once clears the line and says how to leave, twice within a second leaves."""
+    one = session()
+    one.child.send("half a line")
+    one.until("> half a line")
+    one.child.send("\x03")
+    one.until("Ctrl-D or /quit leaves")
+    one.child.send("\x03")
+    assert one.finish() == 0
+
+
+def test_a_session_that_was_killed_is_offered(session, terminal, environ):
+    """After kill -9 the next start offers to go on, and what was said is there."""
+    one = session("--seed", "1")
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    one.child.kill(signal.SIGKILL)
+    one.finish()
+    two = terminal()
+    two.until(r"1 turn.*capital of France[^\n]*\n.*Go on with it\? \[Y/n\]")
+    two.child.send("y\r")
+    two.until(r"going on after 1 turn[\s\S]*> What is[\s\S]*Paris[\s\S]*" + PROMPT)
+    assert leave(two) == 0
+    three = session()  # it was left, so it is not offered again
+    leave(three)
+
+
+def test_sessions_are_listed_and_resumed(session, softchat, environ):
+    """`softchat sessions` lists, `--resume last` goes on, `rm` deletes."""
+    one = session("--seed", "1")
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    leave(one)
+    home = {"SOFTCHAT_HOME": environ["SOFTCHAT_HOME"]}
+    listed = softchat("sessions", **home)
+    assert QUESTION in listed.out
+    name = listed.out.split()[0]
+    two = session("chat", "--resume", "last")
+    assert "going on after 1 turn" in two.text
+    leave(two)
+    exported = softchat("sessions", "export", name, "chat.md", **home)
+    assert exported.status == 0, exported
+    assert softchat("sessions", "rm", name, **home).out == f"removed {name}\n"
+    assert softchat("sessions", **home).out == ""
+    missing = softchat("sessions", "rm", name, **home)
+    assert missing.status == 2
+    assert missing.err.startswith(f"error: no session '{name}'\nhint: ")
+
+
+@pytest.mark.parametrize("size", [{"columns": 60, "lines": 20}, {"columns": 30, "lines": 10}])
+def test_a_small_window(session, size):
+    """It works at 60 columns and less, with wide characters."""
+    one = session("--max-think", "3", "--max-answer", "5", **size)
+    say(one, "用中文说你好", "thought 3")
+
+
+def test_a_dumb_terminal_without_colour(environ, terminal):
+    """TERM=dumb and NO_COLOR: plain lines, and all works."""
+    environ["NO_COLOR"] = "1"
+    one = terminal("--max-think", "3", "--max-answer", "5", term="dumb")
+    one.until(">$")
+    one.child.send(QUESTION + "\r")
+    one.until(r"France\?\s+\S+[\s\S]*\n>$")
+    one.child.sendeof()
+    assert one.finish() == 0
+
+
+def test_without_a_terminal_there_is_no_session(softchat):
+    """A pipe gets a hint instead."""
+    result = softchat(stdin="hello\n")
+    assert result.status == 2
+    assert "softchat ask" in result.err

@@ -1,0 +1,83 @@
+"""A softchat on a pseudo-terminal, and pyte as the screen of it."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+
+import pexpect
+import pyte
+
+
+class Screen(pyte.Screen):
+    """A screen that answers when it is asked where its cursor is."""
+
+    def write_process_input(self, data):
+        self.answer(data)
+
+
+class Terminal:
+    """A softchat on a terminal of this size, and its screen."""
+
+    def __init__(
+        self, arguments, environ, *, columns=80, lines=24, program=None, term="xterm-256color"
+    ):
+        self.screen = Screen(columns, lines)
+        self.stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        name, *rest = program or [sys.executable, "-m", "softchat", *arguments]
+        self.child = pexpect.spawn(
+            name,
+            rest,
+            env=environ | {"TERM": term},
+            dimensions=(lines, columns),
+            timeout=60,
+        )
+        self.screen.answer = self.child.send
+
+    def read(self, seconds=0.05):
+        """Take in what was written within this time; False at its end."""
+        try:
+            data = self.child.read_nonblocking(65536, timeout=seconds)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += data
+        self.stream.feed(data)
+        return True
+
+    def until(self, pattern, seconds=20):
+        """Read until the screen shows this."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            running = self.read()
+            if re.search(pattern, self.text):
+                return
+            assert running, f"ended without {pattern!r}:\n{self.text}"
+        raise AssertionError(f"no {pattern!r} in:\n{self.text}")
+
+    def finish(self, seconds=20):
+        """Read to the end; the exit status."""
+        deadline = time.monotonic() + seconds
+        while self.read(0.2):
+            assert time.monotonic() < deadline, f"does not end:\n{self.text}"
+        self.child.close()
+        return self.child.exitstatus
+
+    def resize(self, columns, lines):
+        """As a window manager does it."""
+        self.child.setwinsize(lines, columns)
+        self.screen.resize(lines, columns)
+
+    @property
+    def text(self):
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+
+def assert_settled(terminal):
+    """The panel is gone without a trace, and the cursor is back."""
+    assert not re.search("[╭│╰]", terminal.text), terminal.text
+    assert not terminal.screen.cursor.hidden
+    assert terminal.raw.count(b"\x1b[?25l") == terminal.raw.count(b"\x1b[?25h")
