@@ -196,7 +196,7 @@ def read_file(path: Path) -> Saved:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"can't read {shown}: {error.strerror}", hint="is it a file?") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{shown} is no saved session", hint="/save FILE.json makes one"
         ) from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
+from typing import TextIO
 
 from softchat.errors import SoftchatError, UsageError
 
@@ -19,6 +21,7 @@ def main() -> None:
     keeps its traceback.
     """
     gc.set_threshold(_RARELY)
+    sys.stdout, sys.stderr = _whole(sys.stdout), _whole(sys.stderr)
     try:
         status = _run()
         sys.stdout.flush()
@@ -35,6 +38,21 @@ def main() -> None:
         sys.exit(1)
     # All is closed and written: to tear the interpreter down would take 30 ms more.
     os._exit(status)
+
+
+def _whole(stream: TextIO) -> TextIO:
+    """The stream, written to as a whole.
+
+    With PYTHONUNBUFFERED, Python loses what is left of a write that a signal has cut short: half a
+    panel, or half a line of JSON.
+    """
+    raw = getattr(stream, "buffer", None)
+    if not isinstance(raw, io.RawIOBase):
+        return stream
+    buffer = io.BufferedWriter(raw)
+    return io.TextIOWrapper(
+        buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
+    )
 
 
 def _run() -> int:

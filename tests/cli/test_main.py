@@ -1,0 +1,37 @@
+"""What surrounds every command."""
+
+from __future__ import annotations
+
+import io
+
+from softchat.cli import _whole
+
+
+class Cut(io.RawIOBase):
+    """A device that takes three bytes at a time, as a terminal may when a signal comes."""
+
+    def __init__(self):
+        self.taken = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.taken += bytes(data[:3])
+        return len(data[:3])
+
+
+def test_a_write_that_is_cut_short_is_finished():
+    """An unbuffered stream gets a buffer, so that all of a line arrives."""
+    device = Cut()
+    unbuffered = io.TextIOWrapper(device, encoding="utf-8", write_through=True)
+    stream = _whole(unbuffered)
+    stream.write("all of this line\n")
+    stream.flush()
+    assert device.taken == b"all of this line\n"
+
+
+def test_a_buffered_stream_stays_as_it_is():
+    """There is nothing to mend."""
+    stream = io.TextIOWrapper(io.BufferedWriter(Cut()), encoding="utf-8")
+    assert _whole(stream) is stream

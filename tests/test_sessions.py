@@ -1,0 +1,167 @@
+"""Sessions on disk: nothing that was said is lost, and nothing foreign is trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from softchat.conversation import Turn
+from softchat.errors import UsageError
+from softchat.sessions import (
+    SavedSession,
+    find_killed,
+    list_sessions,
+    load_session,
+    read_file,
+    remove_session,
+    write_file,
+)
+
+
+@pytest.fixture
+def begin():
+    """Begin a session in a folder; it lets go of its lock in the end."""
+    begun = []
+
+    def begin_(folder):
+        begun.append(SavedSession(folder))
+        return begun[-1]
+
+    yield begin_
+    for saved in begun:
+        if saved._lock is not None:
+            saved._lock.close()
+
+
+@dataclass
+class Chat:
+    turns: list[Turn] = field(default_factory=list)
+    model_name: str = "fake"
+    system: str = "Be brief."
+
+
+def turn(question="why?", answer="because"):
+    return Turn(question=question, answer=answer, settings={"tau": 0.1, "seed": 7})
+
+
+def test_what_is_written_is_read(begin, tmp_path):
+    """Questions, answers, settings, the pending question: all as it was, odd characters too."""
+    chat = Chat([turn("\udcff ⏎\n\x1b[2J", "b\u0000\u202e")])
+    saved = begin(tmp_path / "deep" / "sessions")
+    saved.write(chat, pending="and then?")
+    back = load_session(tmp_path / "deep" / "sessions", "last")
+    assert list(back.turns) == chat.turns
+    assert (back.model, back.system, back.pending) == ("fake", "Be brief.", "and then?")
+    assert not back.closed
+    saved.close(chat)
+    assert load_session(tmp_path / "deep" / "sessions", saved.id).closed
+
+
+def test_files_are_the_owners_alone(begin, tmp_path):
+    """0600 in a folder of 0700."""
+    folder = tmp_path / "sessions"
+    begin(folder).write(Chat([turn()]))
+    (file,) = folder.glob("*.json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_session_in_which_nothing_was_said_leaves_no_file(tmp_path):
+    """Opening and leaving is no session."""
+    saved = SavedSession(tmp_path)
+    saved.write(Chat(), pending="x")
+    saved.close(Chat())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_killed_session_is_offered(begin, tmp_path):
+    """Neither one that was left, nor one that another softchat has open."""
+    left = begin(tmp_path)
+    left.write(Chat([turn()]))
+    left.close(Chat([turn()]))
+    assert find_killed(tmp_path) is None
+    opened = begin(tmp_path)
+    opened.write(Chat([turn("open?")]))
+    assert find_killed(tmp_path) is None  # its lock is held, by this process
+    opened._lock.close()
+    assert find_killed(tmp_path).title == "open?"
+
+
+def test_a_kill_at_any_moment_loses_no_turn(tmp_path):
+    """A process that is killed while it writes leaves the state before or after, never none."""
+    code = f"""
+import sys
+sys.path.insert(0, {str(Path.cwd())!r})
+from pathlib import Path
+from tests.test_sessions import Chat, turn
+from softchat.sessions import SavedSession
+chat, saved = Chat(), SavedSession(Path({str(tmp_path)!r}))
+while True:
+    chat.turns.append(turn("q" * 2000))
+    saved.write(chat)
+    print(len(chat.turns), flush=True)
+"""
+    for lines in range(1, 101, 5):
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(lines):
+            written = int(child.stdout.readline())
+        child.kill()
+        child.communicate()
+        saved = find_killed(tmp_path)
+        assert len(saved.turns) >= written == lines
+        remove_session(tmp_path, saved.id)
+        for left in tmp_path.glob(".tmp-*"):
+            left.unlink()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"schema": 1}', '{"schema": 99}', '"x"', "[" * 5000,
+     json.dumps({"schema": 1, "started": "", "updated": "", "model": "m", "system": "",
+                 "turns": [{"question": 3}], "pending": "", "closed": False})],
+)  # fmt: skip
+def test_foreign_files_are_refused_and_passed_over(tmp_path, text):
+    """Named in words where one is asked for; left out of the list."""
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(UsageError):
+        read_file(tmp_path / "x.json")
+    assert list_sessions(tmp_path) == []
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(begin, tmp_path, monkeypatch):
+    """The write fails, the old state stays, no half file is left."""
+    saved = begin(tmp_path)
+    saved.write(Chat([turn()]))
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        saved.write(Chat([turn(), turn()]))
+    assert len(load_session(tmp_path, "last").turns) == 1
+    assert list(tmp_path.glob(".tmp-*")) == []
+
+
+def test_markdown_is_inert(tmp_path):
+    """A saved chat that is shown in a terminal does nothing to it."""
+    write_file(tmp_path / "chat.md", Chat([turn("a\x1b]52;c;aGk=\x07", "b\x9b2J")]))
+    text = (tmp_path / "chat.md").read_text()
+    assert not {"\x1b", "\x07", "\x9b"} & set(text)
+
+
+def test_an_id_may_be_shortened_but_not_ambiguous(begin, tmp_path):
+    """The beginning of an id is enough where it is the only one."""
+    for _ in range(2):
+        begin(tmp_path).write(Chat([turn()]))
+    names = [saved.id for saved in list_sessions(tmp_path)]
+    assert load_session(tmp_path, names[0]).id == names[0]
+    with pytest.raises(UsageError, match="2 sessions"):
+        load_session(tmp_path, names[0][:8])
