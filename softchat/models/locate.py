@@ -17,6 +17,7 @@ from softchat.models.catalogue import Catalogue, default_files, load_catalogue
 from softchat.models.entry import ModelEntry, PathSource
 from softchat.models.fetch import fetch
 from softchat.models.folders import expand, is_file
+from softchat.models.local import LOCAL, local_models
 from softchat.models.progress import OnProgress
 from softchat.models.store import Store, default_store
 from softchat.tags import ThinkTags
@@ -74,12 +75,28 @@ def find_model(
         ModelRefusedError: there is, but it is no GGUF file, or only a part of one.
 
     """
+    local = _local(spec, environ) if spec else None
+    if local is not None:
+        _check_file(local)
+        return Located(name=spec or "", path=local, entry=None)
     return locate(
         spec,
         catalogue=load_catalogue(default_files(environ)),
         store=default_store(environ),
         progress=progress,
     )
+
+
+def _local(spec: str, environ: Mapping[str, str]) -> Path | None:
+    """The file of another program's model, if that is what `spec` names."""
+    if not spec.startswith(LOCAL) or is_file(expand(spec)):
+        return None
+    models = {model.name: model.path for model in local_models(environ)}
+    if spec in models:
+        return models[spec]
+    near = difflib.get_close_matches(spec, models, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "'softchat models' lists those that are here"
+    raise ModelNotFoundError(_plain(f"no model '{spec}' on this disk"), hint=_plain(hint))
 
 
 def locate(

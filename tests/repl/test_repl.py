@@ -295,7 +295,7 @@ def test_a_dumb_terminal_without_colour(environ, terminal):
     one.until(">$")
     one.child.send(QUESTION + "\r")
     one.until(r"France\?\s+\S+[\s\S]*\n>$")
-    one.child.sendeof()
+    one.child.send("/quit\r")
     assert one.finish() == 0
 
 

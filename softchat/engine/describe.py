@@ -1,0 +1,86 @@
+"""What the header of a GGUF file says about its model. Loads no weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from softchat.engine.embeddings import find_matrix
+from softchat.engine.gguf import Header, open_header
+
+_KV_BYTES = 2  # float16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A model, by its header. None where the header does not say."""
+
+    name: str | None
+    architecture: str | None
+    licence: str | None
+    parameters: int
+    """Of this file; of a split model the first part's."""
+    parts: int
+    file_bytes: int
+    types: tuple[str, ...]
+    """Tensor types, the one with the most bytes first."""
+    table_type: str | None
+    """The type of the token embeddings."""
+    n_vocab: int | None
+    n_embd: int | None
+    n_layer: int | None
+    context: int | None
+    """Positions that it was trained for."""
+    chat_template: str | None
+    kv_bytes_per_position: int | None
+    """Of a float16 KV cache; an upper bound for models with sliding windows."""
+
+    def memory(self, n_ctx: int) -> int | None:
+        """Bytes for weights and KV cache at this context; buffers come on top."""
+        if self.kv_bytes_per_position is None:
+            return None
+        return self.file_bytes + n_ctx * self.kv_bytes_per_position
+
+
+def describe(path: Path) -> Description:
+    """Read the header of the GGUF file at `path`.
+
+    Raises:
+        ModelRefusedError: it isn't a GGUF file, or its header is damaged.
+
+    """
+    with open_header(path) as header:
+        architecture = header.string("general.architecture")
+        table = find_matrix(header)
+        return Description(
+            name=header.string("general.name"),
+            architecture=architecture,
+            licence=header.string("general.license"),
+            parameters=header.n_parameters,
+            parts=header.integer("split.count") or 1,
+            file_bytes=path.stat().st_size,
+            types=tuple(header.type_sizes()),
+            table_type=str(table.traits.type_name, "ascii") if table else None,
+            n_vocab=table.shape[0] if table else None,
+            n_embd=header.integer(f"{architecture}.embedding_length"),
+            n_layer=header.integer(f"{architecture}.block_count"),
+            context=header.integer(f"{architecture}.context_length"),
+            chat_template=header.string("tokenizer.chat_template"),
+            kv_bytes_per_position=_kv_bytes(header, architecture),
+        )
+
+
+def _kv_bytes(header: Header, architecture: str | None) -> int | None:
+    layers, width, heads, kv_heads, key, value = (
+        header.integer(f"{architecture}.{name}")
+        for name in (
+            "block_count", "embedding_length", "attention.head_count",
+            "attention.head_count_kv", "attention.key_length", "attention.value_length",
+        )
+    )  # fmt: skip
+    if not (layers and width and heads):
+        return None
+    if kv_heads is None:
+        kv_heads = heads  # not said, or one for each layer: this many at the most
+    per_head = (key or width // heads) + (value or width // heads)
+    return layers * kv_heads * per_head * _KV_BYTES
