@@ -20,6 +20,7 @@ _TEMPLATE = 512  # tokens that a chat template may add
 
 
 def ask(
+    context: typer.Context,
     question: Annotated[
         list[str] | None,
         typer.Argument(help="What to ask; '-', or nothing in a pipe: read it from stdin."),
@@ -51,35 +52,17 @@ def ask(
     verbose: options.Verbose = False,
 ) -> int:
     """Ask one question: the model thinks in concept tokens, then answers."""
-    given = {
-        "strategy": strategy,
-        "tau": tau,
-        "patience": patience,
-        "topn": topn,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "min_p": min_p,
-        "max_think": max_think,
-        "answer_temperature": answer_temperature,
-        "answer_top_k": answer_top_k,
-        "answer_top_p": answer_top_p,
-        "answer_min_p": answer_min_p,
-        "max_answer": max_answer,
-        "seed": seed,
-    }
     # Imported here, as --help must not wait for them.
     from softchat.cli.model import find, open_engine
     from softchat.template import make_prompt, single_turn
     from softchat.think import think
 
-    flags = {name: value for name, value in given.items() if value is not None}
     outputs = Outputs(json=json, trace=trace, panel=panel, quiet=quiet, verbose=verbose)
     finish_reason = FinishReason.STOP
     with outputs.open() as show:
         asked = _read(question)
         found = find(model, quiet=quiet)  # Ctrl-C here ends it all, as nothing has begun
-        settings = resolve(found.defaults, {"seed": secrets.randbits(32)}, flags)
+        settings = resolve(found.defaults, {"seed": secrets.randbits(32)}, options.given(context))
         wording = found.system if system is None else system
         with catch_interrupt() as interrupt:
             engine = open_engine(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def chat(
+    context: typer.Context,
     strategy: options.Strategy = None,
     tau: options.Tau = None,
     patience: options.Patience = None,
@@ -52,23 +53,6 @@ def chat(
     ] = False,
 ) -> int:
     """Chat: a session with history, in which every setting can be changed."""
-    given = {
-        "strategy": strategy,
-        "tau": tau,
-        "patience": patience,
-        "topn": topn,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "min_p": min_p,
-        "max_think": max_think,
-        "answer_temperature": answer_temperature,
-        "answer_top_k": answer_top_k,
-        "answer_top_p": answer_top_p,
-        "answer_min_p": answer_min_p,
-        "max_answer": max_answer,
-        "seed": seed,
-    }
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
     from rich.console import Console
@@ -93,7 +77,7 @@ def chat(
     started = Chat(
         found,
         opened,
-        command_line={name: value for name, value in given.items() if value is not None},
+        command_line=options.given(context),
         system=restored.system if restored and system is None else system,
         keep_thoughts=keep_thoughts,
     )

@@ -74,3 +74,9 @@ Panel = Annotated[
 ]
 Quiet = Annotated[bool, _option("--quiet", "-q", help="The answer only.")]
 Verbose = Annotated[bool, _option("--verbose", "-v", help="Plain lines instead of the panel.")]
+
+
+def given(context: typer.Context) -> dict[str, object]:
+    """The settings that flags or variables give in this call of a command."""
+    values = context.params
+    return {name: values[name] for name in KNOBS if values.get(name) is not None}
