@@ -11,6 +11,7 @@ import typer
 from softchat.text import printable
 
 if TYPE_CHECKING:
+    from softchat.models import Located
     from softchat.models.entry import ModelEntry
 
 app = typer.Typer(help="Models: list, describe, fetch, remove.")
@@ -90,17 +91,17 @@ def info(
         f"memory at {ctx}": f"{_size(memory)} and buffers" if memory else "can't be told",
         "chat template": "yes" if about.chat_template else "none: plain words are used",
         "thinking tags": ", ".join(tags) or "none in its template: they are opened for it",
-        "soft thinking": _proof(name) if prove else "proven when loaded; --prove does it now",
+        "soft thinking": _proof(found) if prove else "proven when loaded; --prove does it now",
     }
     for label, value in rows.items():
         typer.echo(f"{label:18}{_plain(value)}")
 
 
-def _proof(name: str) -> str:
-    from softchat.cli.model import find, open_engine
+def _proof(found: Located) -> str:
+    from softchat.cli.model import open_engine
 
     with open_engine(
-        find(name), n_ctx=256, n_threads=0, n_gpu_layers=0, cancelled=lambda: False
+        found, n_ctx=256, n_threads=0, n_gpu_layers=0, cancelled=lambda: False
     ) as engine:
         return f"exact, with embedding rows scaled by {engine.scale:g}"
 

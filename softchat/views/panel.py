@@ -31,6 +31,7 @@ from softchat.views.wording import (
     plural,
     rate,
     short_nats,
+    sparkline_top,
 )
 
 _REFRESH_S = 0.1  # a panel that is drawn more often is no easier to read, and costs steps
@@ -118,13 +119,10 @@ def _sparkline(state: PanelState, width: int, glyphs: Glyphs) -> Text:
     line.append("  ")
     room = max(8, min(_SPARKS, width - line.cell_len - 1))
     recent = list(state.entropies)[-room:]
-    top = max(*state.entropies, 2 * state.tau, 0.1)
+    top = sparkline_top(state.entropies, state.tau)
     for entropy in recent:
-        level = 0
-        if entropy >= state.tau:
-            share = (entropy - state.tau) / (top - state.tau)
-            level = 1 + min(len(glyphs.levels) - 2, int(share * (len(glyphs.levels) - 1)))
-        line.append(glyphs.levels[level], "magenta" if level else "cyan")
+        sign = glyphs.level(entropy, tau=state.tau, top=top)
+        line.append(sign, "cyan" if entropy < state.tau else "magenta")
     return line
 
 
@@ -139,16 +137,12 @@ def _row(step: Step, width: int, glyphs: Glyphs) -> Text:
         if cell_len(piece) > _PIECE:
             piece = set_cell_size(piece, _PIECE - cell_len(glyphs.ellipsis)) + glyphs.ellipsis
         line.append(set_cell_size(piece, _PIECE) + " ", "bold" if place == 0 else "default")
-        line.append(_bar(entry.weight, glyphs) + " ", "magenta" if place == 0 else "blue")
+        line.append(
+            glyphs.weight_bar(entry.weight, _BAR) + " ", "magenta" if place == 0 else "blue"
+        )
     if len(step.concept) > slots:
         line.append(f"+{len(step.concept) - slots}", "dim")
     return line
-
-
-def _bar(weight: float, glyphs: Glyphs) -> str:
-    halves = max(1, round(min(weight, 1.0) * _BAR * 2))
-    bar = glyphs.bar * (halves // 2) + glyphs.half * (halves % 2)
-    return bar.ljust(_BAR)
 
 
 def _footer(state: PanelState, glyphs: Glyphs) -> Text:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softchat.events import Step
-from softchat.views.wording import Glyphs, nats
+from softchat.views.wording import Glyphs, nats, sparkline_top
 
 _BAR = 10  # cells of a weight's bar
 _SHOWN = 5  # tokens of a step in the table of all steps
@@ -23,15 +23,8 @@ def sparkline(entropies: Sequence[float], *, tau: float, width: int, glyphs: Gly
         sum(entropies[i : i + size]) / len(entropies[i : i + size])
         for i in range(0, len(entropies), size)
     ]
-    top = max(*shown, 2 * tau, 0.1)
-    return "".join(_level(entropy, tau, top, glyphs) for entropy in shown)
-
-
-def _level(entropy: float, tau: float, top: float, glyphs: Glyphs) -> str:
-    if entropy < tau:
-        return glyphs.levels[0]
-    share = (entropy - tau) / (top - tau)
-    return glyphs.levels[1 + min(len(glyphs.levels) - 2, int(share * (len(glyphs.levels) - 1)))]
+    top = sparkline_top(shown, tau)
+    return "".join(glyphs.level(entropy, tau=tau, top=top) for entropy in shown)
 
 
 def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
@@ -73,11 +66,9 @@ def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> Table:
     table.add_column("piece", overflow="fold")
     table.add_column("token", justify="right")
     for entry in step.concept:
-        halves = max(1, round(min(entry.weight, 1.0) * _BAR * 2))
-        bar = glyphs.bar * (halves // 2) + glyphs.half * (halves % 2)
         table.add_row(
             f"{entry.weight:.4f}",
-            Text(bar.ljust(_BAR), "magenta"),
+            Text(glyphs.weight_bar(entry.weight, _BAR), "magenta"),
             Text(glyphs.piece(entry.piece)),
             Text(str(entry.id), "dim"),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softchat.events import HaltReason
@@ -42,6 +43,18 @@ class Glyphs:
         if self.encoding is None:
             return shown
         return encodable(shown.translate(_ASCII_PIECE), self.encoding)
+
+    def weight_bar(self, weight: float, cells: int) -> str:
+        """A weight as a bar in a column of `cells`, to half a cell, and never nothing."""
+        halves = max(1, round(min(weight, 1.0) * cells * 2))
+        return (self.bar * (halves // 2) + self.half * (halves % 2)).ljust(cells)
+
+    def level(self, entropy: float, *, tau: float, top: float) -> str:
+        """A sparkline's sign for an entropy up to `top`; the lowest is for those under τ only."""
+        if entropy < tau:
+            return self.levels[0]
+        share = (entropy - tau) / (top - tau)
+        return self.levels[1 + min(len(self.levels) - 2, int(share * (len(self.levels) - 1)))]
 
     def text(self, text: str) -> str:
         """Text (that `printable` has seen) in signs that the terminal has."""
@@ -118,3 +131,8 @@ def rate(count: int, seconds: float) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 step`, `2 steps`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def sparkline_top(entropies: Iterable[float], tau: float) -> float:
+    """The entropy at the upper edge of a sparkline: above τ, and above noise."""
+    return max(*entropies, 2 * tau, 0.1)
