@@ -18,6 +18,7 @@ from rich.text import Text
 
 from softchat.errors import UsageError
 from softchat.events import Event, Step
+from softchat.models.folders import expand
 from softchat.repl.show import comparison, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.text import printable
@@ -243,7 +244,7 @@ def _load(session: Session, rest: str) -> None:
 def _path(text: str, hint: str) -> Path:
     if not text:
         raise UsageError("no file named", hint=hint)
-    return Path(text).expanduser()
+    return expand(text)
 
 
 def _trace(session: Session, rest: str) -> None:
@@ -254,7 +255,7 @@ def _trace(session: Session, rest: str) -> None:
         session.trace.__exit__(None, None, None)
         session.trace = None
     if rest != "off":
-        session.trace_path = Path(rest).expanduser()
+        session.trace_path = expand(rest)
         session.trace = TraceWriter(session.trace_path)
     session.say(f"trace {printable(rest, newlines=False)}", "dim")
 
