@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from softchat.cli import options
+from softchat.cli.options import Loading, SettingFlags, System, given, with_groups
 from softchat.cli.outputs import Outputs
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Finished, FinishReason
@@ -19,37 +19,17 @@ _INTERRUPTED = DecodeAbortedError.exit_status
 _TEMPLATE = 512  # tokens that a chat template may add
 
 
+@with_groups
 def ask(
-    context: typer.Context,
     question: Annotated[
         list[str] | None,
         typer.Argument(help="What to ask; '-', or nothing in a pipe: read it from stdin."),
     ] = None,
-    strategy: options.Strategy = None,
-    tau: options.Tau = None,
-    patience: options.Patience = None,
-    topn: options.TopN = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    max_think: options.MaxThink = None,
-    answer_temperature: options.AnswerTemperature = None,
-    answer_top_k: options.AnswerTopK = None,
-    answer_top_p: options.AnswerTopP = None,
-    answer_min_p: options.AnswerMinP = None,
-    max_answer: options.MaxAnswer = None,
-    seed: options.Seed = None,
-    system: options.System = None,
-    model: options.Model = None,
-    ctx: options.Context = 0,
-    threads: options.Threads = 0,
-    gpu_layers: options.GpuLayers = 0,
-    json: options.Json = False,
-    trace: options.Trace = None,
-    panel: options.Panel = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    *,
+    settings: SettingFlags,
+    system: System = None,
+    loading: Loading,
+    outputs: Outputs,
 ) -> int:
     """Ask one question: the model thinks in concept tokens, then answers."""
     # Imported here, as --help must not wait for them.
@@ -57,25 +37,24 @@ def ask(
     from softchat.template import make_prompt, single_turn
     from softchat.think import think
 
-    outputs = Outputs(json=json, trace=trace, panel=panel, quiet=quiet, verbose=verbose)
     finish_reason = FinishReason.STOP
     with outputs.open() as show:
         asked = _read(question)
-        found = find(model, quiet=quiet)  # Ctrl-C here ends it all, as nothing has begun
-        settings = resolve(found.defaults, {"seed": secrets.randbits(32)}, options.given(context))
+        found = find(
+            loading.model, quiet=outputs.quiet
+        )  # Ctrl-C here ends it all, as nothing has begun
+        chosen = resolve(found.defaults, {"seed": secrets.randbits(32)}, given(settings))
         wording = found.system if system is None else system
         with catch_interrupt() as interrupt:
             engine = open_engine(
                 found,
-                n_ctx=ctx,
-                n_ctx_most=_enough(asked + wording, settings),
-                n_threads=threads,
-                n_gpu_layers=gpu_layers,
+                loading,
+                n_ctx_most=_enough(asked + wording, chosen),
                 cancelled=interrupt,
             )
             with engine:
                 prompt = make_prompt(engine, single_turn(asked, wording), tags=found.tags)
-                for event in think(engine, prompt, settings, cancelled=interrupt):
+                for event in think(engine, prompt, chosen, cancelled=interrupt):
                     show(event)
                     if isinstance(event, Finished):
                         finish_reason = event.finish_reason

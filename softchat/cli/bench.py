@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from softchat.cli import options
+from softchat.cli.options import Model
 
 
 def bench(
-    model: options.Model = None,
+    model: Model = None,
     steps: Annotated[
         int, typer.Option(metavar="N", min=8, max=1024, help="Steps to a measurement.")
     ] = 128,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.cli import options
+from softchat.cli.options import Loading, SettingFlags, System, given, with_groups
+from softchat.cli.outputs import Outputs, Panel, Trace
 from softchat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,30 +21,14 @@ if TYPE_CHECKING:
     from softchat.sessions import Saved
 
 
+@with_groups
 def chat(
-    context: typer.Context,
-    strategy: options.Strategy = None,
-    tau: options.Tau = None,
-    patience: options.Patience = None,
-    topn: options.TopN = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    max_think: options.MaxThink = None,
-    answer_temperature: options.AnswerTemperature = None,
-    answer_top_k: options.AnswerTopK = None,
-    answer_top_p: options.AnswerTopP = None,
-    answer_min_p: options.AnswerMinP = None,
-    max_answer: options.MaxAnswer = None,
-    seed: options.Seed = None,
-    system: options.System = None,
-    model: options.Model = None,
-    ctx: options.Context = 0,
-    threads: options.Threads = 0,
-    gpu_layers: options.GpuLayers = 0,
-    trace: options.Trace = None,
-    panel: options.Panel = None,
+    *,
+    settings: SettingFlags,
+    system: System = None,
+    loading: Loading,
+    trace: Trace = None,
+    panel: Panel = None,
     resume: Annotated[
         str | None,
         typer.Option(metavar="ID", help="Go on with a session of 'softchat sessions', or 'last'."),
@@ -58,7 +43,6 @@ def chat(
     from rich.console import Console
 
     from softchat.cli.model import find, open_engine
-    from softchat.cli.outputs import Outputs
     from softchat.models.folders import state_folder
     from softchat.repl.chat import Chat
     from softchat.repl.loop import Session
@@ -67,23 +51,21 @@ def chat(
 
     folder = state_folder(os.environ)
     restored = _restored(folder / "sessions", resume)
-    found = find(model or (restored.model if restored else None))
+    found = find(loading.model or (restored.model if restored else None))
 
     def opened(which: Located, cancelled: Callable[[], bool]) -> LlamaEngine:
-        return open_engine(
-            which, n_ctx=ctx, n_threads=threads, n_gpu_layers=gpu_layers, cancelled=cancelled
-        )
+        return open_engine(which, loading, cancelled=cancelled)
 
     started = Chat(
         found,
         opened,
-        command_line=options.given(context),
+        command_line=given(settings),
         system=restored.system if restored and system is None else system,
         keep_thoughts=keep_thoughts,
     )
     if restored:
         started.turns.extend(restored.turns)
-    outputs = Outputs(json=False, trace=None, panel=panel, quiet=False, verbose=False)
+    outputs = Outputs(panel=panel)
     session = Session(
         started,
         Console(),

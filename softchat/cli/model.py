@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from softchat.cli.options import Loading
 from softchat.models import Located, find_model
 from softchat.models.progress import Progress
 
@@ -22,21 +23,18 @@ def find(spec: str | None, *, quiet: bool = False) -> Located:
 
 def open_engine(
     found: Located,
+    loading: Loading,
     *,
-    n_ctx: int,
     n_ctx_most: int = 2**31 - 1,
-    n_threads: int,
-    n_gpu_layers: int,
     cancelled: Callable[[], bool],
 ) -> LlamaEngine:
     """The model, loaded and proven. Raises as `LlamaEngine` does.
 
     Args:
         found: the model's file, and what suits it.
-        n_ctx: positions of context; 0: what suits it, at most `n_ctx_most`.
-        n_ctx_most: more than this are not needed.
-        n_threads: 0: the machine's cores.
-        n_gpu_layers: layers on the accelerator; negative: all.
+        loading: how the user wants it loaded; its `model` is what `found` is.
+        n_ctx_most: more positions of context than this are not needed, unless the user says how
+            many.
         cancelled: True stops loading and decoding.
 
     """
@@ -45,10 +43,10 @@ def open_engine(
     return LlamaEngine(
         found.path,
         name=found.name,
-        n_ctx=n_ctx,
+        n_ctx=loading.ctx,
         n_ctx_most=min(found.context or LONGEST_DEFAULT_CONTEXT, n_ctx_most),
-        n_threads=n_threads,
-        n_gpu_layers=n_gpu_layers,
+        n_threads=loading.threads,
+        n_gpu_layers=loading.gpu_layers,
         cancelled=cancelled,
     )
 

@@ -99,10 +99,9 @@ def info(
 
 def _proof(found: Located) -> str:
     from softchat.cli.model import open_engine
+    from softchat.cli.options import Loading
 
-    with open_engine(
-        found, n_ctx=256, n_threads=0, n_gpu_layers=0, cancelled=lambda: False
-    ) as engine:
+    with open_engine(found, Loading(ctx=256), cancelled=lambda: False) as engine:
         return f"exact, with embedding rows scaled by {engine.scale:g}"
 
 

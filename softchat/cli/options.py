@@ -1,16 +1,24 @@
-"""The flags that commands share, each declared once. Ranges and help come from the settings."""
+"""The flags that commands share, in groups, each flag declared once.
+
+A group is a frozen dataclass whose fields are flags. A command takes whole groups; `with_groups`
+spreads their fields out for typer, which wants every flag in a signature.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, make_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from softchat.settings import KNOBS, StrategyName
+from softchat.settings import KNOBS, Settings
 
 
-def _option(*names: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type for it
+def flag(*names: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type for it
+    """An option that has a variable too: --top-k is SOFTCHAT_TOP_K."""
     variable = "SOFTCHAT_" + names[0].partition("/")[0].lstrip("-").replace("-", "_").upper()
     return typer.Option(*names, envvar=variable, show_envvar=False, show_default=False, **more)
 
@@ -18,7 +26,7 @@ def _option(*names: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own typ
 def _knob(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
     knob = KNOBS[name]
     kinds = {"float": "X", "int": "N"}
-    return _option(
+    return flag(
         "--" + name.replace("_", "-"),
         help=f"{knob.metadata['help']}.",
         metavar=kinds.get(str(knob.type)),
@@ -27,56 +35,87 @@ def _knob(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
     )
 
 
-Strategy = Annotated[StrategyName | None, _knob("strategy")]
-Tau = Annotated[float | None, _knob("tau")]
-Patience = Annotated[int | None, _knob("patience")]
-TopN = Annotated[int | None, _knob("topn")]
-Temperature = Annotated[float | None, _knob("temperature")]
-TopK = Annotated[int | None, _knob("top_k")]
-TopP = Annotated[float | None, _knob("top_p")]
-MinP = Annotated[float | None, _knob("min_p")]
-MaxThink = Annotated[int | None, _knob("max_think")]
-AnswerTemperature = Annotated[float | None, _knob("answer_temperature")]
-AnswerTopK = Annotated[int | None, _knob("answer_top_k")]
-AnswerTopP = Annotated[float | None, _knob("answer_top_p")]
-AnswerMinP = Annotated[float | None, _knob("answer_min_p")]
-MaxAnswer = Annotated[int | None, _knob("max_answer")]
-Seed = Annotated[int | None, _knob("seed")]
+if TYPE_CHECKING:
+
+    @dataclass(frozen=True, kw_only=True)
+    class SettingFlags:
+        """A flag for every setting; None where it was not given."""
+else:
+    SettingFlags = make_dataclass(
+        "SettingFlags",
+        [
+            (name, Annotated[kind | None, _knob(name)], None)
+            for name, kind in get_type_hints(Settings).items()
+            if name in KNOBS
+        ],
+        frozen=True,
+        kw_only=True,
+    )
+
+
+def given(flags: SettingFlags) -> dict[str, object]:
+    """The settings that flags or variables give."""
+    return {name: value for name in KNOBS if (value := getattr(flags, name)) is not None}
+
 
 Model = Annotated[
     str | None,
-    _option("--model", "-m", metavar="NAME|FILE", help="A name from models.toml, or a GGUF file."),
+    flag("--model", "-m", metavar="NAME|FILE", help="A name from models.toml, or a GGUF file."),
 ]
-System = Annotated[str | None, _option("--system", metavar="TEXT", help="The system prompt.")]
-Context = Annotated[
-    int,
-    _option(
-        "--ctx",
-        metavar="N",
-        min=0,
-        max=2**24,
-        help="Positions of context; 0: the model's own, bounded.",
-    ),
-]
-Threads = Annotated[
-    int, _option("--threads", metavar="N", min=0, max=1024, help="Threads; 0: one a core.")
-]
-GpuLayers = Annotated[
-    int, _option("--gpu-layers", metavar="N", min=-1, help="Layers on the accelerator; -1: all.")
-]
-Json = Annotated[bool, _option("--json", help="Events as JSON lines on stdout.")]
-Trace = Annotated[
-    Path | None, _option("--trace", metavar="FILE", help="Write the events to a file too.")
-]
-Panel = Annotated[
-    bool | None,
-    _option("--panel/--no-panel", help="The live panel; by default where stderr is a terminal."),
-]
-Quiet = Annotated[bool, _option("--quiet", "-q", help="The answer only.")]
-Verbose = Annotated[bool, _option("--verbose", "-v", help="Plain lines instead of the panel.")]
 
 
-def given(context: typer.Context) -> dict[str, object]:
-    """The settings that flags or variables give in this call of a command."""
-    values = context.params
-    return {name: values[name] for name in KNOBS if values.get(name) is not None}
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """Which model is loaded, and how."""
+
+    model: Model = None
+    ctx: Annotated[
+        int,
+        flag(
+            "--ctx",
+            metavar="N",
+            min=0,
+            max=2**24,
+            help="Positions of context; 0: the model's own, bounded.",
+        ),
+    ] = 0
+    threads: Annotated[
+        int, flag("--threads", metavar="N", min=0, max=1024, help="Threads; 0: one a core.")
+    ] = 0
+    gpu_layers: Annotated[
+        int, flag("--gpu-layers", metavar="N", min=-1, help="Layers on the accelerator; -1: all.")
+    ] = 0
+
+
+System = Annotated[str | None, flag("--system", metavar="TEXT", help="The system prompt.")]
+
+
+def with_groups(command: Callable[..., int]) -> Callable[..., int]:
+    """The command, with the fields of each group that it takes as flags in the group's place."""
+    groups: dict[str, Any] = {}
+    flags: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        group = parameter.annotation
+        if not is_dataclass(group):
+            flags.append(parameter)
+            continue
+        groups[parameter.name] = group
+        hints = get_type_hints(group, include_extras=True)
+        flags += [
+            inspect.Parameter(
+                field.name, parameter.kind, default=field.default, annotation=hints[field.name]
+            )
+            for field in fields(group)
+        ]
+
+    @functools.wraps(command)
+    def called(**values: Any) -> int:  # noqa: ANN401  # whatever the flags are
+        gathered = {
+            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        return command(**values, **gathered)
+
+    called.__signature__ = inspect.Signature(flags)  # type: ignore[attr-defined]  # inspect reads it
+    called.__annotations__ = {one.name: one.annotation for one in flags}
+    return called

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from softchat.cli.options import flag
 from softchat.errors import UsageError
 from softchat.events import Event
 
@@ -17,16 +18,26 @@ if TYPE_CHECKING:
     from softchat.views import View
 
 
+Trace = Annotated[
+    Path | None, flag("--trace", metavar="FILE", help="Write the events to a file too.")
+]
+Panel = Annotated[
+    bool | None,
+    flag("--panel/--no-panel", help="The live panel; by default where stderr is a terminal."),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
     """The flags that decide it."""
 
-    json: bool
-    trace: Path | None
-    panel: bool | None
-    """None: where stderr is a terminal."""
-    quiet: bool
-    verbose: bool
+    json: Annotated[bool, flag("--json", help="Events as JSON lines on stdout.")] = False
+    trace: Trace = None
+    panel: Panel = None
+    quiet: Annotated[bool, flag("--quiet", "-q", help="The answer only.")] = False
+    verbose: Annotated[bool, flag("--verbose", "-v", help="Plain lines instead of the panel.")] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         chosen = {"--json": self.json, "--quiet": self.quiet, "--verbose": self.verbose}
