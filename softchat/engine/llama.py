@@ -1,4 +1,4 @@
-"""The engine on llama.cpp. The one file that calls it to run a model.
+"""The engine on llama.cpp: a model, proven, and one sequence of its own.
 
 Knows nothing of soft thinking. Owns the native model, context and batch, and closes them in that
 order reversed. Every embedding is checked before native code sees it: a narrow row would be read
@@ -8,7 +8,6 @@ beyond its end, and a NaN would poison the cache, both with return code 0.
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ import numpy.typing as npt
 
 from softchat.engine.embeddings import EmbeddingTable, find_matrix
 from softchat.engine.gguf import open_header
+from softchat.engine.native import BATCH, Context, load_model, reason
 from softchat.engine.threads import default_threads
 from softchat.errors import (
     ContextError,
@@ -35,11 +35,7 @@ from softchat.text import printable
 
 Floats = npt.NDArray[np.float32]
 
-_DECODE = 1  # enum llama_process_type
-_FLOAT_POINTER = ctypes.POINTER(ctypes.c_float)
-_ERROR = 4  # enum ggml_log_level
 _ABORTED = 2  # return code of a decode that the abort callback stopped
-_BATCH = 512  # tokens to a native call; one call more would abort the process
 LONGEST_DEFAULT_CONTEXT = 8192  # unless the user asks for more: each position takes memory
 # Asking Python for leave to go on costs 0.13 ms a decode (it is asked once a graph node), so it is
 # only done where a decode takes long enough for someone to wait for it.
@@ -47,6 +43,7 @@ _SLOW_DECODE_S = 0.02
 # Logits that differ by less than this share of their range are taken as equal. On the CPU the
 # difference seen is exactly 0; other back ends may order their sums otherwise.
 _TOLERANCE = 1e-3
+_CUT = "if the file was cut short or damaged, fetch it again"
 
 
 class LlamaEngine:
@@ -105,12 +102,11 @@ class LlamaEngine:
                 with open_header(part) as header:
                     matrix = find_matrix(header)
         self._table = self._owned.enter_context(EmbeddingTable(matrix))
-        _log.clear()
-        model = _load_model(path, n_gpu_layers, self._cancelled)
+        model = load_model(path, n_gpu_layers, self._cancelled)
         if not model and self._cancelled():
             raise DecodeAbortedError("stopped while loading the model")
         if not model:
-            raise ModelRefusedError(f"llama.cpp can't load {shown}: {_reason()}", hint=_CUT)
+            raise ModelRefusedError(f"llama.cpp can't load {shown}: {reason()}", hint=_CUT)
         self._model = model
         self._owned.callback(llama_cpp.llama_model_free, self._model)
         self._name, self._path = name or path.stem, path
@@ -123,7 +119,7 @@ class LlamaEngine:
     def _make_context(self, n_ctx: int, n_ctx_most: int, n_threads: int) -> None:
         trained = int(llama_cpp.llama_model_n_ctx_train(self._model)) or n_ctx_most
         self._context = self._owned.enter_context(
-            _Context(self._model, n_ctx=n_ctx or min(trained, n_ctx_most), n_threads=n_threads)
+            Context(self._model, n_ctx=n_ctx or min(trained, n_ctx_most), n_threads=n_threads)
         )
         if not llama_cpp.llama_get_memory(self._context.handle):
             raise ModelRefusedError(
@@ -296,7 +292,7 @@ class LlamaEngine:
             raise ValueError("no tokens to decode")
         self._check_room(len(tokens))
         start = self._position
-        size = min(_BATCH, self._n_ctx)
+        size = min(BATCH, self._n_ctx)
         for first in range(0, len(tokens), size):
             last = first + size >= len(tokens)
             self._decode(tokens[first : first + size], start, logits=last)
@@ -354,7 +350,6 @@ class LlamaEngine:
         if logits:
             context.want_logits(last)
         began = time.perf_counter()
-        _log.clear()
         code = context.process()
         if len(items) == 1:
             self._slow = time.perf_counter() - began > _SLOW_DECODE_S
@@ -370,7 +365,7 @@ class LlamaEngine:
         if code == _ABORTED:
             raise DecodeAbortedError("stopped")
         raise DecodeError(
-            f"llama.cpp failed with code {code}: {_reason()}",
+            f"llama.cpp failed with code {code}: {reason()}",
             hint="a smaller --ctx needs less memory",
         )
 
@@ -398,83 +393,6 @@ class LlamaEngine:
         self.close()
 
 
-class _Context:
-    """A native context and the one batch that is filled again for each decode."""
-
-    def __init__(self, model: int, *, n_ctx: int, n_threads: int) -> None:
-        params = llama_cpp.llama_context_default_params()
-        params.n_ctx = n_ctx
-        params.n_batch = params.n_ubatch = min(_BATCH, n_ctx)
-        params.n_threads = params.n_threads_batch = n_threads
-        params.no_perf = True
-        self.handle = llama_cpp.llama_init_from_model(model, params)
-        if not self.handle:
-            raise ModelRefusedError(
-                f"llama.cpp can't make a context of {n_ctx}",
-                hint="a smaller --ctx needs less memory",
-            )
-        self._batch = llama_cpp.llama_batch_ext_init(self.handle)
-        n_vocab = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model)))
-        self._logits_type = ctypes.c_float * n_vocab
-        self._position = (llama_cpp.llama_pos * 4)()
-        # llama.cpp is always shown the same place, so that it need not be described at each step.
-        self._row = np.empty(int(llama_cpp.llama_model_n_embd_inp(model)), np.float32)
-        self._embd = llama_cpp.llama_embd(
-            data=ctypes.cast(self._row.ctypes.data, _FLOAT_POINTER),
-            n_rows=1,
-            n_embd=self._row.size,
-        )
-
-    def clear(self) -> None:
-        llama_cpp.llama_batch_ext_clear(self._batch)
-
-    def add(self, item: int | Floats, position: int) -> int:
-        """Add a token or an embedding row to the batch; its index there."""
-        if isinstance(item, np.ndarray):
-            self._row[:] = item
-            index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, 0, self._embd))
-        else:
-            index = int(llama_cpp.llama_batch_ext_add_token(self._batch, 0, item))
-        if index < 0:
-            raise DecodeError(
-                f"llama.cpp does not take this input (code {index})",
-                hint="this is a bug in softchat",
-            )
-        # M-RoPE models want (time, height, width, other) for an embedding; text has one for all
-        # but the last, as llama.cpp gives tokens themselves.
-        self._position[0] = self._position[1] = self._position[2] = position
-        llama_cpp.llama_batch_ext_set_pos(self._batch, index, self._position)
-        return index
-
-    def want_logits(self, index: int) -> None:
-        llama_cpp.llama_batch_ext_set_output_logits(self._batch, index, True)
-
-    def process(self) -> int:
-        return int(llama_cpp.llama_process(self.handle, _DECODE, self._batch))
-
-    def logits(self) -> Floats:
-        """Logits of the last entry that has some, (V,), a read-only view of native memory."""
-        pointer = llama_cpp.llama_get_logits_ith(self.handle, -1)
-        if not pointer:
-            raise DecodeError("llama.cpp gave no logits", hint="this is a bug in softchat")
-        native = self._logits_type.from_address(ctypes.addressof(pointer.contents))
-        logits: Floats = np.frombuffer(native, np.float32)  # type: ignore[call-overload]  # it is one
-        logits.flags.writeable = False
-        return logits
-
-    def __enter__(self) -> _Context:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        llama_cpp.llama_batch_ext_free(self._batch)
-        llama_cpp.llama_free(self.handle)
-
-
 def _gap(a: Floats, b: Floats) -> float:
     """The largest difference of two rows of logits; infinite where one is NaN."""
     if np.array_equal(a, b):
@@ -491,17 +409,6 @@ def _spread(logits: Floats) -> float:
     return float(np.ptp(logits[np.isfinite(logits)]))
 
 
-def _load_model(path: Path, n_gpu_layers: int, cancelled: Callable[[], bool]) -> int | None:
-    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # an abort would start a debugger
-    llama_cpp.llama_backend_init()
-    params = llama_cpp.llama_model_default_params()
-    params.n_gpu_layers = n_gpu_layers
-    go_on = llama_cpp.llama_progress_callback(lambda _, __: not cancelled())
-    params.progress_callback = go_on
-    handle: int | None = llama_cpp.llama_model_load_from_file(bytes(path), params)
-    return handle
-
-
 def _parts(path: Path, count: int) -> list[Path]:
     """All files of a split model, given the first: name-00001-of-00003.gguf and so on."""
     if count == 1:
@@ -515,23 +422,3 @@ def _parts(path: Path, count: int) -> list[Path]:
             hint="name the first part, with all others beside it",
         )
     return parts
-
-
-# -- llama.cpp's log: kept for the message of a failure, never shown as it is ---------------------
-
-_CUT = "if the file was cut short or damaged, fetch it again"
-_log: list[str] = []
-
-
-@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]  # a ctypes type
-def _keep_error(level: int, text: bytes, _: ctypes.c_void_p) -> None:
-    if level == _ERROR:
-        _log.append(text.decode("utf-8", errors="replace").strip())
-
-
-def _reason() -> str:
-    """What llama.cpp complained of first, without the name of its function."""
-    return printable(re.sub(r"^\w+: ", "", _log[0]), newlines=False) if _log else "no reason given"
-
-
-llama_cpp.llama_log_set(_keep_error, ctypes.c_void_p(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import softchat.engine.llama as module
+import softchat.engine.native as native
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.llama import LlamaEngine
 from softchat.errors import ContextError, DecodeAbortedError, ModelRefusedError
@@ -41,10 +41,8 @@ def test_loading_leaves_no_trace(engine, tiny_model):
 def test_the_proof_costs_three_native_calls(tiny_model, monkeypatch):
     """One decode without logits, one of the token, one of its row."""
     calls = []
-    process = module._Context.process
-    monkeypatch.setattr(
-        module._Context, "process", lambda self: (calls.append(1), process(self))[1]
-    )
+    process = native.Context.process
+    monkeypatch.setattr(native.Context, "process", lambda self: (calls.append(1), process(self))[1])
     LlamaEngine(tiny_model, n_ctx=64, n_threads=1).close()
     assert len(calls) == 3
 

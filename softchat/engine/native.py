@@ -1,0 +1,140 @@
+"""llama.cpp's own objects: loading a model, a context with its batch, and the log.
+
+Native return codes are handed on as they are; `llama` gives them names.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import llama_cpp
+import numpy as np
+import numpy.typing as npt
+
+from softchat.errors import DecodeError, ModelRefusedError
+from softchat.text import printable
+
+Floats = npt.NDArray[np.float32]
+
+BATCH = 512  # tokens to a native call; one call more would abort the process
+_DECODE = 1  # enum llama_process_type
+_FLOAT_POINTER = ctypes.POINTER(ctypes.c_float)
+_ERROR = 4  # enum ggml_log_level
+
+
+def load_model(path: Path, n_gpu_layers: int, cancelled: Callable[[], bool]) -> int | None:
+    """A native handle of the model in this file; None if it can't be loaded: see `reason`."""
+    _log.clear()
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # an abort would start a debugger
+    llama_cpp.llama_backend_init()
+    params = llama_cpp.llama_model_default_params()
+    params.n_gpu_layers = n_gpu_layers
+    go_on = llama_cpp.llama_progress_callback(lambda _, __: not cancelled())
+    params.progress_callback = go_on
+    handle: int | None = llama_cpp.llama_model_load_from_file(bytes(path), params)
+    return handle
+
+
+class Context:
+    """A native context and the one batch that is filled again for each decode."""
+
+    def __init__(self, model: int, *, n_ctx: int, n_threads: int) -> None:
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = params.n_ubatch = min(BATCH, n_ctx)
+        params.n_threads = params.n_threads_batch = n_threads
+        params.no_perf = True
+        self.handle = llama_cpp.llama_init_from_model(model, params)
+        if not self.handle:
+            raise ModelRefusedError(
+                f"llama.cpp can't make a context of {n_ctx}",
+                hint="a smaller --ctx needs less memory",
+            )
+        self._batch = llama_cpp.llama_batch_ext_init(self.handle)
+        n_vocab = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model)))
+        self._logits_type = ctypes.c_float * n_vocab
+        self._position = (llama_cpp.llama_pos * 4)()
+        # llama.cpp is always shown the same place, so that it need not be described at each step.
+        self._row = np.empty(int(llama_cpp.llama_model_n_embd_inp(model)), np.float32)
+        self._embd = llama_cpp.llama_embd(
+            data=ctypes.cast(self._row.ctypes.data, _FLOAT_POINTER),
+            n_rows=1,
+            n_embd=self._row.size,
+        )
+
+    def clear(self) -> None:
+        """Empty the batch."""
+        llama_cpp.llama_batch_ext_clear(self._batch)
+
+    def add(self, item: int | Floats, position: int) -> int:
+        """Add a token or an embedding row to the batch; its index there."""
+        if isinstance(item, np.ndarray):
+            self._row[:] = item
+            index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, 0, self._embd))
+        else:
+            index = int(llama_cpp.llama_batch_ext_add_token(self._batch, 0, item))
+        if index < 0:
+            raise DecodeError(
+                f"llama.cpp does not take this input (code {index})",
+                hint="this is a bug in softchat",
+            )
+        # M-RoPE models want (time, height, width, other) for an embedding; text has one for all
+        # but the last, as llama.cpp gives tokens themselves.
+        self._position[0] = self._position[1] = self._position[2] = position
+        llama_cpp.llama_batch_ext_set_pos(self._batch, index, self._position)
+        return index
+
+    def want_logits(self, index: int) -> None:
+        """Have the logits behind this entry of the batch computed."""
+        llama_cpp.llama_batch_ext_set_output_logits(self._batch, index, True)
+
+    def process(self) -> int:
+        """Run the batch; llama.cpp's return code."""
+        _log.clear()
+        return int(llama_cpp.llama_process(self.handle, _DECODE, self._batch))
+
+    def logits(self) -> Floats:
+        """Logits of the last entry that has some, (V,), a read-only view of native memory."""
+        pointer = llama_cpp.llama_get_logits_ith(self.handle, -1)
+        if not pointer:
+            raise DecodeError("llama.cpp gave no logits", hint="this is a bug in softchat")
+        native = self._logits_type.from_address(ctypes.addressof(pointer.contents))
+        logits: Floats = np.frombuffer(native, np.float32)  # type: ignore[call-overload]  # it is one
+        logits.flags.writeable = False
+        return logits
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        llama_cpp.llama_batch_ext_free(self._batch)
+        llama_cpp.llama_free(self.handle)
+
+
+# -- llama.cpp's log: kept for the message of a failure, never shown as it is ---------------------
+
+_log: list[str] = []
+
+
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]  # a ctypes type
+def _keep_error(level: int, text: bytes, _: ctypes.c_void_p) -> None:
+    if level == _ERROR:
+        _log.append(text.decode("utf-8", errors="replace").strip())
+
+
+def reason() -> str:
+    """What llama.cpp complained of first, without the name of its function."""
+    return printable(re.sub(r"^\w+: ", "", _log[0]), newlines=False) if _log else "no reason given"
+
+
+llama_cpp.llama_log_set(_keep_error, ctypes.c_void_p(0))
