@@ -13,6 +13,7 @@ would stand. Its soft embedding is the mean of the token-embedding rows under th
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,9 +26,11 @@ Ids = npt.NDArray[np.intp]
 # less likely than that adds nothing to a sum in float32.
 _FLOOR = np.float32(-87.0)
 _LEAST = 2e-38  # a little more than exp(_FLOOR)
-_BLOCK = 4096  # values to a block; the vocabulary is padded to whole ones
+_ROW = 4096  # values to a sum; for longer ones BLAS wakes threads of its own, in the engine's way
 _GROUP = 64  # values to a group, see `_heaviest`
-_ONES = np.ones(_BLOCK, np.float32)
+_ONES = np.ones(_ROW, np.float32)
+_MEMBERS = np.arange(_GROUP)[:, None]
+_local = threading.local()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class Distribution:
     """The next-token distribution p = softmax(logits / T), and what can be asked of it.
 
     Args:
-        logits: (V,) float32; may hold -inf. Only read; not kept.
+        logits: (V,) float32; may hold -inf. Only read, and of use as long as they stay as they are.
         temperature: T. 0 stands for the limit: all weight on the argmax. The entropy is then that
             of T = 1, as the limit's own is 0 at every step and would say nothing.
 
@@ -64,47 +67,56 @@ class Distribution:
     def __init__(self, logits: Floats, temperature: float = 1.0) -> None:
         if logits.ndim != 1 or logits.size == 0:
             raise ValueError(f"logits must be (V,), not {logits.shape}")
-        peak, least = float(logits.max()), float(logits.min())
-        if not math.isfinite(peak):
-            raise ValueError("logits hold NaN or +inf, or nothing but -inf")
-        scale = np.float32(1.0 / temperature if temperature else 1.0)
-        # Shifted first, scaled second: then the likeliest token is at 0 exactly.
-        scaled = np.empty(-(-logits.size // _BLOCK) * _BLOCK, np.float32)
-        real = scaled[: logits.size]
-        scaled[logits.size :] = _FLOOR
-        if (least - peak) * float(scale) > float(_FLOOR):
-            np.subtract(logits, np.float32(peak), out=real)
-            real *= scale
-        else:
-            with np.errstate(over="ignore"):
-                np.subtract(logits, np.float32(peak), out=real)
-                real *= scale
-            np.maximum(real, _FLOOR, out=real)
         self.size = logits.size
         """V, how many tokens the vocabulary has."""
-        self._scaled = scaled  # (V padded,) log p + log Z, at most 0
-        self._exp = np.exp(scaled)  # (V padded,) p Z
-        self._total = _dot(self._exp, _ONES)  # Z, between 1 and V
+        self._logits = logits
+        self._maxima = _group_maxima(logits)
+        self._peak = float(self._maxima.max())
+        if not math.isfinite(self._peak):
+            raise ValueError("logits hold NaN or +inf, or nothing but -inf")
+        # Bounded, as 0 times infinity is no number; the bound is as cold as T = 0 already.
+        self._scale = min(1.0 / temperature, 1e30) if temperature else 1.0
         self._argmax_only = temperature == 0.0
+        x, e = _scratch(-(-self.size // _ROW) * _ROW)
+        self._shift(logits, out=x)
+        np.exp(x, out=e)
+        self._total = _dot(e, _ONES)  # Z = Σ exp(x), between 1 and V
+        self._cross = _dot(e, x)  # Σ exp(x) x
+
+    def _shift(self, logits: Floats, *, out: Floats) -> None:
+        """x = log p + log Z of these logits, at most 0; what `out` has room for beyond: nothing."""
+        real = out[: logits.size]
+        out[logits.size :] = _FLOOR
+        # Shifted first, scaled second: then the likeliest token is at 0 exactly.
+        if (float(logits.min()) - self._peak) * self._scale > float(_FLOOR):
+            np.subtract(logits, np.float32(self._peak), out=real)
+            real *= np.float32(self._scale)
+        else:
+            with np.errstate(over="ignore"):
+                np.subtract(logits, np.float32(self._peak), out=real)
+                real *= np.float32(self._scale)
+            np.maximum(real, _FLOOR, out=real)
 
     @property
     def entropy(self) -> float:
         """H(p) = -Σ p log p = log Z - Σ exp(x) x / Z, in nats; never negative."""
-        cross = _dot(self._exp, self._scaled)
-        return max(0.0, math.log(self._total) - cross / self._total)
+        return max(0.0, math.log(self._total) - self._cross / self._total)
 
     def keep(self, *, topn: int, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> Concept:
         """The heaviest tokens after top-k, top-p and min-p, n of them at most, renormalised.
 
         The filters work one after the other, as in the authors' reference implementation: top-p is
         taken of what top-k has left. The first token that reaches the mass top-p is kept, and the
-        likeliest token always is. Equal weights are ordered by id.
+        likeliest token always is. Equal logits are ordered by id.
         """
         if self._argmax_only:
             topn = 1
         # Each filter cuts a prefix of the sorted tokens, so only the longest prefix is looked for.
-        ids = _heaviest(self._scaled, min(self.size, top_k or topn))
-        weights = np.exp(self._scaled[ids])  # relative to the likeliest, which has 1
+        ids = _heaviest(self._logits, self._maxima, min(self.size, top_k or topn))
+        # Relative to the likeliest, which has 1.
+        weights = np.empty(ids.size, np.float32)
+        self._shift(self._logits[ids], out=weights)
+        np.exp(weights, out=weights)
         listed: list[float] = weights.tolist()
         mass = top_p * (sum(listed) if top_k else self._total)
         count, reached = 0, 0.0
@@ -120,36 +132,55 @@ class Distribution:
         return Concept(ids=ids[:count], weights=kept / kept.sum())
 
 
-def _heaviest(values: Floats, count: int) -> Ids:
+def _scratch(length: int) -> tuple[Floats, Floats]:
+    """Two arrays of this thread's own, of any content, good until the next call.
+
+    New ones at every step would come from the system as new pages, at a multiple of all else here.
+    """
+    held: tuple[Floats, Floats] | None = getattr(_local, "arrays", None)
+    if held is None or held[0].size != length:
+        held = _local.arrays = np.empty(length, np.float32), np.empty(length, np.float32)
+    return held
+
+
+def _group_maxima(values: Floats) -> Floats:
+    """The maxima of groups that together hold all values: token i is in group i mod W.
+
+    The tokens behind the last whole row of W are groups of their own, at the end.
+    """
+    width = values.size // _GROUP
+    whole = width * _GROUP
+    if not width:
+        return values
+    maxima = values[:whole].reshape(_GROUP, width).max(axis=0)
+    return maxima if whole == values.size else np.concatenate([maxima, values[whole:]])
+
+
+def _heaviest(values: Floats, maxima: Floats, count: int) -> Ids:
     """The indices of the `count` largest of the values, largest first, equal ones by index.
 
     Sorting a vocabulary costs several times what all else in a step does. The `count`-th largest of
-    the maxima of disjoint groups is a lower bound of the `count`-th largest value, and few values
-    reach it.
-
-    Args:
-        values: whole blocks of them.
-        count: how many at most.
-
+    the maxima of disjoint groups is a lower bound of the `count`-th largest value, so only groups
+    that reach it are looked into.
     """
-    maxima = values.reshape(_GROUP, -1).max(axis=0)
-    if count < maxima.size:
-        bound = np.partition(maxima, maxima.size - count)[maxima.size - count]
-        ids = np.flatnonzero(values >= bound)
-    else:
-        ids = np.arange(values.size)
-    order = np.argsort(-values[ids], kind="stable")
-    return ids[order[:count]]
+    if count >= maxima.size:
+        return np.argsort(-values, kind="stable")[:count]
+    width = values.size // _GROUP
+    bound = np.partition(maxima, maxima.size - count)[maxima.size - count]
+    groups = np.flatnonzero(maxima >= bound)
+    ids = (_MEMBERS * width + groups[groups < width]).ravel()
+    if values.size > width * _GROUP:
+        ids = np.concatenate([ids, groups[groups >= width] + width * (_GROUP - 1)])
+    found = values[ids]
+    reaching = np.flatnonzero(found >= bound)
+    order = np.argsort(-found[reaching], kind="stable")[:count]
+    return ids[reaching[order]]
 
 
 def _dot(a: Floats, b: Floats) -> float:
-    """Σ a_i b_i over whole blocks; a `b` of one block is repeated.
-
-    Block by block, because for longer sums BLAS wakes threads of its own, which then hold up the
-    engine's.
-    """
-    blocks = np.vecdot(a.reshape(-1, _BLOCK), b.reshape(-1, _BLOCK))
-    return float(blocks.sum(dtype=np.float64))
+    """Σ a_i b_i over whole rows; a `b` of one row is repeated."""
+    sums = np.vecdot(a.reshape(-1, _ROW), b.reshape(-1, _ROW))
+    return float(sums.sum(dtype=np.float64))
 
 
 def mixture(weights: Floats, rows: Floats) -> Floats:

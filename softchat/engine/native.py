@@ -26,6 +26,13 @@ _DECODE = 1  # enum llama_process_type
 _FLOAT_POINTER = ctypes.POINTER(ctypes.c_float)
 _ERROR = 4  # enum ggml_log_level
 
+# As an address: to make a pointer object of it at each step costs more than the call.
+_logits_address = llama_cpp.llama_cpp._lib["llama_get_logits_ith"]
+_logits_address.argtypes, _logits_address.restype = (
+    [ctypes.c_void_p, ctypes.c_int32],
+    ctypes.c_void_p,
+)
+
 
 def load_model(path: Path, n_gpu_layers: int, cancelled: Callable[[], bool]) -> int | None:
     """A native handle of the model in this file; None if it can't be loaded: see `reason`."""
@@ -58,6 +65,8 @@ class Context:
         self._batch = llama_cpp.llama_batch_ext_init(self.handle)
         n_vocab = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model)))
         self._logits_type = ctypes.c_float * n_vocab
+        self._logits_at = 0
+        self._logits = np.empty(0, np.float32)
         self._position = (llama_cpp.llama_pos * 4)()
         # llama.cpp is always shown the same place, so that it need not be described at each step.
         self._row = np.empty(int(llama_cpp.llama_model_n_embd_inp(model)), np.float32)
@@ -100,13 +109,15 @@ class Context:
 
     def logits(self) -> Floats:
         """Logits of the last entry that has some, (V,), a read-only view of native memory."""
-        pointer = llama_cpp.llama_get_logits_ith(self.handle, -1)
-        if not pointer:
+        address = _logits_address(self.handle, -1)
+        if not address:
             raise DecodeError("llama.cpp gave no logits", hint="this is a bug in softchat")
-        native = self._logits_type.from_address(ctypes.addressof(pointer.contents))
-        logits: Floats = np.frombuffer(native, np.float32)  # type: ignore[call-overload]  # it is one
-        logits.flags.writeable = False
-        return logits
+        if address != self._logits_at:  # it moves only when the outputs of a batch are more
+            native = self._logits_type.from_address(address)
+            self._logits = np.frombuffer(native, np.float32)  # type: ignore[call-overload]  # it is one
+            self._logits.flags.writeable = False
+            self._logits_at = address
+        return self._logits
 
     def __enter__(self) -> Context:
         return self
