@@ -62,6 +62,8 @@ class ModelInfo:
     n_vocab: int
     n_embd: int
     n_ctx: int
+    loras: tuple[str, ...] = ()
+    """LoRA adapters, each as `--lora` takes it, by its file's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from softchat.cli.options import Loading
+from softchat.engine.protocol import Lora
+from softchat.errors import UsageError
 from softchat.models import Located, find_model
+from softchat.models.folders import expand, is_file
 from softchat.models.progress import Progress
 
 if TYPE_CHECKING:
@@ -47,8 +51,34 @@ def open_engine(
         n_ctx_most=min(found.context or LONGEST_DEFAULT_CONTEXT, n_ctx_most),
         n_threads=loading.threads,
         n_gpu_layers=loading.gpu_layers,
+        loras=_loras(loading.lora) or (),
         cancelled=cancelled,
     )
+
+
+def _loras(texts: list[str] | None) -> tuple[Lora, ...] | None:
+    """The adapters that were named; None if the model's own are meant.
+
+    Raises:
+        UsageError: there is no such file, or the scale is no number.
+
+    """
+    if not texts:
+        return None
+    return () if texts == ["none"] else tuple(map(_lora, texts))
+
+
+def _lora(text: str) -> Lora:
+    name, equals, scale = text.rpartition("=")
+    try:
+        lora = Lora(path=expand(name), scale=float(scale)) if equals else Lora(path=expand(text))
+    except ValueError:
+        lora = Lora(path=expand(text))  # a file with = in its name
+    if not is_file(lora.path):
+        raise UsageError(f"no adapter {text}", hint="--lora FILE or --lora FILE=0.5")
+    if not math.isfinite(lora.scale):
+        raise UsageError(f"the scale of {text} is not finite", hint="--lora FILE=0.5")
+    return lora
 
 
 class _Bar:

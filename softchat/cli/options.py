@@ -85,6 +85,14 @@ class Loading:
     gpu_layers: Annotated[
         int, flag("--gpu-layers", metavar="N", min=-1, help="Layers on the accelerator; -1: all.")
     ] = 0
+    lora: Annotated[
+        list[str] | None,
+        flag(
+            "--lora",
+            metavar="FILE[=SCALE]",
+            help="A LoRA adapter to apply, again for each one more; none: not the model's own.",
+        ),
+    ] = None
 
 
 System = Annotated[str | None, flag("--system", metavar="TEXT", help="The system prompt.")]

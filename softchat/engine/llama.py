@@ -20,9 +20,11 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
+from softchat.engine.adapters import apply_adapters
 from softchat.engine.embeddings import EmbeddingTable, find_matrix
 from softchat.engine.gguf import open_header
 from softchat.engine.native import BATCH, Context, load_model, reason
+from softchat.engine.protocol import Lora
 from softchat.engine.threads import default_threads
 from softchat.errors import (
     ContextError,
@@ -56,6 +58,7 @@ class LlamaEngine:
         n_ctx_most: see there.
         n_threads: 0: the machine's cores.
         n_gpu_layers: layers on the accelerator, if llama.cpp was built with one; negative: all.
+        loras: LoRA adapters to apply.
         cancelled: asked while a decode runs; True stops it within milliseconds.
 
     Raises:
@@ -73,9 +76,11 @@ class LlamaEngine:
         n_ctx_most: int = LONGEST_DEFAULT_CONTEXT,
         n_threads: int = 0,
         n_gpu_layers: int = 0,
+        loras: Sequence[Lora] = (),
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._cancelled = cancelled
+        self._loras = tuple(loras)
         self._position = 0
         self._slow = True
         self._owned = ExitStack()
@@ -125,6 +130,7 @@ class LlamaEngine:
             raise ModelRefusedError(
                 f"{self._shown} is an embedding model", hint="softchat needs a causal text model"
             )
+        apply_adapters(self._model, self._context.handle, self.architecture, self._loras)
         self._n_ctx = int(llama_cpp.llama_n_ctx(self._context.handle))
         self.info = ModelInfo(
             name=self._name,
@@ -133,6 +139,7 @@ class LlamaEngine:
             n_vocab=self._n_vocab,
             n_embd=int(llama_cpp.llama_model_n_embd(self._model)),
             n_ctx=self._n_ctx,
+            loras=tuple(map(str, self._loras)),
         )
         self._on_abort = llama_cpp.ggml_abort_callback(lambda _: self._cancelled())
         self._no_abort = llama_cpp.ggml_abort_callback()

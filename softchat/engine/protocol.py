@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -11,6 +13,19 @@ import numpy.typing as npt
 from softchat.events import ModelInfo
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """A LoRA adapter that a model is loaded with."""
+
+    path: Path
+    scale: float = 1.0
+    """What its change of the weights is multiplied by."""
+
+    def __str__(self) -> str:
+        """As `--lora` takes it, with the file's name alone."""
+        return self.path.name if self.scale == 1.0 else f"{self.path.name}={self.scale:g}"
 
 
 class Engine(Protocol):
