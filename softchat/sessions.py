@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import secrets
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from typing import IO, Any, Protocol
 
 from softchat.conversation import Turn
 from softchat.errors import UsageError
+from softchat.files import replace_file
 from softchat.text import printable
 
 SCHEMA = 1
@@ -99,7 +98,7 @@ class SavedSession:
         if self._lock is None:
             self._lock = _lock(_lock_of(self._folder, self.id))
         text = _to_json(chat, self.id, self._started, pending=pending, closed=closed)
-        _replace(self._folder / f"{self.id}.json", text)
+        replace_file(self._folder / f"{self.id}.json", text)
 
     def close(self, chat: Chat) -> None:
         """The user leaves. A session in which nothing was said leaves no file."""
@@ -176,7 +175,7 @@ def write_file(path: Path, chat: Chat) -> None:
     else:
         text = _to_json(chat, path.stem, _now(), pending="", closed=True)
     try:
-        _replace(path, text)
+        replace_file(path, text)
     except OSError as error:
         raise UsageError(
             printable(f"can't write {path}: {error.strerror}", newlines=False),
@@ -264,19 +263,6 @@ def _to_markdown(chat: Chat) -> str:
 
 def _now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)  # noqa: PTH105  # atomic
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 # -- locks: the system lets go of one when its process ends, however it ends ---------------------

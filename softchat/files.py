@@ -1,0 +1,42 @@
+"""Files that nobody but the user can read, written whole or not at all. Knows nothing of what."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder and those above it that are not there yet, for nobody but the user."""
+    # Not mkdir(parents=True): that gives its mode to the last folder only.
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def replace_file(path: Path, text: str, *, check: Callable[[Path], object] | None = None) -> None:
+    """Put the text into the file at `path`, in place of what it held; its folder must be there.
+
+    Args:
+        path: the file; mode 0600 afterwards.
+        text: lone surrogates become question marks.
+        check: looks at the file before it gets its name, beside it; what it raises stops it all.
+
+    Raises:
+        OSError: it cannot be written.
+
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if check is not None:
+            check(Path(name))
+        os.replace(name, path)  # noqa: PTH105  # atomic
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
