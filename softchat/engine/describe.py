@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from softchat.engine.embeddings import find_matrix
-from softchat.engine.gguf import Header, open_header
+from softchat.engine.gguf import Header, all_parts, open_header
 
 _KV_BYTES = 2  # float16
 
@@ -19,9 +22,9 @@ class Description:
     architecture: str | None
     licence: str | None
     parameters: int
-    """Of this file; of a split model the first part's."""
     parts: int
     file_bytes: int
+    """Of all parts together, as `parameters` and `types`."""
     types: tuple[str, ...]
     """Tensor types, the one with the most bytes first."""
     table_type: str | None
@@ -46,20 +49,24 @@ def describe(path: Path) -> Description:
     """Read the header of the GGUF file at `path`.
 
     Raises:
-        ModelRefusedError: it isn't a GGUF file, or its header is damaged.
+        ModelRefusedError: it isn't a GGUF file, or its header is damaged, or a part is missing.
 
     """
-    with open_header(path) as header:
+    with open_header(path) as first:
+        parts = all_parts(path, first.integer("split.count") or 1)
+    with ExitStack() as stack:
+        headers = [stack.enter_context(open_header(part)) for part in parts]
+        header = headers[0]
         architecture = header.string("general.architecture")
-        table = find_matrix(header)
+        table = next(filter(None, map(find_matrix, headers)), None)
         return Description(
             name=header.string("general.name"),
             architecture=architecture,
             licence=header.string("general.license"),
-            parameters=header.n_parameters,
-            parts=header.integer("split.count") or 1,
-            file_bytes=path.stat().st_size,
-            types=tuple(header.type_sizes()),
+            parameters=sum(one.n_parameters for one in headers),
+            parts=len(parts),
+            file_bytes=sum(part.stat().st_size for part in parts),
+            types=_types(headers),
             table_type=str(table.traits.type_name, "ascii") if table else None,
             n_vocab=table.shape[0] if table else None,
             n_embd=header.integer(f"{architecture}.embedding_length"),
@@ -68,6 +75,13 @@ def describe(path: Path) -> Description:
             chat_template=header.string("tokenizer.chat_template"),
             kv_bytes_per_position=_kv_bytes(header, architecture),
         )
+
+
+def _types(headers: Sequence[Header]) -> tuple[str, ...]:
+    sizes: Counter[str] = Counter()
+    for header in headers:
+        sizes.update(header.type_sizes())
+    return tuple(name for name, _ in sizes.most_common())
 
 
 def _kv_bytes(header: Header, architecture: str | None) -> int | None:

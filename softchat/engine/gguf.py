@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,3 +183,23 @@ def open_header(path: Path) -> Iterator[Header]:
         yield Header(path, handle)
     finally:
         lib.gguf_free(handle)
+
+
+def all_parts(path: Path, count: int) -> list[Path]:
+    """All files of a split model, given the first: name-00001-of-00003.gguf and so on.
+
+    Raises:
+        ModelRefusedError: one is missing.
+
+    """
+    if count == 1:
+        return [path]
+    stem = re.sub(r"-00001-of-\d{5}\.gguf$", "", path.name)
+    parts = [path.with_name(f"{stem}-{n:05d}-of-{count:05d}.gguf") for n in range(1, count + 1)]
+    missing = [part.name for part in parts if not part.is_file()]
+    if missing:
+        raise ModelRefusedError(
+            f"a part of the model is missing: {printable(missing[0], newlines=False)}",
+            hint="name the first part, with all others beside it",
+        )
+    return parts

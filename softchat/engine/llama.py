@@ -8,7 +8,6 @@ beyond its end, and a NaN would poison the cache, both with return code 0.
 from __future__ import annotations
 
 import ctypes
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ import numpy.typing as npt
 
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.embeddings import EmbeddingTable, find_matrix
-from softchat.engine.gguf import open_header
+from softchat.engine.gguf import all_parts, open_header
 from softchat.engine.native import BATCH, Context, load_model, reason
 from softchat.engine.protocol import Lora
 from softchat.engine.threads import default_threads
@@ -102,7 +101,7 @@ class LlamaEngine:
                     f"{shown} holds a vocabulary only", hint="pick the model's full file"
                 )
             matrix = find_matrix(header)
-        for part in _parts(path, n_parts)[1:]:
+        for part in all_parts(path, n_parts)[1:]:
             if matrix is None:
                 with open_header(part) as header:
                     matrix = find_matrix(header)
@@ -414,18 +413,3 @@ def _gap(a: Floats, b: Floats) -> float:
 def _spread(logits: Floats) -> float:
     """The range that the finite ones of them span."""
     return float(np.ptp(logits[np.isfinite(logits)]))
-
-
-def _parts(path: Path, count: int) -> list[Path]:
-    """All files of a split model, given the first: name-00001-of-00003.gguf and so on."""
-    if count == 1:
-        return [path]
-    stem = re.sub(r"-00001-of-\d{5}\.gguf$", "", path.name)
-    parts = [path.with_name(f"{stem}-{n:05d}-of-{count:05d}.gguf") for n in range(1, count + 1)]
-    missing = [part.name for part in parts if not part.is_file()]
-    if missing:
-        raise ModelRefusedError(
-            f"a part of the model is missing: {printable(missing[0], newlines=False)}",
-            hint="name the first part, with all others beside it",
-        )
-    return parts
