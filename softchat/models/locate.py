@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from softchat.errors import ModelNotFoundError, ModelRefusedError
-from softchat.models.catalogue import Catalogue, default_files, load_catalogue
-from softchat.models.entry import ModelEntry, PathSource
+from softchat.models.catalogue import Catalogue, user_catalogue
+from softchat.models.entry import ModelEntry, PathSource, part_of, parts_of
 from softchat.models.fetch import fetch
 from softchat.models.folders import expand, is_file
 from softchat.models.local import LOCAL, local_models
@@ -23,7 +22,6 @@ from softchat.models.store import Store, default_store
 from softchat.tags import ThinkTags
 from softchat.text import printable
 
-_PART = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.gguf")
 _SHOWN = 3  # names in one hint
 
 
@@ -75,16 +73,12 @@ def find_model(
         ModelRefusedError: there is, but it is no GGUF file, or only a part of one.
 
     """
+    catalogue = user_catalogue(environ)
     local = _local(spec, environ) if spec else None
     if local is not None:
-        _check_file(local)
-        return Located(name=spec or "", path=local, entry=None)
-    return locate(
-        spec,
-        catalogue=load_catalogue(default_files(environ)),
-        store=default_store(environ),
-        progress=progress,
-    )
+        check_file(local)
+        return Located(name=spec or "", path=local, entry=entry_of(local, catalogue))
+    return locate(spec, catalogue=catalogue, store=default_store(environ), progress=progress)
 
 
 def _local(spec: str, environ: Mapping[str, str]) -> Path | None:
@@ -110,18 +104,19 @@ def locate(
 
     """
     spec = catalogue.default if spec is None else spec
-    if _is_path(spec, catalogue):
+    if is_path(spec, catalogue):
         path = expand(spec)
-        _check_file(path)
-        entry = _entry_of(path, catalogue)
+        check_file(path)
+        entry = entry_of(path, catalogue)
         return Located(name=entry.name if entry else path.stem, path=path, entry=entry)
     entry = catalogue.find(spec)
     path = fetch(entry, store=store, progress=progress)
-    _check_file(path)
+    check_file(path)
     return Located(name=entry.name, path=path, entry=entry)
 
 
-def _is_path(spec: str, catalogue: Catalogue) -> bool:
+def is_path(spec: str, catalogue: Catalogue) -> bool:
+    """Whether `spec` is the path of a file, not a name."""
     separators = [os.sep, os.altsep or os.sep]
     if spec.endswith(".gguf") or spec.startswith(("~", ".")) or any(s in spec for s in separators):
         return True
@@ -129,12 +124,20 @@ def _is_path(spec: str, catalogue: Catalogue) -> bool:
     return catalogue.get(spec) is None and is_file(expand(spec))
 
 
-def _entry_of(path: Path, catalogue: Catalogue) -> ModelEntry | None:
+def entry_of(path: Path, catalogue: Catalogue) -> ModelEntry | None:
+    """What models.toml says about the file at `path`, if it knows it."""
     entries = catalogue.entries.values()
     return next((entry for entry in entries if entry.source.describes(path)), None)
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Look whether there is a GGUF file at `path`, of a split model the first of all its parts.
+
+    Raises:
+        ModelNotFoundError: there is none, or a part is missing.
+        ModelRefusedError: it can't be read, is no GGUF file, or a later part.
+
+    """
     if not is_file(path):
         raise _no_file(path)
     _check_parts(path)
@@ -154,17 +157,17 @@ def _check_file(path: Path) -> None:
 
 
 def _check_parts(path: Path) -> None:
-    split = _PART.fullmatch(path.name)
+    split = part_of(path.name)
     if split is None:
         return
-    stem, part, parts = split.groups()
-    names = [f"{stem}-{number:05}-of-{parts}.gguf" for number in range(1, int(parts) + 1)]
-    if int(part) > 1 and names:
-        message = f"{path} is part {int(part)} of a model in {int(parts)} parts"
+    _, part, count = split
+    names = parts_of(path.name)
+    if part > 1 and names:
+        message = f"{path} is part {part} of a model in {count} parts"
         raise ModelRefusedError(_plain(message), hint=_plain(f"give the first: {names[0]}"))
     missing = [name for name in names if not is_file(path.with_name(name))]
     if missing:
-        message = f"{path} is a model in {int(parts)} parts, not all of them here"
+        message = f"{path} is a model in {count} parts, not all of them here"
         raise ModelNotFoundError(_plain(message), hint=f"missing: {_listed(missing)}")
 
 

@@ -12,6 +12,7 @@ class Stage(StrEnum):
 
     DOWNLOAD = "downloading"
     UNPACK = "unpacking"
+    VERIFY = "verifying"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softchat.errors import ModelRefusedError
+from softchat.files import make_private
 from softchat.models.entry import PinnedFile
 from softchat.models.folders import models_folder
 
@@ -48,6 +49,28 @@ class Store:
             OSError: they cannot be written.
 
         """
+        with self._written(_at_most(file, chunks)) as (part, size, sha256):
+            if size < file.size:
+                raise _differs(file, f"it ends after {size} of {file.size} bytes")
+            if sha256 != file.sha256:
+                raise _differs(file, f"its sha256 is {sha256}, not {file.sha256}")
+            return self._place(part, file)
+
+    def keep_new(self, name: str, chunks: Iterable[bytes]) -> PinnedFile:
+        """Keep a file called `name` of which nothing is known yet; what it turned out to be.
+
+        Raises:
+            OSError: it cannot be written.
+
+        """
+        with self._written(chunks) as (part, size, sha256):
+            file = PinnedFile(file=name, sha256=sha256, size=size)
+            self._place(part, file)
+            return file
+
+    @contextmanager
+    def _written(self, chunks: Iterable[bytes]) -> Iterator[tuple[Path, int, str]]:
+        """The chunks in a file that goes unless it is moved, with its size and sha256."""
         digest = hashlib.sha256()
         size = 0
         with (
@@ -56,26 +79,23 @@ class Store:
         ):
             for chunk in chunks:
                 size += len(chunk)
-                if size > file.size:
-                    raise _differs(file, f"it is longer than {file.size} bytes")
                 part.write(chunk)
                 digest.update(chunk)
-            if size < file.size:
-                raise _differs(file, f"it ends after {size} of {file.size} bytes")
-            if digest.hexdigest() != file.sha256:
-                raise _differs(file, f"its sha256 is {digest.hexdigest()}, not {file.sha256}")
             part.flush()
             os.fsync(part.fileno())
             part.close()
-            final = self.path_of(file)
-            _make_private(final.parent)
-            os.replace(part.name, final)  # noqa: PTH105  # atomic, also when two do it at once
+            yield Path(part.name), size, digest.hexdigest()
+
+    def _place(self, part: Path, file: PinnedFile) -> Path:
+        final = self.path_of(file)
+        make_private(final.parent)
+        os.replace(part, final)  # noqa: PTH105  # atomic, also when two do it at once
         return final
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
         """A folder of one's own on the same disk, gone afterwards whatever happens."""
-        _make_private(self.root)
+        make_private(self.root)
         self._sweep()
         folder = Path(tempfile.mkdtemp(prefix=_WORKSPACE, dir=self.root))
         try:
@@ -85,7 +105,7 @@ class Store:
 
     def free(self) -> int:
         """Bytes free on the store's disk."""
-        _make_private(self.root)
+        make_private(self.root)
         return shutil.disk_usage(self.root).free
 
     def _sweep(self) -> None:
@@ -101,11 +121,13 @@ def default_store(environ: Mapping[str, str]) -> Store:
     return Store(root=models_folder(environ))
 
 
-def _make_private(folder: Path) -> None:
-    # Not mkdir(parents=True): that gives its mode to the last folder only.
-    if not folder.is_dir():
-        _make_private(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
+def _at_most(file: PinnedFile, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > file.size:
+            raise _differs(file, f"it is longer than {file.size} bytes")
+        yield chunk
 
 
 def _differs(file: PinnedFile, how: str) -> ModelRefusedError:

@@ -6,6 +6,7 @@ Knows nothing of models. Any mistake becomes a `UsageError` that begins with `fi
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import reprlib
 import tomllib
@@ -109,6 +110,13 @@ class Table:
             hint = "it must be a whole number of at least 1"
             raise self.error(key, f"{key} is {_shown(value)}", hint=hint)
         return value
+
+    def positive(self, key: str) -> float:
+        """A number above 0."""
+        value = self._value(key, None)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+            return float(value)
+        raise self.error(key, f"{key} is {_shown(value)}", hint="it must be a number above 0")
 
     def table(self, key: str, *, required: bool = False) -> Table:
         """A table inside this one, empty if it is not there and need not be."""

