@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from softchat.cli.options import Model
+from softchat.cli.options import Model, ModelsFile
 
 
 def bench(
     model: Model = None,
+    models_file: ModelsFile = None,
     steps: Annotated[
         int, typer.Option(metavar="N", min=8, max=1024, help="Steps to a measurement.")
     ] = 128,

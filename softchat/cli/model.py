@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from softchat.cli.options import Loading
@@ -13,7 +13,7 @@ from softchat.engine.protocol import Lora
 from softchat.errors import UsageError
 from softchat.models import Located, find_model
 from softchat.models.folders import expand, is_file
-from softchat.models.progress import Progress
+from softchat.models.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from softchat.engine.llama import LlamaEngine
@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 
 def find(spec: str | None, *, quiet: bool = False) -> Located:
     """The model that `spec` names; None is the default one. Raises as `find_model` does."""
+    with progress_bar(quiet=quiet) as progress:
+        return find_model(spec, progress=progress)
+
+
+@contextmanager
+def progress_bar(*, quiet: bool = False) -> Iterator[OnProgress]:
+    """Draws a fetch on stderr, from when there is something to draw."""
     with ExitStack() as stack:
-        return find_model(spec, progress=_Bar(stack, quiet=quiet).show)
+        yield _Bar(stack, quiet=quiet).show
 
 
 def open_engine(

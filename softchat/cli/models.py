@@ -1,187 +1,268 @@
-"""`softchat models`: which models there are, and what each one is."""
+"""`softchat models`: which models there are, and which of them are here."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.text import printable
+from softchat.cli.info import Name, info, plain, shown_size
+from softchat.cli.options import ModelsFile
 
 if TYPE_CHECKING:
-    from softchat.models import Located
+    from softchat.errors import ModelNotFoundError
+    from softchat.models.catalogue import Catalogue
     from softchat.models.entry import ModelEntry
+    from softchat.models.store import Store
 
-app = typer.Typer(help="Models: list, describe, fetch, remove.")
+app = typer.Typer(help="Models: list, describe, fetch, add, choose, remove.")
+app.command()(info)
 
-Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="As -m takes it.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 
 
 @app.callback(invoke_without_command=True)
-def models(context: typer.Context) -> None:
+def models(context: typer.Context, models_file: ModelsFile = None) -> None:
     """List the models that have a name, and those that other programs have on this disk."""
     if context.invoked_subcommand is None:
         _list()
 
 
 @app.command("list")
-def list_() -> None:
+def list_(models_file: ModelsFile = None) -> None:
     """The same as `softchat models` alone."""
     _list()
 
 
 def _list() -> None:
-    from softchat.models.catalogue import default_files, load_catalogue
     from softchat.models.fetch import installed
     from softchat.models.local import local_models
-    from softchat.models.store import default_store
+    from softchat.models.machine import memory_bytes
 
-    catalogue = load_catalogue(default_files(os.environ))
-    store = default_store(os.environ)
-    rows = []
-    for entry in catalogue.entries.values():
-        path = installed(entry, store=store)
-        mark = "*" if entry.name == catalogue.default else " "
-        size = path.stat().st_size if path else getattr(entry.source, "size", 0)
-        here = "here" if path else "not here"
-        rows.append((mark, entry.name, here, _size(size), entry.licence, entry.description))
-    for local in local_models(os.environ):
-        rows.append((" ", local.name, "here", _size(local.size), "", ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    catalogue, store = _mine()
+    memory = memory_bytes()
+    here = {name: installed(entry, store=store) for name, entry in catalogue.entries.items()}
+    rows = [_Row.of(entry, here[name]) for name, entry in catalogue.entries.items()]
+    named = max(len(row.name) for row in rows)
+    typer.echo(f"  {'NAME':{named}}  HERE  {_Row.FIGURES}  LICENCE")
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        cells[3] = row[3].rjust(widths[3])
-        typer.echo(_plain("  ".join([cells[0] + " " + cells[1], *cells[2:], row[5]]).rstrip()))
-    typer.echo("* is used without -m; any .gguf file can be given to -m by its path", err=True)
+        mark = "*" if row.name == catalogue.default else " "
+        where = "yes" if row.path else "no"
+        line = f"{mark} {row.name:{named}}  {where:4}  {row.figures(memory)}  {row.licence}"
+        typer.echo(plain(line).rstrip())
+    # Another program's model that has a name is listed by its name.
+    known = {path for path in here.values() if path is not None}
+    others = [model for model in local_models(os.environ) if model.path not in known]
+    if others:
+        typer.echo(f"\nof other programs:\n  {_Row.FIGURES}  NAME")
+    for model in others:  # their names are long, so they come last
+        row = _Row(name=model.name, path=model.path, file=model.path.name, size=model.size)
+        typer.echo(plain(f"  {row.figures(memory)}  {row.name}"))
+    fits = f"; FITS: in {shown_size(memory)}" if memory else ""
+    typer.echo(f"\n* is used without -m, which takes any .gguf file too{fits}", err=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """What the list says of a model."""
+
+    FIGURES = f"{'SIZE':>7}  {'QUANT':9}  FITS"
+
+    name: str
+    path: Path | None
+    file: str
+    size: float
+    """Bytes; 0: not known."""
+    licence: str = ""
+
+    @classmethod
+    def of(cls, entry: ModelEntry, path: Path | None) -> _Row:
+        from softchat.models.entry import parts_of
+
+        size = entry.told_size
+        if path is not None:
+            parts = [path.with_name(part) for part in parts_of(path.name)]
+            size = sum(part.stat().st_size for part in parts if part.is_file())
+        return cls(
+            name=entry.name, path=path, file=entry.source.file, size=size, licence=entry.licence
+        )
+
+    def figures(self, memory: int | None) -> str:
+        """Size, quantisation, and whether it fits."""
+        from softchat.models.machine import fits, quantisation
+
+        fitting = {True: "yes", False: "no", None: "-"}[fits(int(self.size), memory)]
+        quant = quantisation(self.file) or "-"
+        return f"{shown_size(self.size):>7}  {quant[:9]:9}  {fitting:4}"
 
 
 @app.command()
-def info(
-    name: Name,
-    ctx: Annotated[int, typer.Option(metavar="N", min=1, help="Memory at this context.")] = 4096,
-    prove: Annotated[
-        bool, typer.Option("--prove", help="Load it, and prove that soft thinking is exact on it.")
-    ] = False,
-) -> None:
-    """What a model's header says; a model that is not here is fetched first."""
-    from softchat.cli.model import find
-    from softchat.engine.describe import describe
-
-    found = find(name)
-    about = describe(found.path)
-    tags = [
-        tag for tag in ("<think>", "[THINK]", "<|channel|>") if tag in (about.chat_template or "")
-    ]
-    memory = about.memory(ctx)
-    rows = {
-        "name": about.name or found.name,
-        "file": str(found.path),
-        "size": _size(about.file_bytes)
-        + (f" (part 1 of {about.parts})" if about.parts > 1 else ""),
-        "licence": about.licence or (found.entry.licence if found.entry else "") or "not said",
-        "architecture": about.architecture or "not said",
-        "parameters": f"{about.parameters / 1e6:,.0f} M",
-        "tensor types": ", ".join(about.types),
-        "layers, width": f"{_said(about.n_layer)}, {_said(about.n_embd)}",
-        "vocabulary": _said(about.n_vocab),
-        "token embeddings": about.table_type or "none: soft thinking needs them",
-        "trained context": _said(about.context),
-        f"memory at {ctx}": f"{_size(memory)} and buffers" if memory else "can't be told",
-        "chat template": "yes" if about.chat_template else "none: plain words are used",
-        "thinking tags": ", ".join(tags) or "none in its template: they are opened for it",
-        "soft thinking": _proof(found) if prove else "proven when loaded; --prove does it now",
-    }
-    for label, value in rows.items():
-        typer.echo(f"{label:18}{_plain(value)}")
-
-
-def _proof(found: Located) -> str:
-    from softchat.cli.model import open_engine
-    from softchat.cli.options import Loading
-
-    with open_engine(found, Loading(ctx=256), cancelled=lambda: False) as engine:
-        return f"exact, with embedding rows scaled by {engine.scale:g}"
-
-
-@app.command()
-def path(name: Name) -> None:
+def path(name: Name, models_file: ModelsFile = None) -> None:
     """The file of a model that is here; nothing is fetched."""
-    entry = _entry(name)
-    typer.echo(_plain(str(_here(entry) if entry else _found(name))))
+    typer.echo(plain(str(_here(name))))
 
 
 @app.command()
-def pull(names: Annotated[list[str], typer.Argument(metavar="NAME…")]) -> None:
+def pull(
+    names: Annotated[list[str], typer.Argument(metavar="NAME…")], models_file: ModelsFile = None
+) -> None:
     """Fetch models and verify them; what is here is not fetched again."""
     from softchat.cli.model import find
 
     for name in names:
-        typer.echo(_plain(str(find(name).path)))
+        typer.echo(plain(str(find(name).path)))
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A new name.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A file; ORG/REPO/FILE.gguf of the Hugging Face Hub; or https://…/FILE.gguf.",
+        ),
+    ],
+    models_file: ModelsFile = None,
+) -> None:
+    """Give a model a name: it is written into your models.toml.
+
+    A file behind an https address is fetched now, as its size and sha256 are written down with it.
+    """
+    from softchat.cli.model import progress_bar
+    from softchat.models.catalogue import own_file
+    from softchat.models.entry import HubSource, UrlSource
+    from softchat.models.fetch import fetch_new
+    from softchat.models.own import add_model, check_free, read_source
+    from softchat.models.store import default_store
+
+    file = own_file(os.environ)
+    check_free(file, name)
+    found = read_source(source, os.environ)
+    if isinstance(found, UrlSource):
+        with progress_bar() as progress:
+            found = fetch_new(name, found.url, store=default_store(os.environ), progress=progress)
+    add_model(file, name, found)
+    typer.echo(plain(f"'{name}' is in {file}"))
+    more = f"softchat models pull {name}" if isinstance(found, HubSource) else f"softchat -m {name}"
+    typer.echo(f"next: {more}", err=True)
+
+
+@app.command()
+def use(name: Name, models_file: ModelsFile = None) -> None:
+    """Make a model the one that is used without -m."""
+    from softchat.errors import UsageError
+    from softchat.models.catalogue import own_file
+    from softchat.models.fetch import installed
+    from softchat.models.own import use_model
+
+    catalogue, store = _mine()
+    if _entry(name, catalogue) is None:
+        hint = "give it a name first: softchat models add NAME " + plain(name)
+        raise UsageError(plain(f"'{name}' is a file, not a name"), hint=hint)
+    entry = catalogue.find(name)
+    use_model(own_file(os.environ), entry.name)
+    typer.echo(f"'{entry.name}' is used without -m")
+    if installed(entry, store=store) is None:
+        typer.echo(f"next: softchat models pull {entry.name}", err=True)
 
 
 @app.command()
 def rm(
     name: Annotated[str, typer.Argument(metavar="NAME")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: Yes = False,
+    models_file: ModelsFile = None,
 ) -> None:
-    """Delete the file that softchat has fetched for a model; other files are never touched."""
-    from softchat.errors import UsageError
-    from softchat.models.entry import PinnedFile
+    """Delete what softchat has fetched for a model, and the name if you have added it.
 
-    entry = _entry(name)
-    if entry is None or not isinstance(entry.source, PinnedFile):
-        raise UsageError(
-            _plain(f"softchat has not fetched '{name}'"), hint="delete the file yourself"
-        )
-    file = _here(entry)
-    size = file.stat().st_size
-    if not yes and not typer.confirm(f"Delete {_plain(str(file))} ({_size(size)})?", err=True):
+    A file that you have put somewhere yourself is never touched.
+    """
+    from softchat.errors import SoftchatError, UsageError
+    from softchat.models.catalogue import load_catalogue, own_file, shipped_file
+    from softchat.models.entry import HubSource, PathSource
+    from softchat.models.fetch import installed, remove
+    from softchat.models.own import forget_model
+
+    catalogue, store = _mine()
+    entry = _entry(name, catalogue)
+    if entry is None:
+        message, hint = f"softchat has not fetched '{name}'", "delete the file yourself"
+        raise UsageError(plain(message), hint=hint)
+    added = load_catalogue([shipped_file()]).get(entry.name) is None
+    if added and entry.name == catalogue.default:
+        hint = "choose another first: softchat models use NAME"
+        raise UsageError(f"'{entry.name}' is the model that is used without -m", hint=hint)
+    file = installed(entry, store=store)
+    fetched = None if isinstance(entry.source, PathSource) else file
+    if fetched is None and not added:
+        raise _not_here(entry)
+    size = _Row.of(entry, fetched).size if fetched else 0
+    if not yes and not typer.confirm(_question(entry, fetched, size, added=added), err=True):
         return
-    file.unlink()
-    typer.echo(f"freed {_size(size)}")
+    if fetched is not None:
+        try:
+            remove(entry, store=store)
+        except OSError as error:
+            message = f"cannot delete {fetched}: {error.strerror or error}"
+            raise SoftchatError(plain(message)) from error
+        rest = " of the Hugging Face cache" if isinstance(entry.source, HubSource) else ""
+        typer.echo(f"freed {shown_size(size)}{rest}")
+    if added and forget_model(own_file(os.environ), entry.name):
+        typer.echo(f"'{entry.name}' is no name any more")
 
 
-def _entry(name: str) -> ModelEntry | None:
+def _question(entry: ModelEntry, fetched: Path | None, size: float, *, added: bool) -> str:
+    from softchat.models.entry import HubSource
+
+    if fetched is None:
+        return f"Forget the name '{entry.name}'?"
+    where = ", in the cache that other programs share" * isinstance(entry.source, HubSource)
+    name = f", and forget the name '{entry.name}'" * added
+    return plain(f"Delete {fetched} ({shown_size(size)}{where}){name}?")
+
+
+def _mine() -> tuple[Catalogue, Store]:
+    from softchat.models.catalogue import user_catalogue
+    from softchat.models.store import default_store
+
+    return user_catalogue(os.environ), default_store(os.environ)
+
+
+def _entry(name: str, catalogue: Catalogue) -> ModelEntry | None:
     """What models.toml says of a name; None for a path or another program's model."""
-    from softchat.models.catalogue import default_files, load_catalogue
     from softchat.models.local import LOCAL
+    from softchat.models.locate import is_path
 
-    catalogue = load_catalogue(default_files(os.environ))
-    if name.startswith(LOCAL) or "/" in name or name.endswith(".gguf"):
+    if name.startswith(LOCAL) or is_path(name, catalogue):
         return catalogue.get(name)
     return catalogue.find(name)
 
 
-def _here(entry: ModelEntry) -> Path:
-    from softchat.errors import ModelNotFoundError
-    from softchat.models.fetch import installed
-    from softchat.models.store import default_store
-
-    path = installed(entry, store=default_store(os.environ))
-    if path is None:
-        raise ModelNotFoundError(
-            f"model '{entry.name}' is not here", hint=f"softchat models pull {entry.name}"
-        )
-    return path
-
-
-def _found(name: str) -> Path:
+def _here(name: str) -> Path:
+    """The file of a model that is here."""
     from softchat.models import find_model
+    from softchat.models.fetch import installed
 
-    return find_model(name).path  # a path, or another program's: nothing to fetch
-
-
-def _size(size: int | None) -> str:
-    if not size:
-        return "-"
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
-
-
-def _said(value: int | None) -> str:
-    return "not said" if value is None else str(value)
+    catalogue, store = _mine()
+    entry = _entry(name, catalogue)
+    if entry is None:
+        return find_model(name).path  # a path, or another program's: nothing to fetch
+    file = installed(entry, store=store)
+    if file is None:
+        raise _not_here(entry)
+    return file
 
 
-def _plain(text: str) -> str:
-    return printable(text, newlines=False)
+def _not_here(entry: ModelEntry) -> ModelNotFoundError:
+    from softchat.errors import ModelNotFoundError
+    from softchat.models.entry import PathSource
+
+    if isinstance(entry.source, PathSource):
+        return ModelNotFoundError(
+            plain(f"no file {entry.source.path}"), hint=f"'{entry.name}' is gone from there"
+        )
+    message = f"model '{entry.name}' is not here"
+    return ModelNotFoundError(message, hint=f"softchat models pull {entry.name}")

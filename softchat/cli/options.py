@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, make_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -64,11 +65,32 @@ Model = Annotated[
 ]
 
 
+def _use_models_file(file: str | None) -> str | None:
+    # The flag is another way to set the variable: whoever asks where models.toml is looks there.
+    if file is not None:
+        os.environ["SOFTCHAT_MODELS"] = file
+    return file
+
+
+ModelsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--models-file",
+        metavar="FILE",
+        envvar="SOFTCHAT_MODELS",
+        show_envvar=False,
+        callback=_use_models_file,
+        help="Your models.toml, in place of the config folder's (SOFTCHAT_MODELS).",
+    ),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loading:
     """Which model is loaded, and how."""
 
     model: Model = None
+    models_file: ModelsFile = None
     ctx: Annotated[
         int,
         flag(

@@ -74,15 +74,20 @@ def find_model(
 
     """
     catalogue = user_catalogue(environ)
-    local = _local(spec, environ) if spec else None
+    local = local_file(spec, environ) if spec else None
     if local is not None:
         check_file(local)
         return Located(name=spec or "", path=local, entry=entry_of(local, catalogue))
     return locate(spec, catalogue=catalogue, store=default_store(environ), progress=progress)
 
 
-def _local(spec: str, environ: Mapping[str, str]) -> Path | None:
-    """The file of another program's model, if that is what `spec` names."""
+def local_file(spec: str, environ: Mapping[str, str]) -> Path | None:
+    """The file of another program's model, if that is what `spec` names.
+
+    Raises:
+        ModelNotFoundError: it names one that is not here.
+
+    """
     if not spec.startswith(LOCAL) or is_file(expand(spec)):
         return None
     models = {model.name: model.path for model in local_models(environ)}

@@ -1,0 +1,152 @@
+"""`softchat models info`: all that is known about one model."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softchat.cli.options import ModelsFile
+from softchat.text import printable
+
+if TYPE_CHECKING:
+    from softchat.engine.describe import Description
+    from softchat.models import Located
+    from softchat.models.entry import ModelEntry
+
+Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="As -m takes it.")]
+
+
+def info(
+    name: Name,
+    ctx: Annotated[int, typer.Option(metavar="N", min=1, help="Memory at this context.")] = 4096,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Load it, and prove that soft thinking is exact on it.")
+    ] = False,
+    models_file: ModelsFile = None,
+) -> None:
+    """What a model's header says, and models.toml. Nothing is fetched."""
+    from softchat.models import find_model
+    from softchat.models.catalogue import user_catalogue
+    from softchat.models.fetch import installed
+    from softchat.models.store import default_store
+
+    entry = user_catalogue(os.environ).get(name)
+    if entry is not None and installed(entry, store=default_store(os.environ)) is None:
+        _print(_of_entry(entry))
+        if prove:
+            from softchat.errors import ModelNotFoundError
+
+            hint = f"softchat models pull {entry.name}"
+            raise ModelNotFoundError(f"model '{entry.name}' is not here", hint=hint)
+        return
+    found = find_model(name)
+    from softchat.engine.describe import describe
+
+    _print(_of_file(found, describe(found.path), ctx))
+    if prove:
+        _print({"soft thinking": _proof(found)})
+    else:
+        _print({"soft thinking": "proven when loaded; --prove does it now"})
+
+
+def _of_entry(entry: ModelEntry) -> dict[str, str]:
+    """What models.toml says of a model that is not here."""
+    from softchat.models.entry import PathSource
+    from softchat.models.machine import quantisation
+
+    gone = isinstance(entry.source, PathSource) and f"not here: no file {entry.source.path}"
+    return {
+        "name": entry.name,
+        "file": gone or f"not here: softchat models pull {entry.name}",
+        "comes from": _origin(entry),
+        "size": shown_size(entry.told_size),
+        "quantisation": quantisation(entry.source.file) or "not said",
+        "licence": entry.licence or "not said",
+        "description": entry.description or "none",
+    }
+
+
+def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
+    """What is known of a model that is here."""
+    entry = found.entry
+    memory = about.memory(ctx)
+    tags = [
+        tag for tag in ("<think>", "[THINK]", "<|channel|>") if tag in (about.chat_template or "")
+    ]
+    rows = {
+        "name": found.name,
+        "calls itself": about.name or "",
+        "file": str(found.path),
+        "comes from": _origin(entry) if entry else "",
+        "size": shown_size(about.file_bytes)
+        + (f", in {about.parts} files" if about.parts > 1 else ""),
+        "licence": about.licence or (entry.licence if entry else "") or "not said",
+        "architecture": about.architecture or "not said",
+        "parameters": f"{about.parameters / 1e6:,.0f} M",
+        "tensor types": ", ".join(about.types),
+        "layers, width": f"{_said(about.n_layer)}, {_said(about.n_embd)}",
+        "vocabulary": _said(about.n_vocab),
+        "token embeddings": about.table_type or "none: soft thinking needs them",
+        "trained context": _said(about.context),
+        f"memory at {ctx}": f"{shown_size(memory)} and buffers" if memory else "can't be told",
+        "chat template": "yes" if about.chat_template else "none: plain words are used",
+        "thinking tags": ", ".join(tags) or "none in its template: they are opened for it",
+        "settings": ", ".join(f"{key} {value}" for key, value in found.defaults.items()),
+    }
+    return {label: value for label, value in rows.items() if value}
+
+
+def _origin(entry: ModelEntry) -> str:
+    from softchat.models.entry import HubSource, UrlSource, WheelSource
+
+    match entry.source:
+        case HubSource(repository=repository, file=file, revision=revision):
+            return f"hub: {repository}, {file}" + f" at {revision}" * (revision != "main")
+        case UrlSource(url=url):
+            return url
+        case WheelSource(package=package, version=version):
+            return f"wheel: {package} {version}"
+        case _:
+            return "a file of yours"
+
+
+def _proof(found: Located) -> str:
+    from contextlib import AbstractContextManager, nullcontext
+
+    from softchat.cli.model import open_engine
+    from softchat.cli.options import Loading
+
+    waiting: AbstractContextManager[object] = nullcontext()
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        waiting = Console(stderr=True).status("loading it, and comparing logits…")
+    with (
+        waiting,
+        open_engine(found, Loading(ctx=256), cancelled=lambda: False) as engine,
+    ):
+        return f"exact, with embedding rows scaled by {engine.scale:g}"
+
+
+def _print(rows: dict[str, str]) -> None:
+    for label, value in rows.items():
+        typer.echo(f"{label:18}{plain(value)}")
+
+
+def shown_size(size: float | None) -> str:
+    """Bytes for people to read."""
+    if not size:
+        return "-"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def plain(text: str) -> str:
+    """Untrusted text on one line of a terminal."""
+    return printable(text, newlines=False)
+
+
+def _said(value: int | None) -> str:
+    return "not said" if value is None else str(value)

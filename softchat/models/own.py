@@ -1,0 +1,213 @@
+"""The user's own models.toml, changed: a model more or less, another default. Comments stay.
+
+Nothing is replaced before the new text has been read and checked as softchat reads it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from softchat.errors import ModelNotFoundError, UsageError
+from softchat.files import make_private, replace_file
+from softchat.models.catalogue import (
+    URL_SAYS,
+    check_name,
+    file_of_url,
+    load_catalogue,
+    shipped_file,
+)
+from softchat.models.entry import HubSource, PathSource, UrlSource
+from softchat.models.folders import expand, is_file
+from softchat.models.locate import check_file, local_file
+from softchat.text import printable
+
+_IN_HUB = re.compile(r"hub[:/](?P<repository>[^/:\s]+/[^/:\s]+)[:/](?P<file>\S+)")
+_ON_HUB = re.compile(  # an address, behind the hub's own
+    r"/(?P<repository>[^/\s]+/[^/\s]+)/(resolve|blob)/(?P<revision>[^/\s]+)/"
+    r"(?P<file>[^\s?#]+)(\?\S*)?"
+)
+_BARE = re.compile(r"(?P<repository>[^/:\s]+/[^/:\s]+)/(?P<file>\S+\.gguf)")
+_NEW = "# Your models, laid over those of softchat; docs/models.md is the reference.\n\n"
+
+
+def read_source(text: str, environ: Mapping[str, str]) -> HubSource | PathSource | UrlSource:
+    """What a user means by a source: a path, an https address, or a file on the hub.
+
+    A model of LM Studio or Ollama is the file that it is in their folders. An address comes without
+    size and sha256, as nothing is fetched.
+
+    Raises:
+        UsageError: it is none of them.
+        ModelNotFoundError: there is no such file.
+        ModelRefusedError: there is one, but it is no GGUF file.
+
+    """
+    hub = _IN_HUB.fullmatch(text) or _on_hub(text)
+    local = None if hub else local_file(text, environ)
+    if local is not None:
+        return PathSource(path=local.absolute())
+    if hub is None and not is_file(expand(text)) and not text.startswith(("~", ".", "/")):
+        hub = _BARE.fullmatch(text)
+    if hub is not None:
+        revision = hub.groupdict().get("revision", "main")
+        return HubSource(repository=hub["repository"], file=hub["file"], revision=revision)
+    if re.match(r"[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
+        name = file_of_url(text)
+        if not name:
+            message = printable(f"not an address of a model: {text}", newlines=False)
+            raise UsageError(message, hint=f"it must be {URL_SAYS}")
+        return UrlSource(url=text, file=name, sha256="", size=0)
+    try:
+        check_file(expand(text))
+    except ModelNotFoundError as error:
+        hint = f"{error.hint}; or a hub file: ORG/REPO/FILE.gguf; or https://…/FILE.gguf"
+        raise ModelNotFoundError(error.message, hint=hint) from error
+    return PathSource(path=expand(text).absolute())
+
+
+def _on_hub(text: str) -> re.Match[str] | None:
+    if not text.startswith("https://"):
+        return None
+    from huggingface_hub import constants
+
+    hub = constants.ENDPOINT
+    return _ON_HUB.fullmatch(text.removeprefix(hub)) if text.startswith(hub) else None
+
+
+def check_free(file: Path, name: str) -> None:
+    """Look whether a model can be added under this name.
+
+    Raises:
+        UsageError: it is no name, or another model's.
+
+    """
+    check_name(name)
+    known = load_catalogue([shipped_file(), *([file] if is_file(file) else [])])
+    if known.get(name) is not None:
+        raise UsageError(f"there is a model '{name}' already", hint="choose another name")
+
+
+def add_model(file: Path, name: str, source: HubSource | PathSource | UrlSource) -> None:
+    """Write a model down under a name that is still free.
+
+    Raises:
+        UsageError: the name or the source is wrong, or the file can't be changed.
+
+    """
+    check_free(file, name)
+    values: dict[str, str | int]
+    match source:
+        case PathSource(path=path):
+            values = {"type": "path", "path": str(path)}
+        case UrlSource(url=url):
+            values = {"type": "url", "url": url, "sha256": source.sha256, "size": source.size}
+        case HubSource():
+            values = {"type": "hub", "repository": source.repository, "file": source.file}
+            if source.revision != "main":
+                values["revision"] = source.revision
+    _change(file, ("models", name), {"source": values})
+
+
+def use_model(file: Path, name: str) -> None:
+    """Make a model the default.
+
+    Raises:
+        UsageError: the file can't be changed.
+
+    """
+    _change(file, ("default",), name)
+
+
+def forget_model(file: Path, name: str) -> bool:
+    """Take what this file says of a model out of it; whether it said anything.
+
+    Raises:
+        UsageError: the file can't be changed, or names the model as its default.
+
+    """
+    if name not in _read(file)[1].get("models", {}):
+        return False
+    _change(file, ("models", name), None)
+    return True
+
+
+def _change(file: Path, keys: tuple[str, ...], value: str | dict[str, Any] | None) -> None:
+    """Set the value of a key, reached through tables; None takes the key out."""
+    text, wanted = _read(file)
+    _put(wanted, keys, value, {})
+    try:
+        document = tomlkit.parse(text)
+        _put(document, keys, _written(value), tomlkit.table(is_super_table=True))
+        changed = tomlkit.dumps(document)
+        changed.encode()  # a path can be no text
+        if _said(tomllib.loads(changed)) != _said(wanted):
+            raise ValueError("it would come out as another")
+    except (TOMLKitError, ValueError) as error:
+        message = _plain(f"cannot change {file}: {error}")
+        raise UsageError(message, hint="its form is unusual; change it by hand") from error
+    _replace(file, changed)
+
+
+def _put(top: Any, keys: tuple[str, ...], value: object, empty: object) -> None:  # noqa: ANN401  # tomlkit's tables are no dicts
+    *way, last = keys
+    for key in way:
+        top = top.setdefault(key, empty)
+    if value is None:
+        del top[last]
+    else:
+        top[last] = value
+
+
+def _said(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value != {}}
+
+
+def _written(value: str | dict[str, Any] | None) -> object:
+    if not isinstance(value, dict):
+        return value
+    table = tomlkit.table()
+    for key, inner in value.items():
+        table[key] = tomlkit.inline_table()
+        table[key].update(inner)
+    return table
+
+
+def _replace(file: Path, text: str) -> None:
+    file = file.resolve()  # where it is a link, what it leads to is changed
+
+    def check(written: Path) -> None:
+        try:
+            load_catalogue([shipped_file(), written])
+        except UsageError as error:
+            message = error.message.replace(str(written), str(file))
+            raise UsageError(message, hint=error.hint) from error
+
+    try:
+        make_private(file.parent)
+        replace_file(file, text, check=check)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(
+            _plain(f"cannot write {file}: {reason}"), hint="may you write it?"
+        ) from error
+
+
+def _read(file: Path) -> tuple[str, dict[str, Any]]:
+    """The text of the file and what it says; a new one's, if it is not there yet."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig") if file.exists() else _NEW
+        return text, tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        message = _plain(f"cannot read {file}: {error}")
+        raise UsageError(message, hint="put it right by hand first") from error
+
+
+def _plain(text: str) -> str:
+    return printable(text, newlines=False)
