@@ -16,7 +16,7 @@ from softchat.events import Event, Finished, FinishReason
 from softchat.sequence import Item, Sequence
 from softchat.settings import Settings
 from softchat.tags import ThinkTags
-from softchat.template import Message, make_prompt, make_text
+from softchat.template import Message, make_prompt, make_text, tags_of
 from softchat.think import Prompt, reserved, think
 
 _MARK = "\N{WHITE SQUARE CONTAINING BLACK SMALL SQUARE}answer\N{WHITE SQUARE}"
@@ -64,12 +64,22 @@ class Room:
         return max(0, self.prompt + self.reserved - self.n_ctx)
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A prompt, and what it was made of."""
+
+    messages: list[Message]
+    thoughts: tuple[Item, ...]
+    prompt: Prompt
+    items: tuple[Item, ...]
+
+
 class Conversation:
     """Turns with one model.
 
     Args:
         engine: emptied, and used by nobody else.
-        tags: how the model's thinking is opened and closed.
+        tags: how the model's thinking is opened and closed; None: as its template says.
         system: the system prompt; empty for none.
         keep_thoughts: leave thoughts in the history, as the soft positions that they were.
 
@@ -84,7 +94,8 @@ class Conversation:
         keep_thoughts: bool = False,
     ) -> None:
         self._sequence = Sequence(engine)
-        self._tags = tags or ThinkTags()
+        self._tags = tags or tags_of(engine)
+        self._made: _Made | None = None
         self._system = system
         self.keep_thoughts = keep_thoughts
         self.turns: list[Turn] = []
@@ -191,16 +202,25 @@ class Conversation:
 
     def _prompt(self, question: str) -> tuple[Prompt, tuple[Item, ...]]:
         """The prompt of the next turn, and all that the positions up to its end must hold."""
-        prompt = make_prompt(self._sequence, self._messages(question), tags=self._tags)
         said = self._said()
-        if not (self.keep_thoughts and said and said[-1].positions):
-            return prompt, prompt.tokens
+        messages = self._messages(question)
+        thoughts = said[-1].positions if self.keep_thoughts and said else ()
+        made = self._made
+        # `room` asks for the same one just before `ask` does.
+        if made is None or made.messages != messages or made.thoughts is not thoughts:
+            prompt = make_prompt(self._sequence, messages, tags=self._tags)
+            items = self._items(question, thoughts) or prompt.tokens
+            made = self._made = _Made(messages, thoughts, prompt, items)
+        return made.prompt, made.items
+
+    def _items(self, question: str, thoughts: tuple[Item, ...]) -> tuple[Item, ...]:
+        """The positions of a prompt that goes on from kept thoughts; none without them."""
+        if not thoughts:
+            return ()
         # What the template writes between an answer and the next one's beginning.
         text = make_text(self._sequence, self._messages(question, answer=_MARK), self._tags)
         _, mark, between = text.rpartition(_MARK)
-        if not mark:
-            return prompt, prompt.tokens
-        return prompt, (*said[-1].positions, *self._sequence.tokenize(between, special=True))
+        return (*thoughts, *self._sequence.tokenize(between, special=True)) if mark else ()
 
     def _said(self) -> list[Turn]:
         # A turn that was stopped before it said anything is no part of what was said.

@@ -167,7 +167,7 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
         context=table.count("context") if "context" in table.values else 0,
         system=table.text("system", ""),
         source=_read_source(table.table("source", required=True)),
-        tags=_read_tags(table.table("think")),
+        tags=_read_tags(table.table("think")) if "think" in table.values else None,
         defaults=_read_defaults(table.table("defaults")),
     )
 

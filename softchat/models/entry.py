@@ -148,7 +148,8 @@ class ModelEntry:
     source: Source
     gigabytes: float = 0.0
     """About how large it is, for those who ask before it is fetched; 0: not said."""
-    tags: ThinkTags = ThinkTags()
+    tags: ThinkTags | None = None
+    """How its thinking is opened and closed; None: as its chat template says."""
     context: int = 0
     """Tokens of context, unless the user asks for others; 0: as for any other model."""
     system: str = ""

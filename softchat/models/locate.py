@@ -45,8 +45,8 @@ class Located:
         return self._known.system
 
     @property
-    def tags(self) -> ThinkTags:
-        """How its thinking is opened and closed."""
+    def tags(self) -> ThinkTags | None:
+        """How its thinking is opened and closed; None: as its chat template says."""
         return self._known.tags
 
     @property

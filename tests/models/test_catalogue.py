@@ -71,7 +71,7 @@ def test_an_entry(load):
     assert entry.defaults == {"tau": 1.0, "patience": 7}
     assert isinstance(entry.defaults["tau"], float)
     assert (entry.description, entry.context, entry.system) == ("", 0, "")
-    assert entry.tags == ThinkTags()
+    assert entry.tags is None
 
 
 def test_tags_and_system(load):
