@@ -11,6 +11,7 @@ name, and with its price. Knows nothing of models or prompts.
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import operator
 import re
@@ -180,6 +181,16 @@ def _free(*_: object) -> int:
     return 0
 
 
+def _named(_: object, *names: object) -> int:
+    return _weigh(*names)
+
+
+def _number(*values: object) -> int:
+    if not all(isinstance(value, (int, float)) for value in values):
+        raise SecurityError("a number is wanted")  # % of text would be its formatting
+    return _weigh(*values)
+
+
 def _length(value: object, *_: object) -> int:
     return _ITEM * len(value) if isinstance(value, _SIZED) else 0
 
@@ -199,13 +210,14 @@ def _search(text: object, *wanted: object) -> int:
 
 
 def _split(text: object, *between: object) -> int:
-    parts = str(text).count(str(between[0])) if between and between[0] else len(str(text))
-    return _weigh(text, *between) + 4 * _ITEM * parts
+    weight, text = _weigh(text, *between), str(text)  # weighed first: writing it out costs too
+    parts = text.count(str(between[0])) if between and between[0] else len(text)
+    return weight + 4 * _ITEM * parts
 
 
 def _replace(text: object, old: object, new: object, *more: object) -> int:
-    text, old, new = str(text), str(old), str(new)
-    return _weigh(text, old, new, *more) + text.count(old) * len(new)
+    weight, written = _weigh(text, old, new, *more), str(new)
+    return weight + str(text).count(str(old)) * len(written)
 
 
 def _join(values: object, glue: object = "", *more: object) -> int:
@@ -229,11 +241,13 @@ def _round(*values: object) -> int:
     return _weigh(*values)
 
 
-def _to_json(value: object, *form: object) -> int:
-    wide = max((len(x) if isinstance(x, str) else _whole(x) for x in form[1:2] if x), default=0)
+def _to_json(
+    value: object, _: object = False, indent: object = None, separators: object = (), *more: object
+) -> int:
+    wide = len(indent) if isinstance(indent, str) else _whole(indent)
     if wide > _WIDEST:
         raise SecurityError("an indent of that many spaces")
-    return _weigh(value) * (1 + 6 * wide + _weigh(form[2:]) // _ITEM)
+    return _weigh(value) * (1 + 6 * wide + _weigh(separators, *more) // _ITEM)
 
 
 _UNSAFE_FORM = re.compile(r":[^}]*(\{|[0-9]{3})")  # a width that is wide, or that a value gives
@@ -263,13 +277,14 @@ def _compared(op: str, left: object, right: object) -> int:
 
 
 _FILTERS: dict[str, Price] = {
-    **dict.fromkeys(["attr", "count", "d", "default", "first", "items", "last", "length"], _free),
+    **dict.fromkeys(["count", "d", "default", "first", "items", "last", "length"], _free),
     **dict.fromkeys(["list", "reverse"], _length),
     **dict.fromkeys(["abs", "capitalize", "float", "int", "lower", "max", "min"], _weigh),
     **dict.fromkeys(["safe", "string", "title", "unique", "upper"], _weigh),
     **dict.fromkeys(["e", "escape"], _escaped),
     **dict.fromkeys(["dictsort", "sort"], _sorted),
-    **{"indent": _indent, "join": _join, "replace": _replace, "round": _round, "trim": _search},
+    **{"attr": _named, "indent": _indent, "join": _join, "replace": _replace, "round": _round},
+    "trim": _search,
 }
 _LAZY = ("map", "reject", "rejectattr", "select", "selectattr")  # they pay for each item
 _COMPARING = {
@@ -282,10 +297,10 @@ _COMPARING = {
     "in": "in",
 }
 _TESTS = (  # all free
-    *("boolean", "callable", "defined", "divisibleby", "escaped", "even", "false", "filter"),
-    *("float", "integer", "iterable", "mapping", "none", "number", "odd", "sameas", "sequence"),
-    *("string", "test", "true", "undefined"),
+    *("boolean", "callable", "defined", "escaped", "false", "float", "integer", "iterable"),
+    *("mapping", "none", "number", "sameas", "sequence", "string", "true", "undefined"),
 )
+_NUMBER_TESTS = ("divisibleby", "even", "odd")
 _TEXT_METHODS: dict[str, Price] = {
     **dict.fromkeys(["capitalize", "casefold", "lower", "swapcase", "title", "upper"], _weigh),
     **dict.fromkeys(["count", "endswith", "find", "index", "partition", "startswith"], _weigh),
@@ -305,10 +320,16 @@ _METHODS: dict[type, dict[str, Price]] = {
 
 
 def _priced(function: Callable[..., Any], price: Price) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+    first = 1 if hasattr(function, "jinja_pass_arg") else 0
+
     # wraps() takes along what jinja2 has noted on the function: that it wants the environment.
     @functools.wraps(function)
     def paid(*args: Any, **named: Any) -> Any:  # noqa: ANN401
-        first = 1 if hasattr(function, "jinja_pass_arg") else 0
+        if named:  # put in their places, as prices know arguments by place
+            bound = signature.bind(*args, **named)
+            bound.apply_defaults()
+            args, named = bound.args, bound.kwargs
         values = [_listed(value) for value in args[first:]]
         _spend(_STEP + price(*values, *named.values()))
         return function(*args[:first], *values, **named)
@@ -490,6 +511,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             finalize=_write,
             extensions=["jinja2.ext.loopcontrols", _Generation],
         )
+        tests: Mapping[str, Any] = TESTS
         self.filters = {
             **{name: _priced(FILTERS[name], price) for name, price in _FILTERS.items()},
             **{name: _lazy(FILTERS[name]) for name in _LAZY},
@@ -498,6 +520,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         }
         self.tests = {
             **{name: TESTS[name] for name in _TESTS},
+            **{name: _priced(tests[name], _number) for name in _NUMBER_TESTS},
             **{name: _comparing(op) for name, op in _COMPARING.items()},
         }
         self.globals = {"namespace": Namespace, "dict": dict, "range": safe_range}
@@ -532,7 +555,9 @@ class _Environment(ImmutableSandboxedEnvironment):
         owner, name = _method(called)
         for kind, prices in _METHODS.items():
             if isinstance(owner, kind) and name in prices:
-                return prices[name](owner, *args, *named)
+                if name == "format":
+                    return prices[name](owner, *args, *named)
+                return prices[name](owner, *args) + _weigh(*named)
         if isinstance(owner, dict) and name == "get":
             return _weigh(*args)
         if isinstance(owner, LoopContext) and name == "cycle":
@@ -567,6 +592,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401
         """Look something up; only text and numbers are keys, as others cost to look at."""
+        _spend(_STEP)  # filters look up each part of attribute='a.b.c' of each item
         if not isinstance(argument, _SCALARS):
             return self.undefined(obj=obj, name=str(type(argument)))
         return super().getitem(obj, argument)

@@ -24,6 +24,9 @@ _PLAIN = (
 )
 
 
+_LONGEST_TIME = 100  # characters of a format
+_LONGEST_ERROR = 300  # characters of what a template says is wrong
+
 Message = dict[str, str]  # "role" (system, user, assistant) and "content"
 
 
@@ -196,13 +199,16 @@ def render(template: str, messages: Sequence[Message], **variables: object) -> s
             hint="the file is damaged or hostile; real ones need a hundredth of what this one may",
         ) from error
     except Exception as error:  # a stranger's program can raise anything
+        said = str(error)[:_LONGEST_ERROR] or type(error).__name__
         raise ModelRefusedError(
-            f"the model's chat template fails: {printable(str(error), newlines=False)}",
+            f"the model's chat template fails: {printable(said, newlines=False)}",
             hint="the file is damaged, or the template does not allow this (a system prompt?)",
         ) from error
 
 
 def _strftime_now(form: str) -> str:
+    if len(form) > _LONGEST_TIME:  # C libraries write widths, like %99d
+        raise ValueError("a time as long as that")
     return datetime.datetime.now().strftime(form)
 
 
