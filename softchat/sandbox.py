@@ -340,7 +340,7 @@ def _priced(function: Callable[..., Any], price: Price) -> Callable[..., Any]:
 def _lazy(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def paid(context: Context, value: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401
-        _spend(_STEP)
+        _spend(_STEP + _weigh(*args, *named.values()))  # errors write out what they name
         counted = _counted(value) if isinstance(value, Iterable) else value
         return function(context, counted, *args, **named)
 
@@ -592,7 +592,8 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401
         """Look something up; only text and numbers are keys, as others cost to look at."""
-        _spend(_STEP)  # filters look up each part of attribute='a.b.c' of each item
+        # Filters look up each part of attribute='a.b.c' of each item.
+        _spend(_STEP + (len(argument) if isinstance(argument, str) else 0))
         if not isinstance(argument, _SCALARS):
             return self.undefined(obj=obj, name=str(type(argument)))
         return super().getitem(obj, argument)

@@ -123,7 +123,9 @@ HOSTILE = {
     "backward_search": _LONG + "{{ a.rfind('b' + a[1:]) }}",
     "strip": _LONG + "{{ a.strip(range(90000) | join ~ a) }}",
     "split_all": _LONG + "{{ a.split('a') | map('upper') | map('lower') | list | length }}",
-    "long_attribute": "{% set a = 'a.' * 10**6 %}{{ range(99999) | map(attribute=a, default=1) | list }}",
+    "long_attribute": "{% set a = 'a.' * 10**6 %}"
+    "{{ range(99999) | map(attribute=a, default=1) | list }}",
+    "long_name": _LONG + "{{ range(99999) | join('', attribute=(a | safe)) }}",
     "long_attribute_sort": "{% set a = 'a.' * 10**6 %}{{ range(99999) | sort(attribute=a) }}",
     # calls
     "macro": "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
@@ -163,6 +165,8 @@ HOSTILE = {
     "tree_replaced": _TREE + "{{ 'a'.replace(n.x, 'b') }}",
     "tree_split": _TREE + "{{ 'a'.split(n.x) }}",
     "tree_attr": _TREE + "{{ 'a' | attr(n.x) }}",
+    "tree_no_test": _TREE + "{{ 'a' | reject(n) | list }}",
+    "tree_no_filter": _TREE + "{{ 'a' | map(n.x) | list }}",
     "tree_filter": _TUPLES + "{{ n.x is filter }}",
     "tree_test": _TUPLES + "{{ n.x is test }}",
     "tree_as_key": _TUPLES + "{{ {n.x: 1} }}",
