@@ -16,22 +16,25 @@ def make_private(folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def replace_file(path: Path, text: str, *, check: Callable[[Path], object] | None = None) -> None:
-    """Put the text into the file at `path`, in place of what it held; its folder must be there.
+def replace_file(
+    path: Path, content: str | bytes, *, check: Callable[[Path], object] | None = None
+) -> None:
+    """Put this into the file at `path`, in place of what it held; its folder must be there.
 
     Args:
         path: the file; mode 0600 afterwards.
-        text: lone surrogates become question marks.
+        content: of text, lone surrogates become question marks.
         check: looks at the file before it gets its name, beside it; what it raises stops it all.
 
     Raises:
         OSError: it cannot be written.
 
     """
+    data = content.encode(errors="replace") if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")  # mode 0600
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if check is not None:
