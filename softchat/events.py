@@ -8,13 +8,17 @@ written down a line each, so whatever can show a run can show its recording.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+import types
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from functools import cache
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 from softchat.errors import SoftchatError
 
 SCHEMA = 1
+_LARGEST = 2**63  # no count, time or entropy of a run comes near it
+_SHOWN = 40  # characters of a wrong value in a message
 
 
 class Mode(StrEnum):
@@ -164,6 +168,7 @@ class Error:
 
 
 Event = Started | Prefill | Step | Halted | Answer | Finished | Error
+_KINDS = {kind.event: kind for kind in get_args(Event)}
 
 
 def to_dict(value: Event) -> dict[str, Any]:
@@ -183,3 +188,58 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever JSON holds
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def from_dict(value: object) -> Event:
+    """The event that `to_dict` made this of. Fields that it does not know are passed over.
+
+    Raises:
+        ValueError: it is none: a field is missing, or of another type; the message says which.
+
+    """
+    name = value.get("event") if isinstance(value, dict) else None
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ValueError("no event of a run")
+    made: Event = _read(value, kind, name or "")
+    return made
+
+
+def _read(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401  # whatever JSON holds
+    """The value as `kind`, which is a type that an event's field can have."""
+    if kind is str and isinstance(value, str):
+        return value
+    if kind is int and type(value) is int and 0 <= value < _LARGEST:
+        return value
+    if kind is float and type(value) in (int, float) and abs(value) < _LARGEST:
+        return float(value)
+    if isinstance(kind, types.UnionType):  # with None
+        return None if value is None else _read(value, get_args(kind)[0], where)
+    if is_dataclass(kind) and isinstance(value, dict):
+        return _read_object(value, kind, where)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        inner = get_args(kind)[0]
+        return tuple(_read(item, inner, where) for item in value)
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return value
+    if isinstance(kind, type) and issubclass(kind, StrEnum) and value in list(kind):
+        return kind(value)
+    shown = repr(value)
+    raise ValueError(f"{where} is {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}")
+
+
+def _read_object(value: dict[str, Any], kind: Any, where: str) -> Any:  # noqa: ANN401
+    read = {}
+    for name, (type_, optional) in _shape(kind).items():
+        if name in value:
+            read[name] = _read(value[name], type_, f"{where}.{name}")
+        elif not optional:
+            raise ValueError(f"{where} has no {name}")
+    return kind(**read)
+
+
+@cache
+def _shape(kind: Any) -> dict[str, tuple[Any, bool]]:  # noqa: ANN401  # a dataclass
+    """Of each field its type, and whether it may be missing."""
+    hints = get_type_hints(kind)
+    return {field.name: (hints[field.name], field.default is not MISSING) for field in fields(kind)}

@@ -7,13 +7,13 @@ last one.
 from __future__ import annotations
 
 import io
-import json
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from softchat.events import ConceptEntry, ModelInfo, Prefill, Started, Step
+from softchat.events import Prefill, Started, Step
+from softchat.trace import replay
 from softchat.views.panel import PanelState, render_panel
 from softchat.views.wording import UNICODE
 
@@ -24,21 +24,15 @@ WIDTH = 92
 def main() -> None:
     """Read the trace, write the picture."""
     state = PanelState()
-    title = "softchat ask"
-    for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines():
-        fields = json.loads(line)
-        match fields.pop("event"):
-            case "started":
-                fields["model"] = ModelInfo(**fields["model"])
-                state.fold(Started(**fields))
-            case "prefill":
-                state.fold(Prefill(**fields))
-            case "step" if fields["index"] <= STEP:
-                fields["concept"] = tuple(ConceptEntry(**entry) for entry in fields["concept"])
-                state.fold(Step(**fields))
+    for event in replay(Path(sys.argv[1])):
+        match event:
+            case Started() | Prefill():
+                state.fold(event)
+            case Step(index=index) if index <= STEP:
+                state.fold(event)
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(render_panel(state, width=WIDTH, height=24, glyphs=UNICODE), soft_wrap=True)
-    console.save_svg("docs/panel.svg", title=title)
+    console.save_svg("docs/panel.svg", title="softchat ask")
 
 
 if __name__ == "__main__":

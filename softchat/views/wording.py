@@ -99,7 +99,8 @@ def glyphs_for(encoding: str | None) -> Glyphs:
 
 def number(value: object, default: float = 0.0) -> float:
     """A setting as a number; a recording may hold anything."""
-    return float(value) if isinstance(value, int | float) else default
+    # Past 2**63 a float is of no use here, and an int may not even become one.
+    return float(value) if isinstance(value, int | float) and abs(value) < 2**63 else default
 
 
 def nats(entropy: float) -> str:

@@ -1,0 +1,72 @@
+"""The events of one run, each kind in its place. Knows events, and nothing of files or views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from softchat.events import Answer, Error, Event, Finished, Halted, Started, Step
+from softchat.settings import Settings
+
+_ALWAYS = ("strategy", "tau", "patience")
+_E = TypeVar("_E", bound=Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One question's run, or as much of it as there is: it may have been cut off anywhere."""
+
+    events: tuple[Event, ...]
+    """All of them, as they came."""
+    started: Started | None = None
+    steps: tuple[Step, ...] = ()
+    halted: Halted | None = None
+    answer: str = ""
+    finished: Finished | None = None
+    error: Error | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Run:
+        """The run that these are the events of."""
+        kept = tuple(events)
+        return cls(
+            events=kept,
+            started=_last(kept, Started),
+            steps=tuple(event for event in kept if isinstance(event, Step)),
+            halted=_last(kept, Halted),
+            answer="".join(event.text for event in kept if isinstance(event, Answer)),
+            finished=_last(kept, Finished),
+            error=_last(kept, Error),
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that it ran with."""
+        return self.started.settings if self.started else {}
+
+    @property
+    def notable(self) -> dict[str, str]:
+        """The settings that say what kind of run it was, and those that are not as built in."""
+        built_in = Settings().to_dict()
+        return {
+            name: f"{value:g}" if isinstance(value, float) else str(value)
+            for name, value in self.settings.items()
+            if name in _ALWAYS or built_in.get(name) != value
+        }
+
+
+def split_runs(events: Iterable[Event]) -> Iterator[Run]:
+    """The runs of events that came one run after the other, as a session's trace holds them."""
+    current: list[Event] = []
+    for event in events:
+        if isinstance(event, Started) and current:
+            yield Run.of(current)
+            current = []
+        current.append(event)
+    if current:
+        yield Run.of(current)
+
+
+def _last(events: tuple[Event, ...], kind: type[_E]) -> _E | None:
+    return next((event for event in reversed(events) if isinstance(event, kind)), None)
