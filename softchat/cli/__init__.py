@@ -27,7 +27,7 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     except SoftchatError as error:
-        _complain(error)
+        _report(error)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
@@ -70,12 +70,18 @@ def _run() -> int:
         raise UsageError(message.rstrip("."), hint=f"see '{path} --help'") from error
 
 
-def _complain(error: SoftchatError) -> None:
+def _report(error: SoftchatError) -> None:
     from softchat.events import Error, to_json
-    from softchat.text import printable
 
     if "--json" in sys.argv or os.environ.get("SOFTCHAT_JSON") in ("1", "true", "yes"):
         print(to_json(Error.of(error)), flush=True)
-    print(f"error: {printable(error.message, newlines=False)}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {printable(error.hint, newlines=False)}", file=sys.stderr)
+    complain(error.message, error.hint)
+
+
+def complain(message: str, hint: str) -> None:
+    """Tell of a failure on stderr."""
+    from softchat.text import printable
+
+    print(f"error: {printable(message, newlines=False)}", file=sys.stderr)
+    if hint:
+        print(f"hint: {printable(hint, newlines=False)}", file=sys.stderr)

@@ -12,6 +12,7 @@ from softchat.cli.ask import ask
 from softchat.cli.bench import bench
 from softchat.cli.chat import chat
 from softchat.cli.models import app as models
+from softchat.cli.replay import replay
 from softchat.cli.sessions import app as sessions
 
 
@@ -39,6 +40,7 @@ app.command()(chat)
 app.command()(ask)
 app.add_typer(models, name="models")
 app.add_typer(sessions, name="sessions")
+app.command()(replay)
 app.command()(bench)
 
 

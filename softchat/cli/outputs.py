@@ -47,15 +47,20 @@ class Outputs:
             raise UsageError(f"{names[0]} and {names[1]} exclude each other", hint="choose one")
 
     @contextmanager
-    def open(self) -> Iterator[Callable[[Event], None]]:
-        """A function that shows an event everywhere it should be seen."""
+    def open(self, *, every_step: bool = False) -> Iterator[Callable[[Event], None]]:
+        """A function that shows an event everywhere it should be seen.
+
+        Args:
+            every_step: see `view`.
+
+        """
         with ExitStack() as stack:
             shows = []
             if self.trace is not None:
                 from softchat.trace import TraceWriter
 
                 shows.append(stack.enter_context(TraceWriter(self.trace)).write)
-            shows.append(stack.enter_context(self.view()).show)
+            shows.append(stack.enter_context(self.view(every_step=every_step)).show)
 
             def show(event: Event) -> None:
                 for one in shows:
@@ -63,8 +68,13 @@ class Outputs:
 
             yield show
 
-    def view(self) -> View:
-        """What shows a run on the terminal, or in a pipe."""
+    def view(self, *, every_step: bool = False) -> View:
+        """What shows a run on the terminal, or in a pipe.
+
+        Args:
+            every_step: the panel must not skip one to save time.
+
+        """
         if self.json:
             from softchat.views.jsonl import JsonView
 
@@ -79,9 +89,10 @@ class Outputs:
             return AnswerView(sys.stdout)
         from rich.console import Console
 
-        from softchat.views.panel import PanelView
+        from softchat.views.panel import REFRESH_S, PanelView
 
-        return PanelView(Console(stderr=True, force_terminal=self.panel), sys.stdout)
+        console = Console(stderr=True, force_terminal=self.panel)
+        return PanelView(console, sys.stdout, refresh_s=0 if every_step else REFRESH_S)
 
     def _wants_panel(self) -> bool:
         if self.panel is not None:

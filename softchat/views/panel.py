@@ -34,7 +34,7 @@ from softchat.views.wording import (
     sparkline_top,
 )
 
-_REFRESH_S = 0.1  # a panel that is drawn more often is no easier to read, and costs steps
+REFRESH_S = 0.1  # a panel that is drawn more often is no easier to read, and costs steps
 _MOST_ROWS = 12
 _SPARKS = 60  # entropies in the sparkline; a longer line has more to wrap when the window narrows
 _PIECE, _BAR = 8, 5  # cells of a token's piece and of its bar
@@ -189,6 +189,7 @@ class PanelView:
         console: where the panel lives.
         answer_stream: where the answer goes.
         clock: seconds; decides when the panel is drawn again.
+        refresh_s: not sooner than this; 0 is at every step.
 
     """
 
@@ -198,11 +199,13 @@ class PanelView:
         answer_stream: TextIO,
         *,
         clock: Callable[[], float] = time.monotonic,
+        refresh_s: float = REFRESH_S,
     ) -> None:
         self._console = console
         self._region = LiveRegion(console)
         self._answer = AnswerView(answer_stream)
         self._clock = clock
+        self._refresh_s = refresh_s
         self._glyphs = glyphs_for(console.encoding)
         self._state = PanelState()
         self._drawn_at = float("-inf")
@@ -216,7 +219,7 @@ class PanelView:
                 self._draw()
             case Step():
                 self._state.fold(event)
-                if self._clock() - self._drawn_at >= _REFRESH_S:
+                if self._clock() - self._drawn_at >= self._refresh_s:
                     self._draw()
             case Halted():
                 self._settle(event)

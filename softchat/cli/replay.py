@@ -1,0 +1,76 @@
+"""`softchat replay`: a recorded run, shown as it was when it ran."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softchat.cli import complain
+from softchat.cli.options import with_groups
+from softchat.cli.outputs import Outputs
+from softchat.cli.traces import TraceFile, Turn, read_runs
+from softchat.errors import DecodeAbortedError, UsageError
+from softchat.events import Error, Event
+from softchat.interrupt import Interrupt, catch_interrupt
+
+if TYPE_CHECKING:
+    from softchat.runs import Run
+
+_INTERRUPTED = DecodeAbortedError.exit_status
+
+
+@with_groups
+def replay(
+    recording: TraceFile,
+    *,
+    speed: Annotated[
+        float, typer.Option(metavar="X", min=0, help="Times as fast as it was; 0: all at once.")
+    ] = 1.0,
+    step: Annotated[
+        bool, typer.Option("--step", help="A step a key: space, Enter, arrow; q leaves.")
+    ] = False,
+    turn: Turn = None,
+    outputs: Outputs,
+) -> int:
+    """Show a recorded run as it was; no model is needed."""
+    if not math.isfinite(speed):
+        raise UsageError(f"--speed is {speed}", hint="4 is four times as fast; 0 is all at once")
+    runs = read_runs(recording, turn)
+    if outputs.trace is not None and outputs.trace.exists() and outputs.trace.samefile(recording):
+        raise UsageError("--trace would overwrite what is replayed", hint="name another file")
+    errors = []
+    with catch_interrupt() as interrupt:
+        played = _by_hand(runs, interrupt) if step else _by_clock(runs, speed, interrupt)
+        with outputs.open(every_step=step) as show:
+            for event in played:
+                show(event)
+                if isinstance(event, Error):
+                    errors.append(event)
+    if not outputs.json:  # where they are lines like all the others
+        for error in errors:
+            complain(error.message, error.hint)
+    return _INTERRUPTED if interrupt() else 0
+
+
+def _by_clock(runs: list[Run], speed: float, interrupt: Interrupt) -> Iterator[Event]:
+    from softchat.playback import play
+
+    for run in runs:
+        yield from play(run, speed=speed, cancelled=interrupt)
+
+
+def _by_hand(runs: list[Run], interrupt: Interrupt) -> Iterator[Event]:
+    from softchat.playback import play_by_hand
+
+    if not sys.stderr.isatty():
+        raise UsageError("--step needs a terminal", hint="without one: --speed 0")
+    from softchat.cli.keys import forward_key
+
+    print("space: the next step, q: leave", file=sys.stderr)
+    key = forward_key()
+    events = (event for run in runs for event in run.events)
+    return play_by_hand(events, lambda: not interrupt() and key())
