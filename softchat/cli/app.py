@@ -14,6 +14,7 @@ from softchat.cli.chat import chat
 from softchat.cli.models import app as models
 from softchat.cli.replay import replay
 from softchat.cli.sessions import app as sessions
+from softchat.cli.show import show
 
 
 class _ChatByDefault(TyperGroup):
@@ -41,6 +42,7 @@ app.command()(ask)
 app.add_typer(models, name="models")
 app.add_typer(sessions, name="sessions")
 app.command()(replay)
+app.command()(show)
 app.command()(bench)
 
 

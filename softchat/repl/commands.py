@@ -23,6 +23,7 @@ from softchat.repl.show import comparison, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.text import printable
 from softchat.trace import TraceWriter
+from softchat.views.paging import print_paged
 from softchat.views.steps import step_in_full, steps_table
 from softchat.views.wording import number, plural
 
@@ -137,12 +138,7 @@ def _system(session: Session, rest: str) -> None:
 
 def _think(session: Session, rest: str) -> None:
     steps = _steps(session)
-    table = steps_table(steps, session.glyphs)
-    if len(steps) < session.console.height - 2 or not session.console.is_terminal:
-        session.console.print(table)
-        return
-    with session.console.pager(styles=session.console.color_system is not None):
-        session.console.print(table)
+    print_paged(session.console, steps_table(steps, session.glyphs), lines=len(steps))
 
 
 def _why(session: Session, rest: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -52,15 +53,13 @@ def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
     return table
 
 
-def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> Table:
+def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> RenderableType:
     """Every token of one step, with its weight as a bar."""
     side = "under" if step.entropy < tau else "not under"
     title = f"step {step.index}{glyphs.dot}{step.mode}{glyphs.dot}H {step.entropy:.4f} nats, "
     title += f"{side} {glyphs.tau} {tau:g}"
     title += f" ({step.below} in a row)" if step.below else ""
-    table = Table(
-        box=None, padding=(0, 1), title=Text(title), title_justify="left", header_style="dim"
-    )
+    table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("weight", justify="right")
     table.add_column("")
     table.add_column("piece", overflow="fold")
@@ -72,4 +71,4 @@ def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> Table:
             Text(glyphs.piece(entry.piece)),
             Text(str(entry.id), "dim"),
         )
-    return table
+    return Group(Text(title), table)

@@ -1,0 +1,57 @@
+"""`softchat show`: the steps of a recorded run as a table."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softchat.cli.traces import TraceFile, Turn, read_runs
+from softchat.errors import UsageError
+
+if TYPE_CHECKING:
+    from softchat.events import Step
+    from softchat.runs import Run
+
+_PIPE = 10_000  # cells of a line in a pipe: whoever reads it there cuts it as he likes
+
+
+def show(
+    trace: TraceFile,
+    turn: Turn = None,
+    step: Annotated[
+        int | None, typer.Option("--step", metavar="N", min=0, help="This step alone, in full.")
+    ] = None,
+) -> int:
+    """Print a recorded run: its settings, a row a step, its answer."""
+    from rich.console import Console, Group
+    from rich.text import Text
+
+    from softchat.views.paging import print_paged
+    from softchat.views.recorded import run_page
+    from softchat.views.steps import step_in_full
+    from softchat.views.wording import glyphs_for, number
+
+    runs = read_runs(trace, turn)
+    console = Console() if sys.stdout.isatty() else Console(width=_PIPE)
+    glyphs = glyphs_for(console.encoding)
+    if step is not None:
+        tau = number(runs[0].settings.get("tau"))
+        console.print(step_in_full(_step(runs, step), tau=tau, glyphs=glyphs))
+        return 0
+    pages = [run_page(run, width=console.width, glyphs=glyphs) for run in runs]
+    parts = [part for page in pages for part in (Text(), page)][1:]
+    lines = sum(len(run.steps) + run.answer.count("\n") + 8 for run in runs)
+    print_paged(console, Group(*parts), lines=lines)
+    return 0
+
+
+def _step(runs: list[Run], number: int) -> Step:
+    if len(runs) > 1:
+        raise UsageError(f"the trace holds {len(runs)} runs", hint="name one with --turn")
+    steps = runs[0].steps
+    if number >= len(steps):
+        last = f"from 0 to {len(steps) - 1}" if steps else "the run has none"
+        raise UsageError(f"no step {number}", hint=f"--step N, {last}")
+    return steps[number]

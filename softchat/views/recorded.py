@@ -1,0 +1,66 @@
+"""A recorded run as a page for the terminal: what it ran with, how it thought, what it answered.
+
+Knows events, prints nothing.
+"""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from softchat.runs import Run
+from softchat.text import printable
+from softchat.views.panel import PanelState, render_summary
+from softchat.views.steps import sparkline, steps_table
+from softchat.views.wording import Glyphs, duration, plural, rate
+
+_ROOM = 120  # cells of a head line; behind it a pipe's reader would lose sight
+
+
+def run_page(run: Run, *, width: int, glyphs: Glyphs) -> RenderableType:
+    """All of the run: head lines, a row a step, the answer."""
+    parts: list[RenderableType] = [*run_head(run, width=width, glyphs=glyphs)]
+    if run.steps:
+        parts += [Text(), steps_table(run.steps, glyphs)]
+    if run.answer.strip():
+        parts += [Text(), Text(glyphs.text(printable(run.answer.strip())))]
+    return Group(*parts)
+
+
+def run_head(run: Run, *, width: int, glyphs: Glyphs) -> list[Text]:
+    """A few lines: model and settings, how the thinking went and ended, its entropies."""
+    width = min(width, _ROOM)
+    lines = [_ran_with(run, glyphs)]
+    state = PanelState()
+    for event in run.events:
+        state.fold(event)
+    if run.halted:
+        lines.append(render_summary(state, run.halted, width=width, glyphs=glyphs))
+    else:
+        lines.append(Text(f"thought {plural(len(run.steps), 'step')}, then the trace ends", "dim"))
+    entropies = [step.entropy for step in run.steps]
+    if entropies:
+        signs = sparkline(entropies, tau=state.tau, width=width - 1, glyphs=glyphs)
+        lines.append(Text(signs, "magenta"))
+    if run.finished:
+        said = f"answered {plural(run.finished.answer_tokens, 'token')}"
+        said += f" in {duration(run.finished.answer_s)}"
+        pace = rate(run.finished.answer_tokens, run.finished.answer_s)
+        said += f" ({pace})" if pace else ""
+        lines.append(Text(f"{said}{glyphs.dot}{run.finished.finish_reason}", "dim"))
+    if run.error:
+        words = printable(run.error.message, newlines=False)
+        lines.append(Text(glyphs.text(f"failed: {words}"), "red"))
+    return lines
+
+
+def _ran_with(run: Run, glyphs: Glyphs) -> Text:
+    line = Text(_text(run.started.model.name if run.started else "unknown", glyphs), "bold")
+    for name, value in run.notable.items():
+        line.append(f"{glyphs.dot}{_text(name, glyphs)} ", "dim")
+        line.append(_text(value, glyphs))
+    return line
+
+
+def _text(text: str, glyphs: Glyphs) -> str:
+    return glyphs.text(printable(text, newlines=False))
