@@ -12,6 +12,7 @@ from softchat.cli.ask import ask
 from softchat.cli.bench import bench
 from softchat.cli.chat import chat
 from softchat.cli.models import app as models
+from softchat.cli.plot import plot
 from softchat.cli.replay import replay
 from softchat.cli.sessions import app as sessions
 from softchat.cli.show import show
@@ -43,6 +44,7 @@ app.add_typer(models, name="models")
 app.add_typer(sessions, name="sessions")
 app.command()(replay)
 app.command()(show)
+app.command()(plot)
 app.command()(bench)
 
 

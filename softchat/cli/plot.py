@@ -1,0 +1,71 @@
+"""`softchat plot`: recorded runs as a picture, or as a page to look around in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softchat.cli.traces import Turn, read_runs
+from softchat.errors import UsageError
+from softchat.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from softchat.plots.data import RunPlot
+
+_FORMS = (".svg", ".png", ".html")
+
+
+def plot(
+    traces: Annotated[list[Path], typer.Argument(metavar="TRACE…")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FILE", help="Its name ends in .svg, .png, .html."),
+    ],
+    turn: Turn = None,
+) -> int:
+    """Draw a recorded run; of several, their entropies one over the other."""
+    form = out.suffix.lower()
+    if form not in _FORMS:
+        raise UsageError(
+            printable(f"can't draw '{out.name}'", newlines=False),
+            hint=f"its name must end in {', '.join(_FORMS[:-1])} or {_FORMS[-1]}",
+        )
+    from softchat.files import replace_file
+    from softchat.plots.data import labels_of, run_plot
+
+    held = [read_runs(trace, turn) for trace in traces]
+    runs = [run for some in held for run in some]
+    names = [(trace.stem, len(some)) for trace, some in zip(traces, held, strict=True)]
+    plots = [run_plot(run, label) for run, label in zip(runs, labels_of(names), strict=True)]
+    if not any(len(one.entropy) for one in plots):
+        raise UsageError("no step to draw", hint="was max_think 0?")
+    content = _draw(plots, form)
+    try:
+        replace_file(out, content)
+    except OSError as error:
+        raise UsageError(
+            printable(f"can't write {out}: {error.strerror}", newlines=False),
+            hint="name another file with -o",
+        ) from error
+    return 0
+
+
+def _draw(plots: Sequence[RunPlot], form: str) -> bytes:
+    if form == ".html":
+        from softchat.plots.page import make_page
+
+        return make_page(plots).encode("utf-8")
+    try:
+        from softchat.plots.figure import draw, to_bytes
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise UsageError(
+            f"matplotlib draws {form} files, and is not installed",
+            hint="pip install 'softchat[plot]', or -o FILE.html, which needs nothing",
+        ) from error
+    return to_bytes(draw(plots), "svg" if form == ".svg" else "png")

@@ -1,0 +1,92 @@
+"""What is plotted of a run, as arrays. Knows nothing of how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from softchat.events import ConceptEntry, Mode
+from softchat.runs import Run
+from softchat.text import REPLACEMENT, printable, visible
+from softchat.views.wording import REASONS, number
+
+_NO_XML = dict.fromkeys((0xFFFE, 0xFFFF), REPLACEMENT)  # an SVG with them is no XML
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RunPlot:
+    """One run, ready to be drawn: S steps, of R tokens at the most."""
+
+    label: str
+    """What tells it from others, in a legend."""
+    caption: str
+    """The settings that it ran with."""
+    tau: float
+    """Nats."""
+    patience: int
+    entropy: npt.NDArray[np.float64]
+    """(S,) nats."""
+    below: npt.NDArray[np.int64]
+    """(S,) cold steps in a row."""
+    soft: npt.NDArray[np.bool_]
+    """(S,) whether the concept token was fed back, and not one token."""
+    weights: npt.NDArray[np.float64]
+    """(R, S) of each step's heaviest token, of its second and so on; 0 where it had fewer."""
+    tokens: tuple[tuple[ConceptEntry, ...], ...]
+    """(S) each step's tokens; white space in the pieces is visible."""
+    reason: str
+    """Why the thinking ended behind the last step; empty if the trace does not tell."""
+    answer: str
+
+
+def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
+    """What there is to plot of a run.
+
+    Args:
+        run: as it was recorded, so its numbers are finite and may be otherwise absurd.
+        label: what to call it.
+        ranks: tokens of a step that are drawn, R; `tokens` has all of them.
+
+    """
+    steps = run.steps
+    weights = np.zeros((min(ranks, max((len(s.concept) for s in steps), default=0)), len(steps)))
+    for place, step in enumerate(steps):
+        heaviest = [entry.weight for entry in step.concept[:ranks]]
+        weights[: len(heaviest), place] = heaviest
+    name = run.started.model.name if run.started else "unknown"
+    return RunPlot(
+        label=_words(label),
+        caption=_words(" · ".join([name, *(f"{k} {v}" for k, v in run.notable.items())])),
+        tau=max(0.0, number(run.settings.get("tau"))),
+        patience=max(0, int(number(run.settings.get("patience")))),
+        entropy=np.array([max(0.0, step.entropy) for step in steps]),
+        below=np.array([step.below for step in steps], np.int64),
+        soft=np.array([step.mode is Mode.SOFT for step in steps], np.bool_),
+        weights=np.clip(weights, 0.0, 1.0),
+        tokens=tuple(
+            tuple(replace(entry, piece=_piece(entry.piece)) for entry in step.concept)
+            for step in steps
+        ),
+        reason=REASONS[run.halted.reason] if run.halted else "",
+        answer=printable(run.answer.strip()).translate(_NO_XML),
+    )
+
+
+def labels_of(traces: Sequence[tuple[str, int]]) -> list[str]:
+    """A label for each run, from the name of its trace and the number of runs that this holds."""
+    return [
+        name if count == 1 else f"{name} · run {turn}"
+        for name, count in traces
+        for turn in range(1, count + 1)
+    ]
+
+
+def _words(text: str) -> str:
+    return printable(text, newlines=False).translate(_NO_XML)
+
+
+def _piece(piece: str) -> str:
+    return visible(piece).translate(_NO_XML)

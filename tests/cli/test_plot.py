@@ -1,0 +1,81 @@
+"""`softchat plot`, on traces made by hand."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from tests.recordings import run_of, step, write_trace
+
+BEGINS = {"svg": b"<?xml", "png": b"\x89PNG", "html": b"<!doctype html>"}
+
+
+@pytest.fixture(autouse=True)
+def _traces(tmp_path):
+    write_trace(tmp_path / "one.jsonl", run_of(step(0), step(1)))
+    write_trace(tmp_path / "two.jsonl", run_of(step(0)), run_of(step(0), step(1)))
+    write_trace(tmp_path / "none.jsonl", run_of())
+
+
+@pytest.mark.parametrize("form", BEGINS)
+def test_the_name_says_what_is_written(softchat, tmp_path, form):
+    """A file that only its owner can read, and nothing on the terminal."""
+    result = softchat(
+        "plot", "one.jsonl", "two.jsonl", "-o", f"plot.{form}", PYTHONWARNINGS="error"
+    )
+    assert (result.status, result.out, result.err) == (0, "", "")
+    written = tmp_path / f"plot.{form}"
+    assert written.read_bytes().startswith(BEGINS[form])
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+
+
+def test_labels_are_the_names_of_the_traces(softchat, tmp_path):
+    """And the turn, where there are several."""
+    softchat("plot", "one.jsonl", "two.jsonl", "-o", "plot.svg")
+    text = (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    for label in ("one · cold stop", "two · run 1 · cold stop", "two · run 2 · cold stop"):
+        assert f">{label}<" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "helps"),
+    [
+        (("one.jsonl", "-o", "plot.pdf"), "plot.pdf", ".svg, .png or .html"),
+        (("one.jsonl", "-o", "plot"), "plot", ".svg"),
+        (("one.jsonl", "-o", "nowhere/plot.html"), "can't write", "-o"),
+        (("none.jsonl", "-o", "plot.html"), "no step", "max_think"),
+        (("missing.jsonl", "-o", "plot.html"), "can't read", "file"),
+        (("one.jsonl",), "--out", "--help"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_hint(softchat, arguments, says, helps):
+    """Status 2."""
+    result = softchat("plot", *arguments)
+    assert (result.status, result.out) == (2, ""), result
+    error, hint = result.err.splitlines()
+    assert says in error
+    assert helps in hint
+
+
+def test_without_matplotlib(environ, tmp_path):
+    """The page needs none; the others say how to get it."""
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from softchat.cli import main\n"
+        "sys.argv = ['softchat', *sys.argv[1:]]\n"
+        "main()"
+    )
+    status = {}
+    for form in BEGINS:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "plot", "one.jsonl", "-o", f"plot.{form}"],
+            capture_output=True, text=True, check=False, timeout=60, env=environ, cwd=tmp_path,
+        )  # fmt: skip
+        status[form] = done.returncode
+        if form != "html":
+            assert "pip install 'softchat[plot]'" in done.stderr
+            assert "Traceback" not in done.stderr
+    assert status == {"svg": 2, "png": 2, "html": 0}

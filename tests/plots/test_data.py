@@ -1,0 +1,71 @@
+"""What is plotted, as numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from softchat.events import HaltReason, Mode
+from softchat.plots.data import labels_of, run_plot
+from softchat.runs import Run
+from tests.recordings import HOSTILE, run_of, started, step
+
+STEPS = [
+    step(0, entropy=1.5, _ADD=0.55, _SUB=0.35, _MUL=0.10),
+    step(1, entropy=0.25, below=1, mode=Mode.HARD, _ADD=1.0),
+    step(2, entropy=0.125, below=2, _ADD=0.75, _SUB=0.25),
+]
+
+
+def plotted(*steps, **more):
+    return run_plot(Run.of(run_of(*steps, **more)), "run")
+
+
+def test_a_run_as_arrays():
+    """A column a step; the row is the place among its tokens, 0 where there is none."""
+    plot = plotted(*STEPS, reason=HaltReason.CLOSED, begin=started("tiny", topn=3))
+    assert plot.entropy.tolist() == [1.5, 0.25, 0.125]
+    assert plot.below.tolist() == [0, 1, 2]
+    assert plot.soft.tolist() == [True, False, True]
+    assert plot.weights.tolist() == [[0.55, 1.0, 0.75], [0.35, 0.0, 0.25], [0.10, 0.0, 0.0]]
+    assert [[entry.piece for entry in step] for step in plot.tokens] == [
+        ["·ADD", "·SUB", "·MUL"], ["·ADD"], ["·ADD", "·SUB"],
+    ]  # fmt: skip
+    assert (plot.tau, plot.patience, plot.reason) == (0.5, 3, "closed by the model")
+    assert (plot.label, plot.answer) == ("run", "four legs")
+    assert plot.caption == "tiny · strategy soft · tau 0.5 · patience 3 · topn 3"
+
+
+def test_of_many_tokens_the_heaviest_are_drawn():
+    """All of them stay to be looked at."""
+    many = {f"t{place}": 0.02 for place in range(50)}
+    plot = run_plot(Run.of(run_of(step(0, **many))), "run", ranks=20)
+    assert plot.weights.shape == (20, 1)
+    assert len(plot.tokens[0]) == 50
+
+
+def test_a_run_that_was_cut_off_has_no_reason():
+    """And one without steps, or without anything, is empty arrays."""
+    cut = run_plot(Run.of(run_of(*STEPS)[:-5]), "run")
+    assert (len(cut.entropy), cut.reason, cut.answer) == (2, "", "")
+    empty = run_plot(Run.of([]), "run")
+    assert (empty.entropy.shape, empty.weights.shape) == ((0,), (0, 0))
+
+
+def test_what_a_stranger_wrote_can_be_drawn():
+    """Numbers inside what can be drawn, text that neither a terminal nor XML trips over."""
+    wild = step(0, entropy=-(2.0**62), below=2**62, **{HOSTILE: 2.0**62, "\uffff": -1.0})
+    begin = replace(started(HOSTILE), settings={"tau": -1.0, "patience": 10**400, "x": HOSTILE})
+    plot = plotted(wild, begin=begin, answer=(HOSTILE + "\ufffe",))
+    assert plot.entropy.tolist() == [0.0]
+    assert plot.weights.tolist() == [[1.0], [0.0]]
+    assert (plot.tau, plot.patience) == (0.0, 0)
+    texts = [plot.caption, plot.answer.replace("\n", ""), *(e.piece for e in plot.tokens[0])]
+    assert all(text.isprintable() for text in texts), texts
+    assert np.isfinite(plot.entropy).all()
+
+
+def test_labels_tell_runs_apart():
+    """A trace with several runs numbers them."""
+    assert labels_of([("a", 1), ("b", 2)]) == ["a", "b · run 1", "b · run 2"]
