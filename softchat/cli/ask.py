@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from softchat.cli.outputs import Outputs
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Finished, FinishReason
 from softchat.interrupt import catch_interrupt
-from softchat.settings import Settings, resolve
+from softchat.settings import Settings
 
 _INTERRUPTED = DecodeAbortedError.exit_status
 _TEMPLATE = 512  # tokens that a chat template may add
@@ -34,8 +33,7 @@ def ask(
     """Ask one question: the model thinks in concept tokens, then answers."""
     # Imported here, as --help must not wait for them.
     from softchat.cli.model import find, open_engine
-    from softchat.template import make_prompt, single_turn
-    from softchat.think import think
+    from softchat.model import Model, settings_of
 
     finish_reason = FinishReason.STOP
     with outputs.open() as show:
@@ -43,7 +41,7 @@ def ask(
         found = find(
             loading.model, quiet=outputs.quiet
         )  # Ctrl-C here ends it all, as nothing has begun
-        chosen = resolve(found.defaults, {"seed": secrets.randbits(32)}, given(settings))
+        chosen = settings_of(found.defaults, given(settings))
         wording = found.system if system is None else system
         with catch_interrupt() as interrupt:
             engine = open_engine(
@@ -52,9 +50,10 @@ def ask(
                 n_ctx_most=_enough(asked + wording, chosen),
                 cancelled=interrupt,
             )
-            with engine:
-                prompt = make_prompt(engine, single_turn(asked, wording), tags=found.tags)
-                for event in think(engine, prompt, chosen, cancelled=interrupt):
+            with Model.of(found, engine) as model:
+                for event in model.ask(
+                    asked, system=system, cancelled=interrupt, **chosen.to_dict()
+                ):
                     show(event)
                     if isinstance(event, Finished):
                         finish_reason = event.finish_reason

@@ -49,13 +49,12 @@ def open_engine(
         cancelled: True stops loading and decoding.
 
     """
-    from softchat.engine.llama import LONGEST_DEFAULT_CONTEXT, LlamaEngine
+    from softchat import model
 
-    return LlamaEngine(
-        found.path,
-        name=found.name,
+    return model.open_engine(
+        found,
         n_ctx=loading.ctx,
-        n_ctx_most=min(found.context or LONGEST_DEFAULT_CONTEXT, n_ctx_most),
+        n_ctx_most=n_ctx_most,
         n_threads=loading.threads,
         n_gpu_layers=loading.gpu_layers,
         loras=_loras(loading.lora) or (),

@@ -1,0 +1,159 @@
+"""A model that is loaded, with all that suits it: what a program asks its questions of.
+
+`load` finds a model by what its user calls it, `Model.ask` runs a question through it. The command
+line goes this way too.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from softchat.engine.protocol import Engine
+from softchat.events import Event
+from softchat.models import Located, find_model
+from softchat.settings import Settings, resolve
+from softchat.tags import ThinkTags
+from softchat.template import make_prompt, single_turn
+from softchat.think import Prompt, think
+
+if TYPE_CHECKING:
+    from softchat.engine.llama import LlamaEngine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """An engine, and what models.toml says about its model. A context that frees it."""
+
+    engine: Engine
+    tags: ThinkTags = ThinkTags()
+    """How its thinking is opened and closed."""
+    system: str = ""
+    """The system prompt where none is given; empty: none at all."""
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    """Settings by name, stronger than the built-in ones."""
+
+    @classmethod
+    def of(cls, found: Located, engine: Engine) -> Model:
+        """The model that was found, and is loaded now."""
+        return cls(engine=engine, tags=found.tags, system=found.system, defaults=found.defaults)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        system: str | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+        **given: object,
+    ) -> Iterator[Event]:
+        """Think about a question, then answer it; nothing of an earlier one is remembered.
+
+        Args:
+            question: what to ask.
+            system: the system prompt; None is the model's own.
+            cancelled: asked before each step; True ends the run as interrupted.
+            given: settings by name, as in `settings`.
+
+        Raises:
+            UsageError: there is no such setting, or it can't have this value.
+            ContextError: the question does not fit.
+            ModelRefusedError: the model's chat template fails.
+            DecodeError: the model failed.
+
+        """
+        settings = self.settings(**given)
+        self.engine.rollback(0)
+        yield from think(self.engine, self.prompt(question, system), settings, cancelled=cancelled)
+
+    def prompt(self, question: str, system: str | None = None) -> Prompt:
+        """The question in the model's chat template, up to the open thinking tag."""
+        messages = single_turn(question, self.system if system is None else system)
+        return make_prompt(self.engine, messages, tags=self.tags)
+
+    def settings(self, **given: object) -> Settings:
+        """The model's own settings, but for those that are given; a seed that is not is drawn."""
+        return settings_of(self.defaults, given)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Free the engine; a fake one has nothing to free."""
+        if isinstance(self.engine, AbstractContextManager):
+            self.engine.__exit__(kind, error, traceback)
+
+
+def load(
+    name: str | Path | None = None,
+    *,
+    n_ctx: int = 0,
+    n_threads: int = 0,
+    n_gpu_layers: int = 0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Model:
+    """Load a model and prove that soft thinking is exact on it. It is fetched if need be.
+
+    Args:
+        name: a name from models.toml, or a GGUF file; None is the default model.
+        n_ctx: positions of context; 0 is what suits the model.
+        n_threads: 0 is one a core.
+        n_gpu_layers: layers on the accelerator; -1 is all of them.
+        cancelled: True stops loading and decoding.
+
+    Raises:
+        ModelNotFoundError: there is no such name or file, or it cannot be fetched.
+        ModelRefusedError: it can't be loaded, or not be proven.
+
+    """
+    found = find_model(str(name.absolute()) if isinstance(name, Path) else name)
+    engine = open_engine(
+        found, n_ctx=n_ctx, n_threads=n_threads, n_gpu_layers=n_gpu_layers, cancelled=cancelled
+    )
+    return Model.of(found, engine)
+
+
+def open_engine(
+    found: Located,
+    *,
+    n_ctx: int = 0,
+    n_ctx_most: int = 2**31 - 1,
+    n_threads: int = 0,
+    n_gpu_layers: int = 0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> LlamaEngine:
+    """The engine of a model. Raises as `LlamaEngine` does.
+
+    Args:
+        found: the model's file, and what suits it.
+        n_ctx: positions of context; 0 is what suits the model, but not more than `n_ctx_most`.
+        n_ctx_most: see there.
+        n_threads: as in `load`, like the rest.
+
+    """
+    # Imported here: llama.cpp is not needed to check a setting, or to ask a fake engine.
+    from softchat.engine.llama import LONGEST_DEFAULT_CONTEXT, LlamaEngine
+
+    return LlamaEngine(
+        found.path,
+        name=found.name,
+        n_ctx=n_ctx,
+        n_ctx_most=min(found.context or LONGEST_DEFAULT_CONTEXT, n_ctx_most),
+        n_threads=n_threads,
+        n_gpu_layers=n_gpu_layers,
+        cancelled=cancelled,
+    )
+
+
+def settings_of(defaults: Mapping[str, object], given: Mapping[str, object]) -> Settings:
+    """A model's settings, but for those that are given; a seed that nobody gives is drawn."""
+    return resolve(defaults, {"seed": secrets.randbits(32)}, given)
