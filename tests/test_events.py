@@ -75,6 +75,7 @@ def test_each_event_has_the_fields_of_the_contract():
         "n_vocab",
         "n_embd",
         "n_ctx",
+        "loras",
     }
     assert to_dict(EXAMPLES[2])["concept"] == [{"id": 1, "piece": " é\n", "weight": 1.0}]
 
