@@ -7,14 +7,14 @@ line goes this way too.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from softchat.engine.protocol import Engine
+from softchat.engine.protocol import Engine, Lora
 from softchat.events import Event
 from softchat.models import Located, find_model
 from softchat.settings import Settings, resolve
@@ -99,6 +99,7 @@ def load(
     n_ctx: int = 0,
     n_threads: int = 0,
     n_gpu_layers: int = 0,
+    loras: Sequence[Lora] = (),
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Model:
     """Load a model and prove that soft thinking is exact on it. It is fetched if need be.
@@ -108,6 +109,7 @@ def load(
         n_ctx: positions of context; 0 is what suits the model.
         n_threads: 0 is one a core.
         n_gpu_layers: layers on the accelerator; -1 is all of them.
+        loras: LoRA adapters to apply.
         cancelled: True stops loading and decoding.
 
     Raises:
@@ -117,7 +119,12 @@ def load(
     """
     found = find_model(str(name.absolute()) if isinstance(name, Path) else name)
     engine = open_engine(
-        found, n_ctx=n_ctx, n_threads=n_threads, n_gpu_layers=n_gpu_layers, cancelled=cancelled
+        found,
+        n_ctx=n_ctx,
+        n_threads=n_threads,
+        n_gpu_layers=n_gpu_layers,
+        loras=loras,
+        cancelled=cancelled,
     )
     return Model.of(found, engine)
 
@@ -129,6 +136,7 @@ def open_engine(
     n_ctx_most: int = 2**31 - 1,
     n_threads: int = 0,
     n_gpu_layers: int = 0,
+    loras: Sequence[Lora] = (),
     cancelled: Callable[[], bool] = lambda: False,
 ) -> LlamaEngine:
     """The engine of a model. Raises as `LlamaEngine` does.
@@ -150,6 +158,7 @@ def open_engine(
         n_ctx_most=min(found.context or LONGEST_DEFAULT_CONTEXT, n_ctx_most),
         n_threads=n_threads,
         n_gpu_layers=n_gpu_layers,
+        loras=loras,
         cancelled=cancelled,
     )
 

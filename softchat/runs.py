@@ -41,6 +41,12 @@ class Run:
         )
 
     @property
+    def model_name(self) -> str:
+        """What it ran on: the model's name, and those of its adapters."""
+        model = self.started.model if self.started else None
+        return " + ".join([model.name, *model.loras]) if model else "unknown"
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The settings that it ran with."""
         return self.started.settings if self.started else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from softchat.events import Error
 from softchat.runs import Run, split_runs
 from tests.recordings import run_of, started, step
@@ -33,6 +35,14 @@ def test_runs_begin_where_one_starts():
     ]  # fmt: skip
     assert [run.error for run in split_runs([FAILED, *FIRST])] == [FAILED, None]
     assert list(split_runs([])) == []
+
+
+def test_adapters_belong_to_the_name():
+    """What ran was the model with them."""
+    begin = started("tiny")
+    assert Run.of([begin]).model_name == "tiny"
+    adapted = replace(begin, model=replace(begin.model, loras=("a.gguf", "b.gguf=0.5")))
+    assert Run.of([adapted]).model_name == "tiny + a.gguf + b.gguf=0.5"
 
 
 def test_notable_settings_are_those_that_matter():

@@ -56,10 +56,9 @@ def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
     for place, step in enumerate(steps):
         heaviest = [entry.weight for entry in step.concept[:ranks]]
         weights[: len(heaviest), place] = heaviest
-    name = run.started.model.name if run.started else "unknown"
     return RunPlot(
         label=_words(label),
-        caption=_words(" · ".join([name, *(f"{k} {v}" for k, v in run.notable.items())])),
+        caption=_words(" · ".join([run.model_name, *(f"{k} {v}" for k, v in run.notable.items())])),
         tau=max(0.0, number(run.settings.get("tau"))),
         patience=max(0, int(number(run.settings.get("patience")))),
         entropy=np.array([max(0.0, step.entropy) for step in steps]),

@@ -55,7 +55,7 @@ def run_head(run: Run, *, width: int, glyphs: Glyphs) -> list[Text]:
 
 
 def _ran_with(run: Run, glyphs: Glyphs) -> Text:
-    line = Text(_text(run.started.model.name if run.started else "unknown", glyphs), "bold")
+    line = Text(_text(run.model_name, glyphs), "bold")
     for name, value in run.notable.items():
         line.append(f"{glyphs.dot}{_text(name, glyphs)} ", "dim")
         line.append(_text(value, glyphs))
