@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rich.console import Console, RenderableType
 
 
@@ -10,5 +12,6 @@ def print_paged(console: Console, renderable: RenderableType, *, lines: int) -> 
     if not console.is_terminal or lines < console.height - 2:
         console.print(renderable)
         return
+    os.environ.setdefault("LESS", "FRX")  # as git does: or less would spell the colours out
     with console.pager(styles=console.color_system is not None):
         console.print(renderable)

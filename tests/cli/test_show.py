@@ -60,11 +60,12 @@ def test_a_mistake_is_one_line_and_a_hint(softchat, arguments, says, helps):
 
 
 def test_a_terminal_gets_a_pager_for_what_is_longer(terminal, environ, tmp_path):
-    """A short one is printed; a long one goes through PAGER."""
-    environ["PAGER"] = "sed s/^/PAGED/"
+    """A short one is printed; a long one goes through PAGER, and less is told of the colours."""
+    environ["PAGER"] = "sed s/^/PAGED/; echo less $LESS"
     long = terminal("show", str(tmp_path / "run.jsonl"), columns=100, lines=24)
     assert long.finish() == 0
     assert "PAGED" in long.text
+    assert "less FRX" in long.text
     short = terminal("show", str(tmp_path / "two.jsonl"), "--turn", "2", columns=100, lines=24)
     assert short.finish() == 0
     assert "PAGED" not in short.text
