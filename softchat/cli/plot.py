@@ -39,8 +39,8 @@ def plot(
 
     held = [read_runs(trace, turn) for trace in traces]
     runs = [run for some in held for run in some]
-    names = [(trace.stem, len(some)) for trace, some in zip(traces, held, strict=True)]
-    plots = [run_plot(run, label) for run, label in zip(runs, labels_of(names), strict=True)]
+    labels = labels_of(traces, [len(some) for some in held])
+    plots = [run_plot(run, label) for run, label in zip(runs, labels, strict=True)]
     if not any(len(one.entropy) for one in plots):
         raise UsageError("no step to draw", hint="was max_think 0?")
     content = _draw(plots, form)
@@ -66,6 +66,6 @@ def _draw(plots: Sequence[RunPlot], form: str) -> bytes:
             raise
         raise UsageError(
             f"matplotlib draws {form} files, and is not installed",
-            hint="pip install 'softchat[plot]', or -o FILE.html, which needs nothing",
+            hint="pip install matplotlib, or -o FILE.html, which needs nothing",
         ) from error
     return to_bytes(draw(plots), "svg" if form == ".svg" else "png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -74,11 +75,13 @@ def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
     )
 
 
-def labels_of(traces: Sequence[tuple[str, int]]) -> list[str]:
-    """A label for each run, from the name of its trace and the number of runs that this holds."""
+def labels_of(traces: Sequence[Path], counts: Sequence[int]) -> list[str]:
+    """A label for each run of these traces, each of which holds so many: as short as can be."""
+    stems = [trace.stem for trace in traces]
+    names = stems if len(set(stems)) == len(stems) else [str(trace) for trace in traces]
     return [
         name if count == 1 else f"{name} · run {turn}"
-        for name, count in traces
+        for name, count in zip(names, counts, strict=True)
         for turn in range(1, count + 1)
     ]
 

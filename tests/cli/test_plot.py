@@ -76,6 +76,6 @@ def test_without_matplotlib(environ, tmp_path):
         )  # fmt: skip
         status[form] = done.returncode
         if form != "html":
-            assert "pip install 'softchat[plot]'" in done.stderr
+            assert "pip install matplotlib" in done.stderr
             assert "Traceback" not in done.stderr
     assert status == {"svg": 2, "png": 2, "html": 0}

@@ -61,6 +61,7 @@ def test_a_mistake_is_one_line_and_a_hint(softchat, arguments, says, helps):
 
 def test_a_terminal_gets_a_pager_for_what_is_longer(terminal, environ, tmp_path):
     """A short one is printed; a long one goes through PAGER, and less is told of the colours."""
+    environ.pop("LESS", None)
     environ["PAGER"] = "sed s/^/PAGED/; echo less $LESS"
     long = terminal("show", str(tmp_path / "run.jsonl"), columns=100, lines=24)
     assert long.finish() == 0

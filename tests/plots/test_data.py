@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -67,5 +68,7 @@ def test_what_a_stranger_wrote_can_be_drawn():
 
 
 def test_labels_tell_runs_apart():
-    """A trace with several runs numbers them."""
-    assert labels_of([("a", 1), ("b", 2)]) == ["a", "b · run 1", "b · run 2"]
+    """A trace with several runs numbers them; traces of one name are told by their folders."""
+    a, b, other = Path("x/a.jsonl"), Path("x/b.jsonl"), Path("y/a.jsonl")
+    assert labels_of([a, b], [1, 2]) == ["a", "b · run 1", "b · run 2"]
+    assert labels_of([a, other], [1, 1]) == [str(a), str(other)]
