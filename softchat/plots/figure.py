@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -103,14 +104,17 @@ def _detail(plot: RunPlot) -> Figure:
     figure, axes = _figure(width, _HEIGHTS)
     entropy, cold, weights = axes
     _draw_entropy(entropy, [plot], [_SOFT])
-    _put(entropy, plot.caption, x=0, y=1, dy=16, va="bottom", size=8, color=_INK)
+    room = int((width - _LEFT - _RIGHT) / _POINT / (8 * _CELL))
+    caption = textwrap.fill(plot.caption, room, max_lines=2, placeholder=" …")
+    _put(entropy, caption, x=0, y=1, dy=14, va="bottom", size=8, color=_INK)
 
     cold.stairs(plot.below, _edges(count), fill=True, color=_COLD, alpha=0.5)
     cold.set_ylim(0, 1.15 * max(1, plot.below.max(initial=0)))
     if plot.tau and plot.patience <= 2 * cold.get_ylim()[1]:
         cold.set_ylim(0, 1.15 * max(plot.patience, *plot.below))
         cold.axhline(plot.patience, color=_COLD, lw=0.8, ls="--")
-    _put(cold, f"patience {plot.patience}", x=1, y=1, dy=1, ha="right", va="bottom", size=7)
+    rule = f"patience {plot.patience}" if plot.tau else "no cold stop"
+    _put(cold, rule, x=1, y=1, dy=1, ha="right", va="bottom", size=7)
     cold.set_ylabel("cold steps")
     cold.yaxis.set_major_locator(MaxNLocator(3, integer=True))
 

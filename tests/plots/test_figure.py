@@ -48,6 +48,16 @@ def test_a_run_in_detail():
         assert words in said
 
 
+def test_a_long_caption_stays_inside():
+    """In two lines at the most, whatever the settings are."""
+    plot = plot_of(step(0), begin=started("name " * 90, tau=0.0))
+    said = texts_of(draw([plot]))
+    caption = next(text for text in said if text.startswith("name"))
+    assert caption.count("\n") == 1
+    assert caption.endswith("…")
+    assert "no cold stop" in said
+
+
 def test_several_runs_are_one_over_the_other():
     """A line each, in a legend with its label, whatever the label is."""
     other = plot_of(step(0, entropy=0.75), label="_other $x^{2$", begin=started(tau=0.0))
