@@ -31,8 +31,8 @@ class Model:
     """An engine, and what models.toml says about its model. A context that frees it."""
 
     engine: Engine
-    tags: ThinkTags = ThinkTags()
-    """How its thinking is opened and closed."""
+    tags: ThinkTags | None = None
+    """How its thinking is opened and closed; None: as its chat template says."""
     system: str = ""
     """The system prompt where none is given; empty: none at all."""
     defaults: Mapping[str, object] = field(default_factory=dict)

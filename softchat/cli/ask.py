@@ -38,9 +38,8 @@ def ask(
     finish_reason = FinishReason.STOP
     with outputs.open() as show:
         asked = _read(question)
-        found = find(
-            loading.model, quiet=outputs.quiet
-        )  # Ctrl-C here ends it all, as nothing has begun
+        # Ctrl-C here ends it all, as nothing has begun.
+        found = find(loading.model, quiet=outputs.quiet)
         chosen = settings_of(found.defaults, given(settings))
         wording = found.system if system is None else system
         with catch_interrupt() as interrupt:
