@@ -141,8 +141,9 @@ def measure(
 
 
 def _settings(strategy: str, steps: int) -> Settings:
-    # τ = 0 and one token of answer: nothing but thinking steps.
-    return resolve({"strategy": strategy, "tau": 0.0, "max_think": steps, "max_answer": 1})
+    # One token of answer, and nothing ends the thinking early: nothing but thinking steps.
+    never = {"tau": 0.0, "loop_steps": 0, "drift_steps": 0}
+    return resolve(never, {"strategy": strategy, "max_think": steps, "max_answer": 1})
 
 
 def _endless_prompt(engine: LlamaEngine) -> Prompt:

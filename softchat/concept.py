@@ -102,6 +102,11 @@ class Distribution:
         """H(p) = -Σ p log p = log Z - Σ exp(x) x / Z, in nats; never negative."""
         return max(0.0, math.log(self._total) - self._cross / self._total)
 
+    @property
+    def peak(self) -> float:
+        """The probability of the likeliest token."""
+        return 1.0 / self._total
+
     def keep(self, *, topn: int, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> Concept:
         """The heaviest tokens after top-k, top-p and min-p, n of them at most, renormalised.
 

@@ -41,6 +41,14 @@ class HaltReason(StrEnum):
     """`max_think` steps were made."""
     CONTEXT_FULL = "context_full"
     """The rest of the context is kept for the answer."""
+    LOOP = "loop"
+    """The likeliest tokens have come back to the same block, over and over."""
+    DRIFT = "drift"
+    """The entropy was above `drift_entropy` for `drift_steps` steps in a row."""
+    CONVERGED = "converged"
+    """`switching` has turned from soft to hard `switch_converge` times."""
+    TERMINATED = "terminated"
+    """`switching` has turned from soft to hard `switch_terminate` times."""
     INTERRUPTED = "interrupted"
     """The user pressed Ctrl-C."""
 
@@ -117,6 +125,8 @@ class Step:
     mode: Mode
     elapsed_s: float
     """Since the thinking began."""
+    why: str = ""
+    """Why this mode, where the strategy has a choice; else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

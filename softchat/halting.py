@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from softchat.repetition import Repetition
+
 
 class ColdStop:
     """Soft Thinking's own rule: the model has been sure for `patience` steps in a row.
@@ -19,6 +21,42 @@ class ColdStop:
         """Count a step of this entropy (nats); whether the thinking should end here."""
         self.below = self.below + 1 if entropy < self._tau else 0
         return self.below >= self._patience
+
+
+class Loop:
+    """The text of the thoughts goes in circles: its last `steps` tokens or more are one block of
+    at most 64 tokens, three times over or more. 0 steps: never."""
+
+    _COPIES = 3
+
+    def __init__(self, *, steps: int) -> None:
+        self._steps = steps
+        self._repetition = Repetition()
+
+    def update(self, token: int) -> bool:
+        """Add the token of a step; whether the thinking should end here."""
+        if not self._steps:
+            return False
+        self._repetition.add(token)
+        return self._repetition.tokens(self._COPIES) >= self._steps
+
+
+class Drift:
+    """The model has lost the thread: H > `entropy` for `steps` steps in a row. 0 steps: never.
+
+    Any text has sure steps in it, such as the ends of words, also where the model is unsure of what
+    to say. Between mixtures that resemble no token it never is.
+    """
+
+    def __init__(self, *, entropy: float, steps: int) -> None:
+        self._entropy = entropy
+        self._steps = steps
+        self._above = 0
+
+    def update(self, entropy: float) -> bool:
+        """Count a step of this entropy (nats); whether the thinking should end here."""
+        self._above = self._above + 1 if entropy > self._entropy else 0
+        return 0 < self._steps <= self._above
 
 
 class ClosingTag:

@@ -23,6 +23,16 @@ class StrategyName(StrEnum):
     """The concept token itself (Soft Thinking, arXiv 2505.15778)."""
     HARD = "hard"
     """A sampled token: ordinary chain of thought, the baseline."""
+    GUMBEL = "gumbel"
+    """The concept token with Gumbel-softmax noise (arXiv 2508.03440)."""
+    DIRICHLET = "dirichlet"
+    """The concept token with Dirichlet noise (arXiv 2508.03440)."""
+    MIXED_INPUT = "mixed-input"
+    """A sampled token mixed with the distribution (Mixture of Inputs, arXiv 2505.14827)."""
+    SWITCHING = "switching"
+    """Soft while unsure, hard while surer (SwiReasoning, arXiv 2510.05069)."""
+    ADAPTIVE = "adaptive"
+    """Soft where a mixture is close to a token, hard elsewhere and in repetitions: softchat's."""
 
 
 def _knob(default: Any, help_: str, low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401  # as dataclasses.field
@@ -47,11 +57,27 @@ class Settings:
     top_p: float = _knob(0.95, "Keep the likeliest tokens up to this mass", 0, 1)
     min_p: float = _knob(0.001, "Drop tokens less likely than this share of the likeliest", 0, 1)
     max_think: int = _knob(1024, "Steps of thinking at the most; 0: answer at once", 0)
+    loop_steps: int = _knob(48, "Steps of pure repetition that end the thinking; 0: never", 0)
+    drift_steps: int = _knob(12, "Steps of drift in a row that end the thinking; 0: never", 0)
+    drift_entropy: float = _knob(2.5, "Entropy in nats above which a step counts as drift", 0)
     answer_temperature: float = _knob(0.6, "Temperature of the answer; 0: argmax", 0)
     answer_top_k: int = _knob(30, "As --top-k, for the answer", 0)
     answer_top_p: float = _knob(0.95, "As --top-p, for the answer", 0, 1)
     answer_min_p: float = _knob(0.0, "As --min-p, for the answer", 0, 1)
     max_answer: int = _knob(1024, "Tokens of answer at the most", 1)
+    gumbel_temperature: float = _knob(0.5, "gumbel: how even the noisy weights are", 0.01)
+    dirichlet_concentration: float = _knob(1.0, "dirichlet: the higher, the less noise", 0.01)
+    mixed_beta: float = _knob(1.0, "mixed-input: the higher, the more of the drawn token", 0)
+    switch_window: int = _knob(512, "switching: least steps of a hard block", 1)
+    switch_alpha: float = _knob(
+        1.0, "switching: weight beside the opening tag on turning soft", 0, 1
+    )
+    switch_beta: float = _knob(
+        0.7, "switching: weight beside the closing tag on turning hard", 0, 1
+    )
+    switch_converge: int = _knob(0, "switching: turns to hard that close the thinking; 0: never", 0)
+    switch_terminate: int = _knob(0, "switching: turns to hard that force the answer; 0: never", 0)
+    adaptive_peak: float = _knob(0.6, "adaptive: soft if the likeliest token has this much", 0, 1)
     seed: int = _knob(0, "Seed of all random draws", 0, 2**32 - 1)
 
     def __post_init__(self) -> None:

@@ -52,6 +52,7 @@ def make_prompt(
         tokens.insert(0, bos)
     return Prompt(
         tokens=tuple(tokens),
+        open=tags.open.strip(),
         close=tags.close,
         inject=tags.before_close + tags.close + tags.after_close,
     )

@@ -8,6 +8,7 @@ as the next input, until something says that the thinking is over.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -30,10 +31,10 @@ from softchat.events import (
     Started,
     Step,
 )
-from softchat.halting import ClosingTag, ColdStop
+from softchat.halting import ClosingTag, ColdStop, Drift, Loop
 from softchat.sampling import sample
 from softchat.settings import Settings
-from softchat.strategies import make_strategy
+from softchat.strategies import TagTokens, make_strategy
 
 _ANSWER_SHARE = 4  # a fourth of the context is kept for the answer, if it may be that long
 
@@ -43,6 +44,8 @@ class Prompt:
     """Where a run begins: tokens up to the open thinking tag, and how that tag is closed."""
 
     tokens: tuple[int, ...]
+    open: str = ""
+    """The opening tag alone; strategies may mix it in."""
     close: str
     """The closing tag, by which the model's own closing is seen."""
     inject: str
@@ -108,6 +111,7 @@ class _Run:
         self._halted = False
         self._finish_reason = FinishReason.LENGTH
         self._lead = b""  # what the closing token spelled behind the tag
+        self._opening = ""  # the answer's first words, if a strategy gives them
         self._answer: list[str] = []
         self._pieces: dict[int, str] = {}
 
@@ -135,25 +139,29 @@ class _Run:
     def think_steps(self) -> Iterator[Event]:
         """Soft thinking: a step an event, and `Halted` last."""
         settings, engine = self._settings, self._engine
-        strategy = make_strategy(settings, self._rng)
+        strategy = make_strategy(settings, self._rng, self._tags())
         cold = ColdStop(tau=settings.tau, patience=settings.patience)
+        loop = Loop(steps=settings.loop_steps)
+        drift = Drift(entropy=settings.drift_entropy, steps=settings.drift_steps)
         closing = ClosingTag(self._prompt.close)
         reason = HaltReason.STEP_LIMIT
         for index in range(settings.max_think):
             self._stop_if_cancelled()
             p = Distribution(self._logits, settings.temperature)
-            concept, mode = strategy.choose(p)
             entropy = p.entropy
-            is_cold = cold.update(entropy)
-            token = concept.argmax
+            choice = strategy.choose(p, entropy)
+            token = choice.token
+            is_cold, is_drift = cold.update(entropy), drift.update(entropy)
+            is_loop = loop.update(token)
             self._steps = index + 1
             yield Step(
                 index=index,
                 entropy=entropy,
-                concept=self._entries(concept),
+                concept=self._entries(choice.concept),
                 below=cold.below,
-                mode=mode,
+                mode=choice.mode,
                 elapsed_s=self._clock() - self._thinking,
+                why=choice.why,
             )
             if closing.update(engine.piece(token)):
                 yield from self._halt(HaltReason.CLOSED, [token])
@@ -161,15 +169,26 @@ class _Run:
                 return
             if engine.is_end(token):
                 reason = HaltReason.END_OF_TEXT
+            elif choice.halt is not None:
+                reason, self._opening = choice.halt, choice.opening
             elif is_cold:
                 reason = HaltReason.COLD_STOP
+            elif is_loop:
+                reason = HaltReason.LOOP
+            elif is_drift:
+                reason = HaltReason.DRIFT
             elif engine.position + 1 + self._kept > engine.info.n_ctx:
                 reason = HaltReason.CONTEXT_FULL
             else:
-                self._feed(concept, mode)
+                self._feed(choice.concept, choice.mode)
                 continue
             break
         yield from self._halt(reason, self._inject)
+
+    def _tags(self) -> TagTokens:
+        tags = (self._prompt.open, self._prompt.close)
+        first, last = (tuple(self._engine.tokenize(tag, special=True)) for tag in tags)
+        return TagTokens(open=first, close=last)
 
     def _feed(self, concept: Concept, mode: Mode) -> None:
         """Put the step's result at the next position: s = Σ w_j E[v_j], or the token itself."""
@@ -192,15 +211,10 @@ class _Run:
         settings, engine = self._settings, self._engine
         text = Detokenizer()
         yield from self._say(text.feed(self._lead))
+        given = deque(engine.tokenize(self._opening))
         for _ in range(settings.max_answer):
             self._stop_if_cancelled()
-            kept = Distribution(self._logits, settings.answer_temperature).keep(
-                topn=engine.info.n_vocab,
-                top_k=settings.answer_top_k,
-                top_p=settings.answer_top_p,
-                min_p=settings.answer_min_p,
-            )
-            token = sample(kept, self._rng)
+            token = given.popleft() if given else self._draw()
             if engine.is_end(token):
                 self._finish_reason = FinishReason.STOP
                 break
@@ -210,6 +224,17 @@ class _Run:
                 break
             self._logits = engine.decode_tokens([token])
         yield from self._say(text.finish())
+
+    def _draw(self) -> int:
+        """The answer's next token."""
+        settings = self._settings
+        kept = Distribution(self._logits, settings.answer_temperature).keep(
+            topn=self._engine.info.n_vocab,
+            top_k=settings.answer_top_k,
+            top_p=settings.answer_top_p,
+            min_p=settings.answer_min_p,
+        )
+        return sample(kept, self._rng)
 
     def _say(self, text: str) -> Iterator[Answer]:
         if not self._answer:

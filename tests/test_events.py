@@ -49,7 +49,7 @@ EXAMPLES = [
 CONTRACT = {
     "started": {"schema", "model", "settings", "prompt_tokens"},
     "prefill": {"tokens", "cached", "elapsed_s"},
-    "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s"},
+    "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s", "why"},
     "halted": {"reason", "steps", "injected"},
     "answer": {"text"},
     "finished": {

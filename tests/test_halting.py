@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from softchat.concept import Distribution
-from softchat.halting import ClosingTag, ColdStop
+from softchat.halting import ClosingTag, ColdStop, Drift, Loop
 
 
 def test_sure_steps_trip_the_cold_stop():
@@ -57,3 +57,38 @@ def test_a_tag_that_is_begun_twice_is_seen():
 def test_no_tag_is_never_complete():
     """An empty tag does not stop the first step."""
     assert not ClosingTag("").update(b"a")
+
+
+def test_a_loop_is_pure_repetition_for_so_many_steps():
+    """A block of three tokens, 48 tokens long in all, and not a token sooner."""
+    loop = Loop(steps=48)
+    assert [loop.update(token) for token in [7, 8, 9] * 16] == [False] * 47 + [True]
+
+
+def test_a_loop_is_three_copies_at_the_least():
+    """A paragraph that is said twice is no loop, however long; its third time is."""
+    paragraph = list(range(60))
+    loop = Loop(steps=48)
+    told = [loop.update(token) for token in paragraph * 3]
+    assert told == [False] * 179 + [True]
+
+
+def test_lists_and_tables_are_no_loops():
+    """What counts up repeats itself all but for the number."""
+    loop = Loop(steps=48)
+    for row in range(100):
+        for token in (1, 2, 100 + row, 3, 4):
+            assert not loop.update(token)
+
+
+def test_drift_is_high_entropy_without_a_break():
+    """Twelve steps above 2.5 nats in a row; one sure step, the end of a word, starts it anew."""
+    drift = Drift(entropy=2.5, steps=12)
+    assert not any(drift.update(h) for h in [3.0] * 11 + [2.5] + [3.0] * 11)
+    assert drift.update(3.0)
+
+
+def test_guards_can_be_turned_off():
+    """0 steps never fire."""
+    loop, drift = Loop(steps=0), Drift(entropy=0.0, steps=0)
+    assert not any(loop.update(1) or drift.update(9.0) for _ in range(500))

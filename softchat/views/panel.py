@@ -17,7 +17,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from softchat.events import Event, Finished, Halted, HaltReason, Prefill, Started, Step
+from softchat.events import Event, Finished, Halted, HaltReason, Mode, Prefill, Started, Step
 from softchat.text import printable
 from softchat.views.plain import AnswerView
 from softchat.views.region import LiveRegion
@@ -40,6 +40,7 @@ _SPARKS = 60  # entropies in the sparkline; a longer line has more to wrap when 
 _PIECE, _BAR = 8, 5  # cells of a token's piece and of its bar
 _SLOT = _PIECE + 1 + _BAR + 1
 _CHROME = 4  # lines of the panel that are no steps
+_MODE_COLOURS = {Mode.SOFT: "magenta", Mode.HARD: "yellow"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class PanelState:
     prompt_tokens: int = 0
     reading: bool = True
     count: int = 0
+    soft: int = 0
     lowest: float = float("inf")
     highest: float = 0.0
     steps: deque[Step] = field(default_factory=lambda: deque(maxlen=_MOST_ROWS))
@@ -73,10 +75,16 @@ class PanelState:
                 self.reading = False
             case Step(entropy=entropy):
                 self.count += 1
+                self.soft += event.mode is Mode.SOFT
                 self.steps.append(event)
                 self.entropies.append(entropy)
                 self.lowest = min(self.lowest, entropy)
                 self.highest = max(self.highest, entropy)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the strategy has other than always soft or always hard steps."""
+        return self.strategy not in tuple(Mode)
 
     @property
     def elapsed_s(self) -> float:
@@ -91,7 +99,8 @@ def render_panel(state: PanelState, *, width: int, height: int, glyphs: Glyphs) 
         return _clipped(Text(words, "dim"), width)
     rows = max(1, min(_MOST_ROWS, height // 2 - _CHROME))  # half of the screen stays the user's
     lines = [_title(state, glyphs), _sparkline(state, width, glyphs)]
-    lines += [_row(step, width, glyphs) for step in list(state.steps)[-rows:]]
+    shown = list(state.steps)[-rows:]
+    lines += [_row(step, width, glyphs, with_mode=state.chooses) for step in shown]
     # Always as high as it will be, so that nothing below moves while the first steps come.
     lines += [Text(glyphs.edge, "dim")] * (rows - min(rows, len(state.steps)))
     lines.append(_footer(state, glyphs))
@@ -103,7 +112,7 @@ def _title(state: PanelState, glyphs: Glyphs) -> Text:
     line = Text(f"{glyphs.corner} ", "dim")
     line.append("thinking", "bold")
     line.append(f"{glyphs.dot}{glyphs.text(state.model)}{glyphs.dot}", "dim")
-    line.append(str(step.mode), "magenta" if step.mode == "soft" else "yellow")
+    line.append(str(step.mode), _MODE_COLOURS[step.mode])
     if state.strategy != step.mode:
         line.append(f" ({glyphs.text(state.strategy)})", "dim")
     line.append(f"{glyphs.dot}{plural(state.count, 'step')}")
@@ -126,11 +135,16 @@ def _sparkline(state: PanelState, width: int, glyphs: Glyphs) -> Text:
     return line
 
 
-def _row(step: Step, width: int, glyphs: Glyphs) -> Text:
+def _row(step: Step, width: int, glyphs: Glyphs, *, with_mode: bool) -> Text:
     line = Text(f"{glyphs.edge} ", "dim")
     line.append(f"{step.index:4d} ", "dim")
+    if with_mode:
+        sign = glyphs.soft if step.mode is Mode.SOFT else glyphs.hard
+        line.append(f"{sign} ", _MODE_COLOURS[step.mode])
     line.append(f"{nats(step.entropy)}  ", "cyan" if step.below else "default")
-    room = width - line.cell_len - 3  # behind the last slot: how many more there are
+    why = glyphs.text(printable(step.why, newlines=False))
+    # Behind the last slot: how many more there are, and why.
+    room = width - line.cell_len - 3 - (cell_len(why) + 1 if why else 0)
     slots = max(1, room // _SLOT)
     for place, entry in enumerate(step.concept[:slots]):
         piece = glyphs.piece(entry.piece)
@@ -142,6 +156,8 @@ def _row(step: Step, width: int, glyphs: Glyphs) -> Text:
         )
     if len(step.concept) > slots:
         line.append(f"+{len(step.concept) - slots}", "dim")
+    if why:
+        line.append(f" {why}", f"italic {_MODE_COLOURS[step.mode]}")
     return line
 
 
@@ -163,8 +179,11 @@ def _footer(state: PanelState, glyphs: Glyphs) -> Text:
 
 def render_summary(state: PanelState, halted: Halted, *, width: int, glyphs: Glyphs) -> Text:
     """What is left of the thinking: one line of at most `width` cells."""
-    mode = f"{state.steps[-1].mode} " if state.steps else ""
+    mixed = 0 < state.soft < state.count
+    mode = f"{state.steps[-1].mode} " if state.steps and not mixed else ""
     line = Text(f"thought {plural(halted.steps, mode + 'step')}", "dim")
+    if mixed:
+        line.append(f" ({state.soft} soft)", "dim")
     if state.steps:
         pace = rate(halted.steps, state.elapsed_s)
         line.append(f" in {duration(state.elapsed_s)}" + (f" ({pace})" if pace else ""), "dim")

@@ -99,7 +99,8 @@ class StepView:
             f"{self._glyphs.piece(entry.piece)} {entry.weight:.2f}" for entry in step.concept
         )
         cold = f"cold {step.below}/{self._patience}"
-        return f"step {step.index:4d}  H {nats(step.entropy)}  {cold}  {step.mode}  {mixture}"
+        mode = f"{step.mode} ({step.why})" if step.why else str(step.mode)
+        return f"step {step.index:4d}  H {nats(step.entropy)}  {cold}  {mode}  {mixture}"
 
     def _line(self, text: str) -> None:
         text = printable(text, newlines=False)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softchat.events import Step
+from softchat.text import printable
 from softchat.views.wording import Glyphs, nats, sparkline_top
 
 _BAR = 10  # cells of a weight's bar
@@ -47,16 +48,23 @@ def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
             Text(str(step.index), "dim"),
             Text(nats(step.entropy), "cyan" if step.below else ""),
             Text(str(step.below or ""), "cyan"),
-            Text(str(step.mode)),
+            Text(_mode(step, glyphs)),
             pieces,
         )
     return table
 
 
+def _mode(step: Step, glyphs: Glyphs) -> str:
+    why = printable(step.why, newlines=False)
+    return glyphs.text(f"{step.mode}, {why}") if why else str(step.mode)
+
+
 def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> RenderableType:
     """Every token of one step, with its weight as a bar."""
     side = "under" if step.entropy < tau else "not under"
-    title = f"step {step.index}{glyphs.dot}{step.mode}{glyphs.dot}H {step.entropy:.4f} nats, "
+    title = (
+        f"step {step.index}{glyphs.dot}{_mode(step, glyphs)}{glyphs.dot}H {step.entropy:.4f} nats, "
+    )
     title += f"{side} {glyphs.tau} {tau:g}"
     title += f" ({step.below} in a row)" if step.below else ""
     table = Table(box=None, padding=(0, 1), header_style="dim")

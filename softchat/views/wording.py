@@ -14,6 +14,10 @@ REASONS = {
     HaltReason.END_OF_TEXT: "end of text",
     HaltReason.STEP_LIMIT: "step limit",
     HaltReason.CONTEXT_FULL: "context full",
+    HaltReason.LOOP: "going in circles",
+    HaltReason.DRIFT: "drifting",
+    HaltReason.CONVERGED: "enough switches",
+    HaltReason.TERMINATED: "too many switches",
     HaltReason.INTERRUPTED: "interrupted",
 }
 
@@ -34,6 +38,9 @@ class Glyphs:
     dot: str
     ellipsis: str
     tau: str
+    soft: str
+    """The signs of a step's mode."""
+    hard: str
     encoding: str | None = None
     """What the pieces must fit into; None is UTF-8."""
 
@@ -73,6 +80,8 @@ UNICODE = Glyphs(
     dot=" · ",
     ellipsis="…",
     tau="τ",
+    soft="≈",
+    hard="•",
 )
 _ASCII_PIECE = str.maketrans({"·": "_", "␣": "_", "⏎": "\\n", "⇥": "\\t", "∅": "''", "␛": "^["})
 
@@ -93,6 +102,8 @@ def glyphs_for(encoding: str | None) -> Glyphs:
         dot=" - ",
         ellipsis="~",
         tau="tau",
+        soft="~",
+        hard="*",
         encoding=encoding or "ascii",
     )
 

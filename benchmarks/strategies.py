@@ -1,0 +1,103 @@
+"""What each strategy does on a real model: how its thinking ends, how often it goes in circles.
+
+    python benchmarks/strategies.py MODEL.gguf [--strategies soft,hard] [--seeds 3] [--steps 224]
+        [--set adaptive_peak=0.6]...
+
+One line a strategy, over all questions and seeds; docs/strategies.md says what its columns are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from softchat.concept import mixture
+from softchat.engine.llama import LlamaEngine
+from softchat.events import Halted, HaltReason, Step
+from softchat.settings import StrategyName, parse, resolve
+from softchat.template import make_prompt, single_turn
+from softchat.think import think
+
+SYSTEM = (
+    "You are a helpful assistant. First think about the question inside <think> and </think>, "
+    "then write the answer."
+)
+QUESTIONS = (
+    "What is the capital of France, and what is it known for?",
+    "A shop sells 3 apples for 2 dollars. How much do 12 apples cost?",
+    "How many legs have three spiders and a dog?",
+    "Write a short story about a fox.",
+    "Why is the sky blue?",
+    "List the planets of the solar system with one fact each.",
+    "Prove that the square root of 2 is irrational.",
+    "Write a Python function that reverses a list.",
+)
+
+
+def main() -> None:
+    """Run all questions with all seeds under each strategy."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--strategies", default=",".join(StrategyName))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=224)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--threads", type=int, default=0)
+    given = parser.parse_args()
+    knobs = {name: parse(name, value) for name, _, value in (one.partition("=") for one in given.set)}
+    fixed = {"tau": 0.0, "max_think": given.steps, "max_answer": 1}
+    with LlamaEngine(given.model, n_ctx=1024, n_threads=given.threads) as engine:
+        print(f"{'strategy':12} runs  loop drift  steps  soft  heaviest  cosine  repeats")
+        for name in given.strategies.split(","):
+            line(engine, name, given.seeds, fixed | knobs)
+
+
+def line(engine: LlamaEngine, name: str, seeds: int, knobs: dict[str, object]) -> None:
+    """Run one strategy and print what came of it."""
+    ends: Counter[HaltReason] = Counter()
+    steps: list[Step] = []
+    cosines: list[float] = []
+    repeats: list[float] = []
+    deterministic = name == "soft"
+    for question in QUESTIONS:
+        prompt = make_prompt(engine, single_turn(question, SYSTEM))
+        for seed in range(1 if deterministic else seeds):
+            engine.rollback(0)
+            tokens: list[int] = []
+            for event in think(engine, prompt, resolve(knobs, {"strategy": name, "seed": seed})):
+                if isinstance(event, Halted):
+                    ends[event.reason] += 1
+                if isinstance(event, Step):
+                    steps.append(event)
+                    tokens.append(event.concept[0].id)
+                    if len(event.concept) > 1:
+                        cosines.append(_cosine(engine, event))
+            repeats.append(_repeated(tokens))
+    mixed = [step for step in steps if len(step.concept) > 1]
+    heaviest = np.mean([step.concept[0].weight for step in mixed]) if mixed else 1.0
+    print(
+        f"{name:12} {ends.total():4d}  {ends[HaltReason.LOOP]:4d} {ends[HaltReason.DRIFT]:5d}"
+        f"  {len(steps) / ends.total():5.0f}  {len(mixed) / len(steps):4.2f}  {heaviest:8.2f}"
+        f"  {np.mean(cosines) if cosines else 1.0:6.3f}  {np.mean(repeats):7.2f}",
+        flush=True,
+    )
+
+
+def _cosine(engine: LlamaEngine, step: Step) -> float:
+    """Between the mixture and the row of its heaviest token."""
+    rows = engine.embedding_rows([entry.id for entry in step.concept])
+    fed = mixture(np.array([entry.weight for entry in step.concept], np.float32), rows)
+    return float(fed @ rows[0] / (np.linalg.norm(fed) * np.linalg.norm(rows[0])))
+
+
+def _repeated(tokens: list[int]) -> float:
+    """The share of runs of 4 tokens that stood there before."""
+    runs = [tuple(tokens[i : i + 4]) for i in range(len(tokens) - 3)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+if __name__ == "__main__":
+    main()
