@@ -47,7 +47,9 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--threads", type=int, default=0)
     given = parser.parse_args()
-    knobs = {name: parse(name, value) for name, _, value in (one.partition("=") for one in given.set)}
+    knobs = {
+        name: parse(name, value) for name, _, value in (one.partition("=") for one in given.set)
+    }
     fixed = {"tau": 0.0, "max_think": given.steps, "max_answer": 1}
     with LlamaEngine(given.model, n_ctx=1024, n_threads=given.threads) as engine:
         print(f"{'strategy':12} runs  loop drift  steps  soft  heaviest  cosine  repeats")

@@ -30,10 +30,15 @@ MIXED = {"a": 0.55, "b": 0.35, "c": 0.10}
 END = {"<end>": 1.0}
 
 
-def run(script, *, engine=None, cancelled=lambda: False, **flags):
+def run(script, *, engine=None, cancelled=lambda: False, opening="", **flags):
     """The events of a run of this script, and the engine it ran on."""
     engine = engine or FakeEngine(VOCABULARY, script)
-    prompt = Prompt(tokens=tuple(engine.tokenize("Q")), close=CLOSE, inject="\n</think>\n\n")
+    prompt = Prompt(
+        tokens=tuple(engine.tokenize("Q")),
+        open=opening,
+        close=CLOSE,
+        inject="\n</think>\n\n",
+    )
     defaults = {"tau": 0.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
     limits = {"max_think": 4, "max_answer": 8, "answer_temperature": 0.0}
     settings = resolve({}, defaults | limits | flags)
@@ -147,6 +152,79 @@ def test_end_of_text_while_thinking_still_gets_an_answer():
     assert halted == Halted(reason=HaltReason.END_OF_TEXT, steps=1, injected="\n</think>\n\n")
     assert engine.fed[1:-1] == engine.tokenize("\n</think>\n\n")
     assert events[-1].answer == "b"
+
+
+def test_going_in_circles_ends_it():
+    """A block of the text three times over, of `loop_steps` tokens: the tag is injected."""
+    events, engine = run([{"a": 1.0}, {"b": 1.0}] * 20, max_think=30, loop_steps=8)
+    halted = only(events, Halted)[0]
+    assert halted == Halted(reason=HaltReason.LOOP, steps=8, injected="\n</think>\n\n")
+    assert engine.fed[8 : 8 + 4] == engine.tokenize("\n</think>\n\n")
+    events, _ = run([{"a": 1.0}, {"b": 1.0}] * 20, max_think=30, loop_steps=0)
+    assert only(events, Halted)[0].reason is HaltReason.STEP_LIMIT
+
+
+def test_drifting_ends_it():
+    """`drift_steps` steps in a row above `drift_entropy` nats; a sure one between them counts."""
+    script = [MIXED, MIXED, SURE, MIXED, MIXED, MIXED]
+    drifting = {"max_think": 9, "drift_steps": 3, "drift_entropy": 0.9}
+    events, _ = run(script, **drifting)
+    assert only(events, Halted)[0].reason is HaltReason.DRIFT
+    assert only(events, Halted)[0].steps == 6
+    events, _ = run(script, **drifting | {"drift_entropy": 1.0})
+    assert only(events, Halted)[0].reason is HaltReason.STEP_LIMIT
+
+
+def test_switching_is_told_step_by_step():
+    """Soft, a turn with the closing tag mixed in, hard, a turn with the opening tag, soft."""
+    engine = FakeEngine([*VOCABULARY, "<think>"], [MIXED, SURE, SURE, MIXED, MIXED, END])
+    knobs = {"switch_window": 1, "switch_alpha": 0.5, "switch_beta": 0.5, "max_think": 5}
+    events, _ = run([], engine=engine, strategy="switching", opening="<think>", **knobs)
+    steps = only(events, Step)
+    assert [step.mode for step in steps] == ["soft", "soft", "hard", "soft", "soft"]
+    assert [step.why for step in steps] == [
+        "", "to hard: H 0.19 < 0.93", "", "to soft: H 0.93 > 0.19", "",
+    ]  # fmt: skip
+    share = 0.5 + 0.5 * 1 / 5  # of the concept at step 1 of 5
+    rows = engine.embedding_rows([engine.id(piece) for piece in ("a", "b", "c", "</think>")])
+    expected = np.array([0.96, 0.03, 0.01]) * share @ rows[:3] + (1 - share) * rows[3]
+    np.testing.assert_allclose(engine.fed[2], expected, rtol=1e-5)
+    assert engine.fed[3] == steps[2].concept[0].id  # hard: a token, as a token
+    assert "<think>" in [entry.piece for entry in steps[3].concept]
+
+
+def test_switching_closes_the_thinking_after_enough_turns():
+    """The step after the turn is told, not fed; the tag is injected and the model answers."""
+    script = [MIXED, SURE, SURE, {"b": 1.0}, END]
+    events, engine = run(script, strategy="switching", switch_converge=1)
+    assert only(events, Halted)[0] == Halted(
+        reason=HaltReason.CONVERGED, steps=3, injected="\n</think>\n\n"
+    )
+    assert engine.fed[3:7] == engine.tokenize("\n</think>\n\n")
+    assert events[-1].answer == "b"
+
+
+def test_switching_begins_the_answer_after_too_many_turns():
+    """softchat's first words of the answer are fed, told and counted as answer."""
+    vocabulary = [*VOCABULARY, "The final ", "answer is"]
+    engine = FakeEngine(vocabulary, [MIXED, SURE, SURE, END, MIXED, {"b": 1.0}, END])
+    flags = {"strategy": "switching", "switch_terminate": 1, "switch_converge": 1}
+    events, _ = run([], engine=engine, **flags)
+    assert only(events, Halted)[0].reason is HaltReason.TERMINATED
+    assert events[-1].answer == "The final answer isb"
+    assert events[-1].answer_tokens == 3
+    assert engine.fed[-3:] == [engine.id(p) for p in ("The final ", "answer is", "b")]
+
+
+def test_the_drawn_token_is_the_one_that_closes():
+    """Under `mixed-input` the text of the thoughts is what was drawn, not what weighs most."""
+    close = {"</think>": 0.5, "a": 0.5}
+    for seed in range(8):
+        events, engine = run([close, {"b": 1.0}, END], strategy="mixed-input", topn=2, seed=seed)
+        step = only(events, Step)[0]
+        closed = step.concept[0].piece == "</think>"  # with β = 1 the drawn one weighs 3/4
+        assert (only(events, Halted)[0].steps == 1) is closed
+        assert isinstance(engine.fed[1], int) is closed
 
 
 def test_no_thinking_at_all():

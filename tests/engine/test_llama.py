@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,8 @@ import softchat.engine.native as native
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.llama import LlamaEngine
 from softchat.errors import ContextError, DecodeAbortedError, ModelRefusedError
-from softchat.events import Step
-from softchat.settings import resolve
+from softchat.events import Mode, Step
+from softchat.settings import StrategyName, resolve
 from softchat.template import make_prompt, single_turn
 from softchat.think import think
 from tests import tiny
@@ -164,11 +166,17 @@ def test_a_split_model(tiny_model, tmp_path):
 
 def steps_of(engine, question, **flags):
     engine.rollback(0)
-    base = {"tau": 0.0, "max_think": 64, "max_answer": 8, "answer_temperature": 0.0}
+    never = {"tau": 0.0, "loop_steps": 0, "drift_steps": 0}
+    base = never | {"max_think": 64, "max_answer": 8, "answer_temperature": 0.0}
     events = list(
         think(engine, make_prompt(engine, single_turn(question)), resolve({}, base | flags))
     )
     return events, [e.concept[0].id for e in events if isinstance(e, Step)]
+
+
+def timeless(events):
+    """The steps, without when they were made."""
+    return [replace(event, elapsed_s=0.0) for event in events if isinstance(event, Step)]
 
 
 def test_one_token_concepts_are_greedy_decoding(real_model):
@@ -180,6 +188,27 @@ def test_one_token_concepts_are_greedy_decoding(real_model):
     assert len(soft_path) == 64
     assert soft_path == hard_path
     assert soft[-1].answer == hard[-1].answer
+
+
+def test_every_strategy_is_the_same_run_for_a_seed(real_model):
+    """On the real model: same seed, same steps and answer, to the last bit of every weight."""
+    runs = {}
+    with LlamaEngine(real_model, n_ctx=1024) as engine:
+        engine.is_end = lambda token: False
+        for name in StrategyName:
+            flags = {"strategy": name, "max_think": 12, "switch_window": 2, "seed": 3}
+            first, _ = steps_of(engine, "Why is the sky blue?", **flags)
+            again, _ = steps_of(engine, "Why is the sky blue?", **flags)
+            runs[name] = timeless(first)
+            assert runs[name] == timeless(again)
+            assert len(runs[name]) == 12
+            assert first[-1].answer == again[-1].answer
+            modes = {step.mode for step in runs[name]}
+            if name in (StrategyName.SWITCHING, StrategyName.ADAPTIVE):
+                assert modes == set(Mode)
+            else:
+                assert modes == {Mode.HARD if name is StrategyName.HARD else Mode.SOFT}
+    assert len({str(run) for run in runs.values()}) == len(StrategyName)
 
 
 def test_the_real_model_needs_no_scale(real_model):

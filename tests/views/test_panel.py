@@ -22,6 +22,8 @@ from softchat.events import (
     Step,
 )
 from softchat.views.panel import PanelState, PanelView, render_panel, render_summary
+from softchat.views.plain import StepView
+from softchat.views.steps import step_in_full, steps_table
 from softchat.views.wording import REASONS, glyphs_for
 
 UNICODE, ASCII = glyphs_for("utf-8"), glyphs_for("ascii")
@@ -34,7 +36,7 @@ def started(name="model", **settings):
     return Started(model=model, settings=base | settings, prompt_tokens=12)
 
 
-def step(index=0, entropy=1.0, pieces=(" ADD", " SUB", " MUL"), below=0, mode=Mode.SOFT):
+def step(index=0, entropy=1.0, pieces=(" ADD", " SUB", " MUL"), below=0, mode=Mode.SOFT, why=""):
     weights = [0.55, 0.35, 0.10, *[0.0] * 20][: len(pieces)]
     concept = tuple(
         ConceptEntry(id=i, piece=piece, weight=weight)
@@ -42,7 +44,7 @@ def step(index=0, entropy=1.0, pieces=(" ADD", " SUB", " MUL"), below=0, mode=Mo
     )
     return Step(
         index=index, entropy=entropy, concept=concept, below=below, mode=mode,
-        elapsed_s=(index + 1) / 100,
+        elapsed_s=(index + 1) / 100, why=why,
     )  # fmt: skip
 
 
@@ -126,6 +128,45 @@ def test_the_prompt_is_being_read():
     assert lines_of(state) == ["reading the prompt (12 tokens)…"]
 
 
+@pytest.mark.parametrize(("glyphs", "soft", "hard"), [(UNICODE, "≈", "•"), (ASCII, "~", "*")])
+def test_a_strategy_with_a_choice_shows_which_and_why(glyphs, soft, hard):
+    """Each row has a sign for soft or hard, and ends in the reason; the title has the last mode."""
+    state = PanelState()
+    for event in (
+        started(strategy="adaptive"), Prefill(tokens=12, cached=0, elapsed_s=0.1),
+        step(why="one leads"), step(index=1, mode=Mode.HARD, pieces=(" ADD",), why="fork"),
+    ):  # fmt: skip
+        state.fold(event)
+    for width in (60, 80, 120):
+        title, _, first, second, *_ = lines_of(state, width=width, glyphs=glyphs)
+        assert first[2:].startswith(f"   0 {soft} 1.000")
+        assert second[2:].startswith(f"   1 {hard} 1.000")
+        assert first.rstrip().endswith("one leads")
+        assert second.rstrip().endswith("fork")
+        assert "hard (adaptive)" in title
+    halted = Halted(reason=HaltReason.LOOP, steps=2, injected="")
+    summary = render_summary(state, halted, width=80, glyphs=glyphs).plain
+    assert summary.startswith("thought 2 steps (1 soft) in")
+
+
+def test_a_strategy_without_a_choice_has_no_such_sign():
+    """Under `soft` and `hard` every row would say the same."""
+    assert "≈" not in lines_of(state_of(step()))[2]
+
+
+def test_plain_lines_and_tables_say_why():
+    """The same in words, where there is no panel."""
+    lines, one = StringIO(), step(mode=Mode.HARD, pieces=("a",), why="fork " + HOSTILE)
+    StepView(lines, StringIO()).show(one)
+    assert "hard (fork" in lines.getvalue()
+    sink = StringIO()
+    console = Console(file=sink, width=200)
+    console.print(steps_table([one], UNICODE), step_in_full(one, tau=0.1, glyphs=UNICODE))
+    assert sink.getvalue().count("hard, fork") == 2
+    for text in (lines.getvalue(), sink.getvalue()):
+        assert not {"\x1b", "\x9b", "\u202e", "\x07", "\x08"} & set(text)
+
+
 @pytest.mark.parametrize("reason", list(HaltReason))
 def test_the_summary_names_the_reason(reason):
     """One line for every reason, that fits into 80 columns and is cut at 40."""
@@ -153,7 +194,7 @@ def test_hostile_text_is_inert():
     halted = Halted(reason=HaltReason.CLOSED, steps=1, injected="")
     drawn, answer = run_view(
         started(name=HOSTILE), Prefill(tokens=1, cached=0, elapsed_s=0.1),
-        step(pieces=(HOSTILE, "[bold]", "\x1b[31m")), halted, Answer(text=HOSTILE),
+        step(pieces=(HOSTILE, "[bold]", "\x1b[31m"), why=HOSTILE), halted, Answer(text=HOSTILE),
     )  # fmt: skip
     for forbidden in ("\x1b]", "\x1b[2J", "\x9b", "\u202e", "\x07", "\x08"):
         assert forbidden not in drawn
