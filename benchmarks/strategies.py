@@ -3,7 +3,10 @@
     python benchmarks/strategies.py MODEL.gguf [--strategies soft,hard] [--seeds 3] [--steps 224]
         [--set adaptive_peak=0.6]...
 
-One line a strategy, over all questions and seeds; docs/strategies.md says what its columns are.
+One line a strategy, over all questions and seeds: how many runs ended as a loop or as drift; steps
+a run; of the steps, the share that mix several tokens, and in these the weight of the heaviest and
+the cosine between the mixture and its row; the share of runs of 4 tokens that stood there before;
+the longest row of steps above `drift_entropy`.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ def main() -> None:
     }
     fixed = {"tau": 0.0, "max_think": given.steps, "max_answer": 1}
     with LlamaEngine(given.model, n_ctx=1024, n_threads=given.threads) as engine:
-        print(f"{'strategy':12} runs  loop drift  steps  soft  heaviest  cosine  repeats")
+        print(f"{'strategy':12} runs  loop drift  steps  soft  heaviest  cosine  repeats  unsure")
         for name in given.strategies.split(","):
             line(engine, name, given.seeds, fixed | knobs)
 
@@ -63,18 +66,23 @@ def line(engine: LlamaEngine, name: str, seeds: int, knobs: dict[str, object]) -
     steps: list[Step] = []
     cosines: list[float] = []
     repeats: list[float] = []
+    unsure = 0  # the longest row of steps that count as drift
     deterministic = name == "soft"
     for question in QUESTIONS:
         prompt = make_prompt(engine, single_turn(question, SYSTEM))
         for seed in range(1 if deterministic else seeds):
             engine.rollback(0)
             tokens: list[int] = []
-            for event in think(engine, prompt, resolve(knobs, {"strategy": name, "seed": seed})):
+            above = 0
+            settings = resolve(knobs, {"strategy": name, "seed": seed})
+            for event in think(engine, prompt, settings):
                 if isinstance(event, Halted):
                     ends[event.reason] += 1
                 if isinstance(event, Step):
                     steps.append(event)
                     tokens.append(event.concept[0].id)
+                    above = above + 1 if event.entropy > settings.drift_entropy else 0
+                    unsure = max(unsure, above)
                     if len(event.concept) > 1:
                         cosines.append(_cosine(engine, event))
             repeats.append(_repeated(tokens))
@@ -83,7 +91,7 @@ def line(engine: LlamaEngine, name: str, seeds: int, knobs: dict[str, object]) -
     print(
         f"{name:12} {ends.total():4d}  {ends[HaltReason.LOOP]:4d} {ends[HaltReason.DRIFT]:5d}"
         f"  {len(steps) / ends.total():5.0f}  {len(mixed) / len(steps):4.2f}  {heaviest:8.2f}"
-        f"  {np.mean(cosines) if cosines else 1.0:6.3f}  {np.mean(repeats):7.2f}",
+        f"  {np.mean(cosines) if cosines else 1.0:6.3f}  {np.mean(repeats):7.2f}  {unsure:6d}",
         flush=True,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 _LONGEST = 64  # tokens of a block that is looked for
 
@@ -28,5 +29,12 @@ class Repetition:
 
     def tokens(self, copies: int) -> int:
         """How many of the last tokens are one block over and over, `copies` times or more."""
-        repeats = self._equal >= (copies - 1) * self._lengths
-        return int(((self._equal + self._lengths) * repeats).max())
+        return int(self._repeated(copies).max())
+
+    def next_token(self, copies: int) -> int:
+        """The token with which that would go on; any, if there is no such block."""
+        return int(self._before[self._repeated(copies).argmax()])
+
+    def _repeated(self, copies: int) -> npt.NDArray[np.intp]:
+        """By length of block, how many of the last tokens it makes up; 0: too few copies."""
+        return (self._equal + self._lengths) * (self._equal >= (copies - 1) * self._lengths)

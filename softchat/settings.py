@@ -77,7 +77,9 @@ class Settings:
     )
     switch_converge: int = _knob(0, "switching: turns to hard that close the thinking; 0: never", 0)
     switch_terminate: int = _knob(0, "switching: turns to hard that force the answer; 0: never", 0)
-    adaptive_peak: float = _knob(0.6, "adaptive: soft if the likeliest token has this much", 0, 1)
+    adaptive_peak: float = _knob(
+        0.6, "adaptive: soft where the likeliest has this probability", 0, 1
+    )
     seed: int = _knob(0, "Seed of all random draws", 0, 2**32 - 1)
 
     def __post_init__(self) -> None:

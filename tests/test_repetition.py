@@ -38,6 +38,14 @@ def test_one_other_token_ends_it():
     assert repeated([*[1, 2, 3] * 10, 7, 1]) == 0
 
 
+def test_it_knows_what_would_come_next():
+    """The token that stood one block earlier."""
+    repetition = Repetition()
+    for token in [9, *[1, 2, 3] * 3, 1]:
+        repetition.add(token)
+    assert repetition.next_token(2) == 2
+
+
 def test_it_agrees_with_looking_at_all_the_tokens():
     """Against the definition, on rows of few tokens, where repetitions are many."""
     rng = random.Random(1)

@@ -186,16 +186,26 @@ def test_adaptive_is_soft_where_one_token_leads():
     assert drawn == {0, 1, 2}
 
 
-def test_adaptive_draws_in_a_repetition():
-    """Eight tokens of a block twice: from then on tokens are drawn, until it is left."""
-    strategy = make("adaptive", topn=2)
-    chosen = [choose(strategy, sharp(0.99)) for _ in range(9)]
-    assert [c.mode for c in chosen] == [Mode.SOFT] * 8 + [Mode.HARD]
-    assert chosen[-1].why == "repeats"
-    other = np.full(12, -np.inf, np.float32)
-    other[5] = 0.0
-    choose(strategy, Distribution(other))
-    assert choose(strategy, sharp(0.99)).mode is Mode.SOFT
+def test_adaptive_leaves_a_repetition():
+    """Sixteen tokens of a block twice: the next is another one, however sure the model is."""
+    for seed in range(20):
+        strategy = make("adaptive", seed=seed, topn=2)
+        chosen = [choose(strategy, distribution((0.99, 0.007, 0.003))) for _ in range(18)]
+        assert [c.mode for c in chosen] == [Mode.SOFT] * 16 + [Mode.HARD, Mode.SOFT]
+        assert chosen[16].why == "repeats"
+        assert chosen[16].token in (1, 2)
+
+
+def test_adaptive_draws_the_other_tokens_by_weight():
+    """Of the `topn` likeliest without the forbidden one: 0.008 to 0.002 is four to one."""
+    drawn = []
+    for seed in range(400):
+        strategy = make("adaptive", seed=seed, topn=2)
+        p = distribution((0.989, 0.008, 0.002, 0.001))
+        drawn.append([choose(strategy, p) for _ in range(17)][-1].token)
+    counts = np.bincount(drawn, minlength=4)
+    assert counts[0] == counts[3] == 0
+    assert counts[1] / 400 == pytest.approx(0.8, abs=0.06)
 
 
 # -- all of them -------------------------------------------------------------------------------
