@@ -38,7 +38,8 @@ def test_a_model_without_tags_gets_one_opened(engine):
     assert text_of(engine, prompt) == (
         "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n<think>\n"
     )
-    assert (prompt.close, prompt.inject) == ("</think>", "\n</think>\n\n")
+    assert (prompt.open, prompt.close) == ("<think>", "</think>")
+    assert prompt.inject == "\n</think>\n\n"
 
 
 def test_a_template_that_opens_the_tag_is_left_alone(engine):
