@@ -6,7 +6,9 @@
 One line a strategy, over all questions and seeds: how many runs ended as a loop or as drift; steps
 a run; of the steps, the share that mix several tokens, and in these the weight of the heaviest and
 the cosine between the mixture and its row; the share of runs of 4 tokens that stood there before;
-the longest row of steps above `drift_entropy`.
+the longest row of steps above `drift_entropy`. With --bins also how the mixtures lie to the row of
+their heaviest token: by its weight, the cosine, and the mixture's length as a share of the mean
+length of its rows.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=224)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--bins", action="store_true")
     parser.add_argument("--threads", type=int, default=0)
     given = parser.parse_args()
     knobs = {
@@ -57,14 +60,18 @@ def main() -> None:
     with LlamaEngine(given.model, n_ctx=1024, n_threads=given.threads) as engine:
         print(f"{'strategy':12} runs  loop drift  steps  soft  heaviest  cosine  repeats  unsure")
         for name in given.strategies.split(","):
-            line(engine, name, given.seeds, fixed | knobs)
+            shapes = line(engine, name, given.seeds, fixed | knobs)
+            if given.bins:
+                bins(shapes)
 
 
-def line(engine: LlamaEngine, name: str, seeds: int, knobs: dict[str, object]) -> None:
-    """Run one strategy and print what came of it."""
+def line(
+    engine: LlamaEngine, name: str, seeds: int, knobs: dict[str, object]
+) -> list[tuple[float, float, float]]:
+    """Run one strategy and print what came of it; the shape of each of its mixtures."""
     ends: Counter[HaltReason] = Counter()
-    steps: list[Step] = []
-    cosines: list[float] = []
+    steps = 0
+    shapes: list[tuple[float, float, float]] = []
     repeats: list[float] = []
     unsure = 0  # the longest row of steps that count as drift
     deterministic = name == "soft"
@@ -79,28 +86,41 @@ def line(engine: LlamaEngine, name: str, seeds: int, knobs: dict[str, object]) -
                 if isinstance(event, Halted):
                     ends[event.reason] += 1
                 if isinstance(event, Step):
-                    steps.append(event)
+                    steps += 1
                     tokens.append(event.concept[0].id)
                     above = above + 1 if event.entropy > settings.drift_entropy else 0
                     unsure = max(unsure, above)
                     if len(event.concept) > 1:
-                        cosines.append(_cosine(engine, event))
+                        shapes.append(_shape(engine, event))
             repeats.append(_repeated(tokens))
-    mixed = [step for step in steps if len(step.concept) > 1]
-    heaviest = np.mean([step.concept[0].weight for step in mixed]) if mixed else 1.0
+    weight, cosine, _ = np.mean(shapes, axis=0) if shapes else (1.0, 1.0, 1.0)
     print(
         f"{name:12} {ends.total():4d}  {ends[HaltReason.LOOP]:4d} {ends[HaltReason.DRIFT]:5d}"
-        f"  {len(steps) / ends.total():5.0f}  {len(mixed) / len(steps):4.2f}  {heaviest:8.2f}"
-        f"  {np.mean(cosines) if cosines else 1.0:6.3f}  {np.mean(repeats):7.2f}  {unsure:6d}",
+        f"  {steps / ends.total():5.0f}  {len(shapes) / steps:4.2f}  {weight:8.2f}"
+        f"  {cosine:6.3f}  {np.mean(repeats):7.2f}  {unsure:6d}",
         flush=True,
     )
+    return shapes
 
 
-def _cosine(engine: LlamaEngine, step: Step) -> float:
-    """Between the mixture and the row of its heaviest token."""
+def bins(shapes: list[tuple[float, float, float]]) -> None:
+    """Print the mixtures by the weight of their heaviest token."""
+    table = np.array(shapes)
+    for low in np.arange(0, 1, 0.1):
+        inside = table[(table[:, 0] >= low) & (table[:, 0] < low + 0.1)]
+        if len(inside):
+            share, (_, cosine, length) = len(inside) / len(table), inside.mean(axis=0)
+            print(f"  {low:.1f}  {share:4.2f} of them  cosine {cosine:.3f}  length {length:.3f}")
+
+
+def _shape(engine: LlamaEngine, step: Step) -> tuple[float, float, float]:
+    """Of a mixture: its heaviest weight, its cosine to that row, and its length."""
     rows = engine.embedding_rows([entry.id for entry in step.concept])
-    fed = mixture(np.array([entry.weight for entry in step.concept], np.float32), rows)
-    return float(fed @ rows[0] / (np.linalg.norm(fed) * np.linalg.norm(rows[0])))
+    weights = np.array([entry.weight for entry in step.concept], np.float32)
+    fed, lengths = mixture(weights, rows), np.linalg.norm(rows, axis=1)
+    length = float(np.linalg.norm(fed))
+    cosine = float(fed @ rows[0]) / (length * lengths[0])
+    return step.concept[0].weight, cosine, length / float(weights @ lengths)
 
 
 def _repeated(tokens: list[int]) -> float:

@@ -24,8 +24,11 @@ class ColdStop:
 
 
 class Loop:
-    """The text of the thoughts goes in circles: its last `steps` tokens or more are one block of
-    at most 64 tokens, three times over or more. 0 steps: never."""
+    """The text of the thoughts goes in circles. 0 steps: it is never said to.
+
+    Its last `steps` tokens or more are one block of at most 64, three times over or more. Lists and
+    tables repeat themselves too, but for a number or a word in each row, which is enough.
+    """
 
     _COPIES = 3
 

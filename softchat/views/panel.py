@@ -75,16 +75,11 @@ class PanelState:
                 self.reading = False
             case Step(entropy=entropy):
                 self.count += 1
-                self.soft += event.mode is Mode.SOFT
+                self.soft += event.mode == Mode.SOFT
                 self.steps.append(event)
                 self.entropies.append(entropy)
                 self.lowest = min(self.lowest, entropy)
                 self.highest = max(self.highest, entropy)
-
-    @property
-    def chooses(self) -> bool:
-        """Whether the strategy has other than always soft or always hard steps."""
-        return self.strategy not in tuple(Mode)
 
     @property
     def elapsed_s(self) -> float:
@@ -100,7 +95,8 @@ def render_panel(state: PanelState, *, width: int, height: int, glyphs: Glyphs) 
     rows = max(1, min(_MOST_ROWS, height // 2 - _CHROME))  # half of the screen stays the user's
     lines = [_title(state, glyphs), _sparkline(state, width, glyphs)]
     shown = list(state.steps)[-rows:]
-    lines += [_row(step, width, glyphs, with_mode=state.chooses) for step in shown]
+    with_mode = state.strategy not in tuple(Mode)  # else each row would say the same
+    lines += [_row(step, width, glyphs, with_mode=with_mode) for step in shown]
     # Always as high as it will be, so that nothing below moves while the first steps come.
     lines += [Text(glyphs.edge, "dim")] * (rows - min(rows, len(state.steps)))
     lines.append(_footer(state, glyphs))
@@ -139,7 +135,7 @@ def _row(step: Step, width: int, glyphs: Glyphs, *, with_mode: bool) -> Text:
     line = Text(f"{glyphs.edge} ", "dim")
     line.append(f"{step.index:4d} ", "dim")
     if with_mode:
-        sign = glyphs.soft if step.mode is Mode.SOFT else glyphs.hard
+        sign = glyphs.soft if step.mode == Mode.SOFT else glyphs.hard
         line.append(f"{sign} ", _MODE_COLOURS[step.mode])
     line.append(f"{nats(step.entropy)}  ", "cyan" if step.below else "default")
     why = glyphs.text(printable(step.why, newlines=False))

@@ -30,7 +30,7 @@ def sparkline(entropies: Sequence[float], *, tau: float, width: int, glyphs: Gly
 
 
 def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
-    """A row a step: number, entropy, cold steps in a row, mode, and the heaviest tokens."""
+    """A row a step: number, entropy, cold steps in a row, mode, the heaviest tokens, and why."""
     table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("step", justify="right", no_wrap=True)
     table.add_column("H (nats)", justify="right", no_wrap=True)
@@ -43,28 +43,27 @@ def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
             pieces.append(glyphs.piece(entry.piece), "bold" if not pieces else "")
             pieces.append(f" {entry.weight:.2f}  ", "dim")
         if len(step.concept) > _SHOWN:
-            pieces.append(f"+{len(step.concept) - _SHOWN}", "dim")
+            pieces.append(f"+{len(step.concept) - _SHOWN}  ", "dim")
+        pieces.append(_why(step, glyphs), "italic")
         table.add_row(
             Text(str(step.index), "dim"),
             Text(nats(step.entropy), "cyan" if step.below else ""),
             Text(str(step.below or ""), "cyan"),
-            Text(_mode(step, glyphs)),
+            Text(str(step.mode)),
             pieces,
         )
     return table
 
 
-def _mode(step: Step, glyphs: Glyphs) -> str:
-    why = printable(step.why, newlines=False)
-    return glyphs.text(f"{step.mode}, {why}") if why else str(step.mode)
+def _why(step: Step, glyphs: Glyphs) -> str:
+    return glyphs.text(printable(step.why, newlines=False))
 
 
 def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> RenderableType:
     """Every token of one step, with its weight as a bar."""
     side = "under" if step.entropy < tau else "not under"
-    title = (
-        f"step {step.index}{glyphs.dot}{_mode(step, glyphs)}{glyphs.dot}H {step.entropy:.4f} nats, "
-    )
+    mode = f"{step.mode}, {_why(step, glyphs)}" if step.why else str(step.mode)
+    title = f"step {step.index}{glyphs.dot}{mode}{glyphs.dot}H {step.entropy:.4f} nats, "
     title += f"{side} {glyphs.tau} {tau:g}"
     title += f" ({step.below} in a row)" if step.below else ""
     table = Table(box=None, padding=(0, 1), header_style="dim")

@@ -162,7 +162,8 @@ def test_plain_lines_and_tables_say_why():
     sink = StringIO()
     console = Console(file=sink, width=200)
     console.print(steps_table([one], UNICODE), step_in_full(one, tau=0.1, glyphs=UNICODE))
-    assert sink.getvalue().count("hard, fork") == 2
+    assert sink.getvalue().count("fork") == 2
+    assert "hard, fork" in sink.getvalue()
     for text in (lines.getvalue(), sink.getvalue()):
         assert not {"\x1b", "\x9b", "\u202e", "\x07", "\x08"} & set(text)
 
