@@ -6,7 +6,7 @@
 One line a strategy, over all questions and seeds: how many runs ended as a loop or as drift; steps
 a run; of the steps, the share that mix several tokens, and in these the weight of the heaviest and
 the cosine between the mixture and its row; the share of runs of 4 tokens that stood there before;
-the longest row of steps above `drift_entropy`. With --bins also how the mixtures lie to the row of
+the longest row of mixtures above `drift_entropy`. With --bins also how mixtures lie to the row of
 their heaviest token: by its weight, the cosine, and the mixture's length as a share of the mean
 length of its rows.
 """
@@ -73,7 +73,7 @@ def line(
     steps = 0
     shapes: list[tuple[float, float, float]] = []
     repeats: list[float] = []
-    unsure = 0  # the longest row of steps that count as drift
+    unsure = 0  # the longest row of mixtures that count as drift
     deterministic = name == "soft"
     for question in QUESTIONS:
         prompt = make_prompt(engine, single_turn(question, SYSTEM))
@@ -88,7 +88,8 @@ def line(
                 if isinstance(event, Step):
                     steps += 1
                     tokens.append(event.concept[0].id)
-                    above = above + 1 if event.entropy > settings.drift_entropy else 0
+                    drifts = len(event.concept) > 1 and event.entropy > settings.drift_entropy
+                    above = above + 1 if drifts else 0
                     unsure = max(unsure, above)
                     if len(event.concept) > 1:
                         shapes.append(_shape(engine, event))

@@ -52,7 +52,9 @@ def measure(size: int) -> dict[str, float]:
         strategy = make_strategy(settings, np.random.default_rng(1), tags)
         calls[name] = lambda strategy=strategy: [strategy.choose(*step) for step in steps] and None
     loop, drift = Loop(steps=48), Drift(entropy=2.5, steps=12)
-    calls["guards"] = lambda: [(loop.update(7), drift.update(1.0)) for _ in steps] and None
+    calls["guards"] = lambda: (
+        [(loop.update(7), drift.update(1.0, mixed=True)) for _ in steps] and None
+    )
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(REPEATS):
         for name, call in calls.items():

@@ -44,7 +44,7 @@ class HaltReason(StrEnum):
     LOOP = "loop"
     """The likeliest tokens have come back to the same block, over and over."""
     DRIFT = "drift"
-    """The entropy was above `drift_entropy` for `drift_steps` steps in a row."""
+    """`drift_steps` mixtures in a row were made at an entropy above `drift_entropy`."""
     CONVERGED = "converged"
     """`switching` has turned from soft to hard `switch_converge` times."""
     TERMINATED = "terminated"

@@ -45,10 +45,11 @@ class Loop:
 
 
 class Drift:
-    """The model has lost the thread: H > `entropy` for `steps` steps in a row. 0 steps: never.
+    """The model has lost the thread. 0 steps: it is never said to.
 
-    Any text has sure steps in it, such as the ends of words, also where the model is unsure of what
-    to say. Between mixtures that resemble no token it never is.
+    It was fed `steps` mixtures in a row at H > `entropy`. A text that makes sense has sure steps in
+    it, such as the ends of words, also where it could go on in many ways; between mixtures that
+    resemble no token there are none. A single token, fed as it is, always resembles one.
     """
 
     def __init__(self, *, entropy: float, steps: int) -> None:
@@ -56,9 +57,9 @@ class Drift:
         self._steps = steps
         self._above = 0
 
-    def update(self, entropy: float) -> bool:
-        """Count a step of this entropy (nats); whether the thinking should end here."""
-        self._above = self._above + 1 if entropy > self._entropy else 0
+    def update(self, entropy: float, *, mixed: bool) -> bool:
+        """Count a step of this entropy (nats), mixed or not; whether the thinking should end."""
+        self._above = self._above + 1 if mixed and entropy > self._entropy else 0
         return 0 < self._steps <= self._above
 
 

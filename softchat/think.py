@@ -151,8 +151,8 @@ class _Run:
             entropy = p.entropy
             choice = strategy.choose(p, entropy)
             token = choice.token
-            is_cold, is_drift = cold.update(entropy), drift.update(entropy)
-            is_loop = loop.update(token)
+            is_cold, is_loop = cold.update(entropy), loop.update(token)
+            is_drift = drift.update(entropy, mixed=len(choice.concept.ids) > 1)
             self._steps = index + 1
             yield Step(
                 index=index,

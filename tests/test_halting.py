@@ -81,14 +81,24 @@ def test_lists_and_tables_are_no_loops():
             assert not loop.update(token)
 
 
-def test_drift_is_high_entropy_without_a_break():
-    """Twelve steps above 2.5 nats in a row; one sure step, the end of a word, starts it anew."""
+def test_drift_is_a_row_of_mixtures_without_a_sure_step():
+    """Twelve above 2.5 nats in a row; one sure step, the end of a word, starts it anew."""
     drift = Drift(entropy=2.5, steps=12)
-    assert not any(drift.update(h) for h in [3.0] * 11 + [2.5] + [3.0] * 11)
-    assert drift.update(3.0)
+    assert not any(drift.update(h, mixed=True) for h in [3.0] * 11 + [2.5] + [3.0] * 11)
+    assert drift.update(3.0, mixed=True)
+
+
+def test_tokens_do_not_drift():
+    """Whoever draws freely is unsure all the time, and makes sense all the same."""
+    drift = Drift(entropy=2.5, steps=2)
+    assert not any(drift.update(9.0, mixed=False) for _ in range(50))
+    assert not drift.update(9.0, mixed=True)
+    assert not drift.update(9.0, mixed=False)
+    assert not drift.update(9.0, mixed=True)
+    assert drift.update(9.0, mixed=True)
 
 
 def test_guards_can_be_turned_off():
     """0 steps never fire."""
     loop, drift = Loop(steps=0), Drift(entropy=0.0, steps=0)
-    assert not any(loop.update(1) or drift.update(9.0) for _ in range(500))
+    assert not any(loop.update(1) or drift.update(9.0, mixed=True) for _ in range(500))

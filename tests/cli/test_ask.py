@@ -18,7 +18,7 @@ FLAGS = """
 FIELDS = {
     "started": {"schema", "model", "settings", "prompt_tokens"},
     "prefill": {"tokens", "cached", "elapsed_s"},
-    "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s"},
+    "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s", "why"},
     "halted": {"reason", "steps", "injected"},
     "answer": {"text"},
     "finished": {"finish_reason", "answer", "steps", "answer_tokens"}
