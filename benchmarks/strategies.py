@@ -106,7 +106,7 @@ def line(
 
 def bins(shapes: list[tuple[float, float, float]]) -> None:
     """Print the mixtures by the weight of their heaviest token."""
-    table = np.array(shapes)
+    table = np.array(shapes).reshape(-1, 3)
     for low in np.arange(0, 1, 0.1):
         inside = table[(table[:, 0] >= low) & (table[:, 0] < low + 0.1)]
         if len(inside):

@@ -73,6 +73,14 @@ def test_entropy_is_of_the_whole_distribution():
     assert Distribution(logits_of(0.4, 0.3, 0.2, 0.1), 0.5).entropy < before
 
 
+def test_the_peak_is_the_likeliest_tokens_share_of_all():
+    """Of the whole distribution, at its temperature, whatever is kept of it."""
+    logits = logits_of(0.35, 0.55, 0.10)
+    assert Distribution(logits).peak == pytest.approx(0.55, abs=1e-6)
+    squared = np.array([0.35, 0.55, 0.10]) ** 2
+    assert Distribution(logits, 0.5).peak == pytest.approx(0.55**2 / squared.sum(), abs=1e-6)
+
+
 def test_ties_are_ordered_by_id():
     """Of equal tokens the one with the lowest id comes first, also beyond the grouping's size."""
     assert Distribution(np.zeros(5, np.float32)).keep(topn=3).ids.tolist() == [0, 1, 2]

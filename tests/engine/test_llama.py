@@ -193,7 +193,7 @@ def test_one_token_concepts_are_greedy_decoding(real_model):
 def test_every_strategy_is_the_same_run_for_a_seed(real_model):
     """On the real model: same seed, same steps and answer, to the last bit of every weight."""
     runs = {}
-    with LlamaEngine(real_model, n_ctx=1024) as engine:
+    with LlamaEngine(real_model, n_ctx=512, n_threads=1) as engine:
         engine.is_end = lambda token: False
         for name in StrategyName:
             flags = {"strategy": name, "max_think": 12, "switch_window": 2, "seed": 3}
