@@ -21,7 +21,8 @@ STEPS = 24
 
 
 def trace_of(engine, **flags):
-    base = {"tau": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 0.8, "topn": 5}
+    never = {"tau": 0.0, "loop_steps": 0, "drift_steps": 0}
+    base = never | {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 0.8, "topn": 5}
     settings = resolve({}, base | {"max_think": STEPS, "max_answer": 1} | flags)
     engine.is_end = lambda token: False  # a random model ends its text at random
     prompt = Prompt(tokens=tuple(PROMPT), close="", inject="一")
