@@ -101,7 +101,7 @@ def find_tags(
         is_token: whether the vocabulary has a token for just this text.
 
     """
-    if template is None:
+    if template is None or not _try(template):
         return None
     shown = _shown_tags(template)
     if shown:
