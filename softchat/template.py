@@ -107,7 +107,7 @@ def find_tags(
     if shown:
         return shown
     for tags in KNOWN:
-        if tags.close in template and tags.open.strip() in template:
+        if tags.open.strip() in template:
             return _spaced(tags, template)
     return next(
         (tags for tags in KNOWN if is_token(tags.open.strip()) and is_token(tags.close)), None

@@ -71,11 +71,11 @@ def _of_entry(entry: ModelEntry) -> dict[str, str]:
 
 def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
     """What is known of a model that is here."""
+    from softchat.template import find_tags
+
     entry = found.entry
     memory = about.memory(ctx)
-    tags = [
-        tag for tag in ("<think>", "[THINK]", "<|channel|>") if tag in (about.chat_template or "")
-    ]
+    tags = found.tags or find_tags(about.chat_template)
     rows = {
         "name": found.name,
         "calls itself": about.name or "",
@@ -93,7 +93,9 @@ def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
         "trained context": _said(about.context),
         f"memory at {ctx}": f"{shown_size(memory)} and buffers" if memory else "can't be told",
         "chat template": "yes" if about.chat_template else "none: plain words are used",
-        "thinking tags": ", ".join(tags) or "none in its template: they are opened for it",
+        "thinking tags": f"{tags.open.strip()} … {tags.close}"
+        if tags
+        else "none in its template: they are opened for it",
         "settings": ", ".join(f"{key} {value}" for key, value in found.defaults.items()),
     }
     return {label: value for label, value in rows.items() if value}

@@ -57,7 +57,7 @@ def test_info_reads_the_header(softchat, tiny_file):
     assert lines["vocabulary"] == str(tiny.VOCABULARY)
     assert lines["layers, width"] == f"{tiny.LAYERS}, {tiny.WIDTH}"
     assert lines["token embeddings"] == "f32"
-    assert lines["thinking tags"] == "<think>"
+    assert lines["thinking tags"] == "<think> … </think>"
     kv = 1000 * tiny.LAYERS * tiny.KV_HEADS * 2 * tiny.HEAD * 2
     assert lines["memory at 1000"] == f"{(tiny_file.stat().st_size + kv) / 1e6:.0f} MB and buffers"
     assert "--prove" in lines["soft thinking"]
