@@ -99,7 +99,7 @@ def load(
     n_ctx: int = 0,
     n_threads: int = 0,
     n_gpu_layers: int = 0,
-    loras: Sequence[Lora] = (),
+    loras: Sequence[Lora] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Model:
     """Load a model and prove that soft thinking is exact on it. It is fetched if need be.
@@ -109,7 +109,7 @@ def load(
         n_ctx: positions of context; 0 is what suits the model.
         n_threads: 0 is one a core.
         n_gpu_layers: layers on the accelerator; -1 is all of them.
-        loras: LoRA adapters to apply.
+        loras: LoRA adapters to apply; None: the model's own, if it has one.
         cancelled: True stops loading and decoding.
 
     Raises:
@@ -136,7 +136,7 @@ def open_engine(
     n_ctx_most: int = 2**31 - 1,
     n_threads: int = 0,
     n_gpu_layers: int = 0,
-    loras: Sequence[Lora] = (),
+    loras: Sequence[Lora] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> LlamaEngine:
     """The engine of a model. Raises as `LlamaEngine` does.
@@ -151,6 +151,8 @@ def open_engine(
     # Imported here: llama.cpp is not needed to check a setting, or to ask a fake engine.
     from softchat.engine.llama import LONGEST_DEFAULT_CONTEXT, LlamaEngine
 
+    if loras is None:
+        loras = [Lora(path=found.lora)] if found.lora else []
     return LlamaEngine(
         found.path,
         name=found.name,

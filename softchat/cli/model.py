@@ -57,7 +57,7 @@ def open_engine(
         n_ctx_most=n_ctx_most,
         n_threads=loading.threads,
         n_gpu_layers=loading.gpu_layers,
-        loras=_loras(loading.lora) or (),
+        loras=_loras(loading.lora),
         cancelled=cancelled,
     )
 

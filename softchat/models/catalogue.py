@@ -153,7 +153,7 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
     table = models.table(name)
     table.allow(
         "aliases", "description", "licence", "gigabytes", "context", "system", "source", "think",
-        "defaults",
+        "lora", "defaults",
     )  # fmt: skip
     aliases = table.texts("aliases")
     for alias in aliases:
@@ -168,8 +168,19 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
         system=table.text("system", ""),
         source=_read_source(table.table("source", required=True)),
         tags=_read_tags(table.table("think")) if "think" in table.values else None,
+        lora=_read_path(table, "lora") if "lora" in table.values else None,
         defaults=_read_defaults(table.table("defaults")),
     )
+
+
+def _read_path(table: Table, key: str) -> Path:
+    """The path under the key, from the folder of the file that gives it.
+
+    What the shipped models.toml names lies in the package, wherever that file itself is kept.
+    """
+    file = table.file_of(key)
+    folder = Path(softchat.__file__).parent if file == shipped_file() else file.absolute().parent
+    return folder / expand(table.text(key, form="[^\0]+", says="a path"))
 
 
 def _read_source(table: Table) -> Source:
@@ -194,8 +205,7 @@ def _read_source(table: Table) -> Source:
             )
         case _:
             table.allow("type", "path")
-            path = expand(table.text("path", form="[^\0]+", says="a path"))
-            return PathSource(path=table.file_of("path").absolute().parent / path)
+            return PathSource(path=_read_path(table, "path"))
 
 
 def _read_hub(table: Table) -> HubSource:

@@ -154,6 +154,8 @@ class ModelEntry:
     """Tokens of context, unless the user asks for others; 0: as for any other model."""
     system: str = ""
     """The system prompt of a user who gives none; empty: none at all."""
+    lora: Path | None = None
+    """A LoRA adapter that belongs to it."""
     defaults: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Settings by name, each one checked by `softchat.settings.check`."""
 

@@ -55,6 +55,11 @@ class Located:
         return self._known.defaults
 
     @property
+    def lora(self) -> Path | None:
+        """The LoRA adapter that belongs to it."""
+        return self._known.lora
+
+    @property
     def _known(self) -> ModelEntry:
         return self.entry or ModelEntry(name=self.name, source=PathSource(path=self.path))
 

@@ -106,7 +106,7 @@ def test_a_model_is_no_adapter(tiny_model):
 
 
 def test_on_the_command_line(softchat, real_model, tmp_path):
-    """--lora FILE=SCALE reaches the model and the events; a missing file is one line."""
+    """--lora FILE=SCALE reaches the model and the events, as models.toml's own does."""
     path = write(tmp_path / "a=b.gguf", shapes={"blk.0.attn_q.weight": (576, 576)})
     ask = ["ask", "Hi", "-m", str(real_model), "--max-think", "2", "--max-answer", "1", "--json"]
     done = softchat(*ask, "--lora", f"{path}=0.5")
@@ -114,6 +114,12 @@ def test_on_the_command_line(softchat, real_model, tmp_path):
     assert '"loras": ["a=b.gguf=0.5"]' in done.out
     done = softchat(*ask, "--lora", str(path))
     assert '"loras": ["a=b.gguf"]' in done.out
+    own = tmp_path / "models.toml"
+    own.write_text(f'[models.smollm2-135m]\nlora = "{path.name}"\n')
+    done = softchat(*ask, SOFTCHAT_MODELS=str(own))
+    assert '"loras": ["a=b.gguf"]' in done.out
+    done = softchat(*ask, "--lora", "none", SOFTCHAT_MODELS=str(own))
+    assert '"loras": []' in done.out
     done = softchat("ask", "Hi", "-m", str(real_model), "--lora", "gone.gguf")
     assert done.status == 2
     assert done.err.startswith("error: no adapter gone.gguf\nhint: ")

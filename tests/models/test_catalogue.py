@@ -84,6 +84,15 @@ def test_tags_and_system(load):
     assert entry.context == 512
 
 
+def test_an_adapter_is_beside_its_file(load, tmp_path):
+    """A lora is a path from the folder of the file that names it."""
+    above = '[models.small]\nlora = "mine/a.gguf"'
+    assert load(BASE, above).find("small").lora == tmp_path / "mine/a.gguf"
+    assert load(BASE).find("small").lora is None
+    with pytest.raises(UsageError, match=r"1\.toml:2: lora is 3"):
+        load(BASE, "[models.small]\nlora = 3")
+
+
 def test_found_by_name_and_alias(load):
     """A model has its name and its aliases, and the default can be an alias."""
     catalogue = load(BASE.replace('default = "small"', 'default = "tiny"'))
