@@ -363,31 +363,51 @@ def test_killed_anywhere(hub, stack, user, run, say, tmp_path, point):
     assert run("models", "pull", "m", **there).returncode == 0
 
 
-def test_killed_in_the_middle_of_the_download(hub, stack, user, run, say, tmp_path):
+@pytest.fixture
+def stopped(hub, stack, user, say, tmp_path):
+    """A function that stops a pull with a signal in the middle of the file; its exit status."""
+
+    def stop(number, content):
+        hub.pause = threading.Event()
+        hub.files["org/repo/m.gguf"] = content
+        there = serve(stack, hub)
+        command = [sys.executable, "-m", "softchat", "models", "pull", "m"]
+        pull = subprocess.Popen(
+            command, env=user | there, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        blobs = tmp_path / "hf/hub/models--org--repo/blobs"
+        deadline = time.monotonic() + 60
+        try:
+            while not (blobs.is_dir() and any(path.stat().st_size for path in blobs.iterdir())):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            pull.send_signal(number)
+            return pull.wait(60), blobs, there
+        finally:
+            hub.pause.set()
+            pull.kill()
+            pull.wait()
+
+    return stop
+
+
+def test_killed_in_the_middle_of_the_download(stopped, run):
     """Half a file has no name that counts; a day later it is swept."""
-    hub.pause = threading.Event()
-    hub.files["org/repo/m.gguf"] = content = CONTENT * 8  # the client writes 10 MiB at a time
-    there = serve(stack, hub)
-    command = [sys.executable, "-m", "softchat", "models", "pull", "m"]
-    pull = subprocess.Popen(
-        command, env=user | there, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    blobs = tmp_path / "hf/hub/models--org--repo/blobs"
-    deadline = time.monotonic() + 60
-    try:
-        while not (blobs.is_dir() and any(path.stat().st_size for path in blobs.iterdir())):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-    finally:
-        pull.send_signal(signal.SIGKILL)
-        pull.wait()
-    hub.pause.set()
+    content = CONTENT * 8  # the client writes 10 MiB at a time
+    _, blobs, there = stopped(signal.SIGKILL, content)
     (left,) = blobs.iterdir()
     assert left.name.endswith(".incomplete")
     assert run("models", "path", "m", **there).returncode == 3
     os.utime(left, (time.time() - 90_000,) * 2)
     assert run("models", "pull", "m", **there).returncode == 0
     assert [path.name for path in blobs.iterdir()] == [hashlib.sha256(content).hexdigest()]
+
+
+def test_ctrl_c_in_the_middle_of_the_download(stopped):
+    """Half a file goes at once."""
+    status, blobs, _ = stopped(signal.SIGINT, CONTENT * 8)
+    assert status == 130
+    assert list(blobs.iterdir()) == []
 
 
 def test_described_where_it_lies(tmp_path):
