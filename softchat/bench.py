@@ -182,10 +182,11 @@ def _panel() -> View:
     from rich.console import Console
 
     from softchat.views.panel import PanelView
+    from softchat.views.plain import AnswerView
 
     sink = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # lives as long as the view
     console = Console(file=sink, force_terminal=True, width=100, height=30)
-    return PanelView(console, StringIO()).__enter__()
+    return PanelView(console, AnswerView(StringIO())).__enter__()
 
 
 def _ratio(base: list[float], other: list[float]) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.cli.options import Loading, SettingFlags, System, given, with_groups
-from softchat.cli.outputs import Outputs, Panel, Trace
+from softchat.cli.outputs import Markdown, Outputs, Panel, Trace
 from softchat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def chat(
     loading: Loading,
     trace: Trace = None,
     panel: Panel = None,
+    markdown: Markdown = None,
     resume: Annotated[
         str | None,
         typer.Option(metavar="ID", help="Go on with a session of 'softchat sessions', or 'last'."),
@@ -65,7 +66,7 @@ def chat(
     )
     if restored:
         started.turns.extend(restored.turns)
-    outputs = Outputs(panel=panel)
+    outputs = Outputs(panel=panel, markdown=markdown)
     session = Session(
         started,
         Console(),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from softchat.cli.options import flag
 from softchat.errors import UsageError
 from softchat.events import Event
+from softchat.text import is_unicode
 
 if TYPE_CHECKING:
     from softchat.views import View
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 Trace = Annotated[
     Path | None, flag("--trace", metavar="FILE", help="Write the events to a file too.")
+]
+Markdown = Annotated[
+    bool | None,
+    flag("--markdown/--no-markdown", help="Render the answer; by default on a terminal."),
 ]
 Panel = Annotated[
     bool | None,
@@ -34,6 +39,7 @@ class Outputs:
     json: Annotated[bool, flag("--json", help="Events as JSON lines on stdout.")] = False
     trace: Trace = None
     panel: Panel = None
+    markdown: Markdown = None
     quiet: Annotated[bool, flag("--quiet", "-q", help="The answer only.")] = False
     verbose: Annotated[bool, flag("--verbose", "-v", help="Plain lines instead of the panel.")] = (
         False
@@ -82,19 +88,38 @@ class Outputs:
         if self.verbose:
             from softchat.views.plain import StepView
 
-            return StepView(sys.stderr, sys.stdout)
+            return StepView(sys.stderr, self._answer())
         if self.quiet or not self._wants_panel():
-            from softchat.views.plain import AnswerView
-
-            return AnswerView(sys.stdout)
+            return self._answer()
         from rich.console import Console
 
         from softchat.views.panel import REFRESH_S, PanelView
 
         console = Console(stderr=True, force_terminal=self.panel)
-        return PanelView(console, sys.stdout, refresh_s=0 if every_step else REFRESH_S)
+        return PanelView(console, self._answer(), refresh_s=0 if every_step else REFRESH_S)
 
     def _wants_panel(self) -> bool:
         if self.panel is not None:
             return self.panel
-        return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        return sys.stderr.isatty() and not _is_dumb()
+
+    def _answer(self) -> View:
+        if self._wants_markdown():
+            from rich.console import Console
+
+            from softchat.views.markdown import MarkdownView
+
+            return MarkdownView(Console())
+        from softchat.views.plain import AnswerView
+
+        return AnswerView(sys.stdout)
+
+    def _wants_markdown(self) -> bool:
+        if not sys.stdout.isatty() or _is_dumb() or not is_unicode(sys.stdout.encoding):
+            return False  # it is drawn again as it comes, with signs of Unicode
+        # Without bold and colour there is little left of Markdown but its marks.
+        return not os.environ.get("NO_COLOR") if self.markdown is None else self.markdown
+
+
+def _is_dumb() -> bool:
+    return os.environ.get("TERM", "dumb") == "dumb"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import difflib
-import re
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -267,7 +266,9 @@ def _stats(session: Session, rest: str) -> None:
 def _copy(session: Session, rest: str) -> None:
     answer = session.chat.last().answer
     if rest == "code":
-        blocks = re.findall(r"^```[^\n]*\n(.*?)^```", answer, re.MULTILINE | re.DOTALL)
+        from softchat.views.markdown import code_blocks
+
+        blocks = code_blocks(answer)
         if not blocks:
             raise UsageError("the last answer has no code block", hint="/copy copies all of it")
         answer = "".join(blocks)

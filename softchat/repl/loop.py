@@ -14,7 +14,7 @@ from rich.text import Text
 
 from softchat import __version__
 from softchat.errors import SoftchatError
-from softchat.events import Event, Finished, FinishReason
+from softchat.events import Answer, Event, Finished, FinishReason
 from softchat.interrupt import TWICE_S, catch_interrupt
 from softchat.models import Located
 from softchat.repl.chat import Chat
@@ -69,7 +69,8 @@ class Session:
             self.say(f"going on after {said}; /save FILE.md writes all of it", "dim")
             if self.chat.turns:
                 self.say(f"> {printable(self.chat.turns[-1].question)}", "dim")
-                self.say(printable(self.chat.turns[-1].answer))
+                with self._make_view() as view:
+                    view.show(Answer(text=self.chat.turns[-1].answer))
 
     def run(self, *, history: Path, models: Callable[[], list[str]], pending: str = "") -> None:
         """Until the user leaves. `pending` is what stands on the first line already."""

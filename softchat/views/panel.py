@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -19,7 +19,7 @@ from rich.text import Text
 
 from softchat.events import Event, Finished, Halted, HaltReason, Mode, Prefill, Started, Step
 from softchat.text import printable
-from softchat.views.plain import AnswerView
+from softchat.views import View
 from softchat.views.region import LiveRegion
 from softchat.views.wording import (
     REASONS,
@@ -198,11 +198,11 @@ def _clipped(line: Text, width: int) -> Text:
 
 
 class PanelView:
-    """The panel on one terminal (stderr), the answer on a stream (stdout).
+    """The panel on one terminal (stderr), and the answer as another view shows it.
 
     Args:
         console: where the panel lives.
-        answer_stream: where the answer goes.
+        answer: shows the answer; entered and left by this view.
         clock: seconds; decides when the panel is drawn again.
         refresh_s: not sooner than this; 0 is at every step.
 
@@ -211,14 +211,14 @@ class PanelView:
     def __init__(
         self,
         console: Console,
-        answer_stream: TextIO,
+        answer: View,
         *,
         clock: Callable[[], float] = time.monotonic,
         refresh_s: float = REFRESH_S,
     ) -> None:
         self._console = console
         self._region = LiveRegion(console)
-        self._answer = AnswerView(answer_stream)
+        self._answer = answer
         self._clock = clock
         self._refresh_s = refresh_s
         self._glyphs = glyphs_for(console.encoding)
@@ -257,6 +257,7 @@ class PanelView:
         self._console.print(line, no_wrap=True, overflow="crop", soft_wrap=True)
 
     def __enter__(self) -> Self:
+        self._answer.__enter__()
         return self
 
     def __exit__(

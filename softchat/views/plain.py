@@ -7,6 +7,7 @@ from typing import Self, TextIO
 
 from softchat.events import Answer, Event, Finished, Halted, Prefill, Started, Step
 from softchat.text import encodable, printable
+from softchat.views import View
 from softchat.views.wording import REASONS, duration, glyphs_for, nats, number, plural, rate
 
 
@@ -59,12 +60,12 @@ class AnswerView:
 
 
 class StepView:
-    """A line for each event on the one stream, then the answer on the other."""
+    """A line for each event on a stream, then the answer as another view shows it."""
 
-    def __init__(self, lines: TextIO, answer_stream: TextIO) -> None:
+    def __init__(self, lines: TextIO, answer: View) -> None:
         self._lines = lines
         self._glyphs = glyphs_for(lines.encoding)
-        self._answer = AnswerView(answer_stream)
+        self._answer = answer
         self._patience = 0
         self._think_s = 0.0
 
@@ -108,6 +109,7 @@ class StepView:
         self._lines.flush()
 
     def __enter__(self) -> Self:
+        self._answer.__enter__()
         return self
 
     def __exit__(

@@ -58,18 +58,24 @@ class LiveRegion:
             columns = lines = 0
         return columns or self._console.width, lines or self._console.height
 
-    def draw(self, renderable: RenderableType) -> None:
-        """Replace what the region shows; nothing while the shell has us in the background."""
+    def draw(self, renderable: RenderableType, *, above: RenderableType | None = None) -> None:
+        """Replace what the region shows; nothing while the shell has us in the background.
+
+        What is `above` it is written once, to stay: the region moves down below it.
+        """
+        settled = "" if above is None else self._captured(above) + "\n"
         if not self._in_front():
+            self._write(settled)
             return
-        with self._console.capture() as captured:
-            self._console.print(renderable, end="", no_wrap=True, overflow="crop", soft_wrap=True)
-        self._frame = captured.get()
+        self._frame = self._captured(renderable)
         self._busy = True
         try:
             if not self._shown:
                 self._take()
-            self._write(self._paint())
+            if settled:
+                self._rows = 0  # there is no room yet below what is settled
+                settled = f"{_HOLD}{_WIPE}{settled}"
+            self._write(settled + self._paint())
         finally:
             self._busy = False
         if self._stop_wanted:
@@ -80,6 +86,11 @@ class LiveRegion:
         """Take the lines away and give the terminal back."""
         if self._shown:
             self._give_back()
+
+    def _captured(self, renderable: RenderableType) -> str:
+        with self._console.capture() as captured:
+            self._console.print(renderable, end="", no_wrap=True, overflow="crop", soft_wrap=True)
+        return captured.get()
 
     def _paint(self) -> str:
         size = self.size

@@ -154,10 +154,16 @@ def test_no_colour(environ, terminal):
 
 @pytest.mark.parametrize(
     ("flags", "variables"),
-    [(("--no-panel",), {}), (("-q",), {}), ((), {"TERM": "dumb"}), ((), {"SOFTCHAT_PANEL": "0"})],
+    [
+        (("--no-panel", "--no-markdown"), {}),
+        (("-q", "--no-markdown"), {}),
+        ((), {"TERM": "dumb"}),
+        ((), {"SOFTCHAT_PANEL": "0", "SOFTCHAT_MARKDOWN": "0"}),
+        (("-q",), {"NO_COLOR": "1"}),
+    ],
 )
 def test_without_a_panel_there_is_no_escape(environ, flags, variables):
-    """--no-panel, --quiet, a dumb terminal: the answer alone, no control sequence."""
+    """No panel and no Markdown, or a dumb terminal: the answer alone, no control sequence."""
     child = pexpect.spawn(
         sys.executable,
         ["-m", "softchat", "ask", "What is the capital of France?", *flags],

@@ -22,7 +22,7 @@ from softchat.events import (
     Step,
 )
 from softchat.views.panel import PanelState, PanelView, render_panel, render_summary
-from softchat.views.plain import StepView
+from softchat.views.plain import AnswerView, StepView
 from softchat.views.steps import step_in_full, steps_table
 from softchat.views.wording import REASONS, glyphs_for
 
@@ -184,7 +184,7 @@ def run_view(*events, width=80):
     sink, answer = StringIO(), StringIO()
     console = Console(file=sink, force_terminal=True, width=width, height=24)
     ticks = iter(range(10_000))
-    with PanelView(console, answer, clock=lambda: float(next(ticks))) as view:
+    with PanelView(console, AnswerView(answer), clock=lambda: float(next(ticks))) as view:
         for event in events:
             view.show(event)
     return sink.getvalue(), answer.getvalue()
@@ -223,7 +223,7 @@ def test_the_cursor_comes_back_whatever_happens():
     """An exception in the middle leaves a terminal that can be used."""
     sink = StringIO()
     console = Console(file=sink, force_terminal=True, width=80, height=24)
-    view = PanelView(console, StringIO())
+    view = PanelView(console, AnswerView(StringIO()))
 
     def broken():
         with view:
@@ -241,7 +241,7 @@ def test_it_is_not_drawn_at_every_step():
     sink = StringIO()
     console = Console(file=sink, force_terminal=True, width=80, height=24)
     now = [0.0]
-    with PanelView(console, StringIO(), clock=lambda: now[0]) as view:
+    with PanelView(console, AnswerView(StringIO()), clock=lambda: now[0]) as view:
         view.show(started())
         view.show(Prefill(tokens=1, cached=0, elapsed_s=0.1))
         now[0] = 1.0
