@@ -12,6 +12,7 @@ from softchat.cli.outputs import Outputs
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Finished, FinishReason
 from softchat.interrupt import catch_interrupt
+from softchat.layers import Layers
 from softchat.settings import Settings
 
 _INTERRUPTED = DecodeAbortedError.exit_status
@@ -25,6 +26,7 @@ def ask(
         typer.Argument(help="What to ask; '-', or nothing in a pipe: read it from stdin."),
     ] = None,
     *,
+    context: typer.Context,
     settings: SettingFlags,
     system: System = None,
     loading: Loading,
@@ -32,26 +34,27 @@ def ask(
 ) -> int:
     """Ask one question: the model thinks in concept tokens, then answers."""
     # Imported here, as --help must not wait for them.
-    from softchat.cli.model import find, open_engine
-    from softchat.model import Model, settings_of
+    from softchat.cli.model import find, open_engine, user_config
+    from softchat.model import Model
 
     finish_reason = FinishReason.STOP
-    with outputs.open() as show:
+    config = user_config()
+    with outputs.after(config).open() as show:
         asked = _read(question)
         # Ctrl-C here ends it all, as nothing has begun.
-        found = find(loading.model, quiet=outputs.quiet)
-        chosen = settings_of(found.defaults, given(settings))
-        wording = found.system if system is None else system
+        found = find(loading.model or config.model, quiet=outputs.quiet)
+        layers = Layers(suits=config.suits(found), chosen=[given(context)])
+        chosen, wording = layers.resolve(), layers.value("system", "")
         with catch_interrupt() as interrupt:
             engine = open_engine(
                 found,
-                loading,
+                loading.after(layers),
                 n_ctx_most=_enough(asked + wording, chosen),
                 cancelled=interrupt,
             )
             with Model.of(found, engine) as model:
                 for event in model.ask(
-                    asked, system=system, cancelled=interrupt, **chosen.to_dict()
+                    asked, system=wording, cancelled=interrupt, **chosen.to_dict()
                 ):
                     show(event)
                     if isinstance(event, Finished):

@@ -22,9 +22,9 @@ def bench(
 ) -> int:
     """Measure what soft thinking costs: a table, then one line of JSON."""
     from softchat.bench import measure
-    from softchat.cli.model import find
+    from softchat.cli.model import find, user_config
 
-    found = find(model)
+    found = find(model or user_config().model)
     report = measure(
         found.path,
         found.name,

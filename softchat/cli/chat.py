@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.cli.options import Loading, SettingFlags, System, given, with_groups
+from softchat.cli.options import Loading, SettingFlags, System, given, option, with_groups
 from softchat.cli.outputs import Markdown, Outputs, Panel, Trace
 from softchat.errors import UsageError
+from softchat.layers import Layers
 
 if TYPE_CHECKING:
     from softchat.engine.llama import LlamaEngine
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @with_groups
 def chat(
     *,
+    context: typer.Context,
     settings: SettingFlags,
     system: System = None,
     loading: Loading,
@@ -34,16 +36,14 @@ def chat(
         str | None,
         typer.Option(metavar="ID", help="Go on with a session of 'softchat sessions', or 'last'."),
     ] = None,
-    keep_thoughts: Annotated[
-        bool, typer.Option("--keep-thoughts", help="Leave thoughts in the history, as soft tokens.")
-    ] = False,
+    keep_thoughts: Annotated[bool, option("keep_thoughts")] = False,
 ) -> int:
     """Chat: a session with history, in which every setting can be changed."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
     from rich.console import Console
 
-    from softchat.cli.model import find, open_engine
+    from softchat.cli.model import find, open_engine, user_config
     from softchat.models.folders import state_folder
     from softchat.repl.chat import Chat
     from softchat.repl.loop import Session
@@ -51,22 +51,17 @@ def chat(
     from softchat.trace import TraceWriter
 
     folder = state_folder(os.environ)
+    config = user_config()
     restored = _restored(folder / "sessions", resume)
-    found = find(loading.model or (restored.model if restored else None))
+    found = find(loading.model or (restored.model if restored else config.model))
+    chosen = given(context)
 
     def opened(which: Located, cancelled: Callable[[], bool]) -> LlamaEngine:
-        return open_engine(which, loading, cancelled=cancelled)
+        layers = Layers(suits=config.suits(which), chosen=[chosen])
+        return open_engine(which, loading.after(layers), cancelled=cancelled)
 
-    started = Chat(
-        found,
-        opened,
-        command_line=given(settings),
-        system=restored.system if restored and system is None else system,
-        keep_thoughts=keep_thoughts,
-    )
-    if restored:
-        started.turns.extend(restored.turns)
-    outputs = Outputs(panel=panel, markdown=markdown)
+    started = Chat(found, opened, config=config, chosen=chosen, restored=restored)
+    outputs = Outputs(panel=panel, markdown=markdown).after(config)
     session = Session(
         started,
         Console(),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from softchat.cli.options import Loading
+from softchat.config import Config, load_config
 from softchat.engine.protocol import Lora
 from softchat.errors import UsageError
 from softchat.models import Located, find_model
@@ -30,6 +32,11 @@ def progress_bar(*, quiet: bool = False) -> Iterator[OnProgress]:
     """Draws a fetch on stderr, from when there is something to draw."""
     with ExitStack() as stack:
         yield _Bar(stack, quiet=quiet).show
+
+
+def user_config() -> Config:
+    """The user's config.toml; a damaged one is told on stderr. Raises as `load_config` does."""
+    return load_config(os.environ, warn=lambda what: print(f"warning: {what}", file=sys.stderr))
 
 
 def open_engine(

@@ -38,18 +38,20 @@ def list_(models_file: ModelsFile = None) -> None:
 
 
 def _list() -> None:
+    from softchat.cli.model import user_config
     from softchat.models.fetch import installed
     from softchat.models.local import local_models
     from softchat.models.machine import memory_bytes
 
     catalogue, store = _mine()
+    default = catalogue.get(user_config().model or catalogue.default)
     memory = memory_bytes()
     here = {name: installed(entry, store=store) for name, entry in catalogue.entries.items()}
     rows = [_Row.of(entry, here[name]) for name, entry in catalogue.entries.items()]
     named = max(len(row.name) for row in rows)
     typer.echo(f"  {'NAME':{named}}  HERE  {_Row.FIGURES}  LICENCE")
     for row in rows:
-        mark = "*" if row.name == catalogue.default else " "
+        mark = "*" if default and row.name == default.name else " "
         where = "yes" if row.path else "no"
         line = f"{mark} {row.name:{named}}  {where:4}  {row.figures(memory)}  {row.licence}"
         typer.echo(plain(line).rstrip())

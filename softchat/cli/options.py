@@ -10,25 +10,46 @@ import functools
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, make_dataclass
+from dataclasses import dataclass, fields, is_dataclass, make_dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from softchat.config import LOADING, OPTIONS, SWITCHES
+from softchat.layers import Layers, Source
 from softchat.settings import KNOBS, Settings
 
 
 def flag(*names: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type for it
     """An option that has a variable too: --top-k is SOFTCHAT_TOP_K."""
-    variable = "SOFTCHAT_" + names[0].partition("/")[0].lstrip("-").replace("-", "_").upper()
-    return typer.Option(*names, envvar=variable, show_envvar=False, show_default=False, **more)
+    return typer.Option(
+        *names, envvar=variable(names[0]), show_envvar=False, show_default=False, **more
+    )
+
+
+def _flag_of(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """The variable that gives a flag: --top-k is SOFTCHAT_TOP_K."""
+    return "SOFTCHAT_" + name.partition("/")[0].lstrip("-").replace("-", "_").upper()
+
+
+def option(name: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type for it
+    """The flag of an option that config.toml can give too."""
+    names = _flag_of(name)
+    if name in SWITCHES:
+        names += "/" + _flag_of(f"no_{name}")
+    low, high = LOADING.get(name, (None, None))
+    return flag(names, help=f"{OPTIONS[name]}.", min=low, max=high, **more)
 
 
 def _knob(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
     knob = KNOBS[name]
     kinds = {"float": "X", "int": "N"}
     return flag(
-        "--" + name.replace("_", "-"),
+        _flag_of(name),
         help=f"{knob.metadata['help']}.",
         metavar=kinds.get(str(knob.type)),
         min=knob.metadata["low"],
@@ -54,9 +75,21 @@ else:
     )
 
 
-def given(flags: SettingFlags) -> dict[str, object]:
-    """The settings that flags or variables give."""
-    return {name: value for name in KNOBS if (value := getattr(flags, name)) is not None}
+def given(context: typer.Context) -> Source:
+    """The settings and options that flags or variables give, and which of the two it was."""
+    values = {}
+    variables = set()
+    for name, value in context.params.items():
+        source = context.get_parameter_source(name)
+        if source is None or (name not in KNOBS and name not in OPTIONS):
+            continue
+        if source.name in ("COMMANDLINE", "ENVIRONMENT") and value is not None:
+            values[name] = value
+            variables |= {name} if source.name == "ENVIRONMENT" else set()
+    return Source(
+        values=values,
+        origin=lambda name: variable(f"--{name}") if name in variables else _flag_of(name),
+    )
 
 
 Model = Annotated[
@@ -91,22 +124,9 @@ class Loading:
 
     model: Model = None
     models_file: ModelsFile = None
-    ctx: Annotated[
-        int,
-        flag(
-            "--ctx",
-            metavar="N",
-            min=0,
-            max=2**24,
-            help="Positions of context; 0: the model's own, bounded.",
-        ),
-    ] = 0
-    threads: Annotated[
-        int, flag("--threads", metavar="N", min=0, max=1024, help="Threads; 0: one a core.")
-    ] = 0
-    gpu_layers: Annotated[
-        int, flag("--gpu-layers", metavar="N", min=-1, help="Layers on the accelerator; -1: all.")
-    ] = 0
+    ctx: Annotated[int, option("ctx", metavar="N")] = 0
+    threads: Annotated[int, option("threads", metavar="N")] = 0
+    gpu_layers: Annotated[int, option("gpu_layers", metavar="N")] = 0
     lora: Annotated[
         list[str] | None,
         flag(
@@ -116,8 +136,12 @@ class Loading:
         ),
     ] = None
 
+    def after(self, layers: Layers) -> Loading:
+        """With what config.toml says, where no flag or variable does."""
+        return replace(self, **{name: layers.value(name, getattr(self, name)) for name in LOADING})
 
-System = Annotated[str | None, flag("--system", metavar="TEXT", help="The system prompt.")]
+
+System = Annotated[str | None, option("system", metavar="TEXT")]
 
 
 def with_groups(command: Callable[..., int]) -> Callable[..., int]:

@@ -6,30 +6,25 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from softchat.cli.options import flag
+from softchat.cli.options import flag, option
 from softchat.errors import UsageError
 from softchat.events import Event
 from softchat.text import is_unicode
 
 if TYPE_CHECKING:
+    from softchat.config import Config
     from softchat.views import View
 
 
 Trace = Annotated[
     Path | None, flag("--trace", metavar="FILE", help="Write the events to a file too.")
 ]
-Markdown = Annotated[
-    bool | None,
-    flag("--markdown/--no-markdown", help="Render the answer; by default on a terminal."),
-]
-Panel = Annotated[
-    bool | None,
-    flag("--panel/--no-panel", help="The live panel; by default where stderr is a terminal."),
-]
+Markdown = Annotated[bool | None, option("markdown")]
+Panel = Annotated[bool | None, option("panel")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +46,15 @@ class Outputs:
         names += ["--panel"] * bool(self.panel)
         if len(names) > 1:
             raise UsageError(f"{names[0]} and {names[1]} exclude each other", hint="choose one")
+
+    def after(self, config: Config) -> Outputs:
+        """With what config.toml says, where no flag does; neither a pipe gets a panel by it."""
+        panel, markdown = self.panel, self.markdown
+        if panel is None and config.values.get("panel") is False:
+            panel = False
+        if markdown is None and "markdown" in config.values:
+            markdown = bool(config.values["markdown"])
+        return replace(self, panel=panel, markdown=markdown)
 
     @contextmanager
     def open(self, *, every_step: bool = False) -> Iterator[Callable[[Event], None]]:

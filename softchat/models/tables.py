@@ -73,6 +73,11 @@ class Table:
         """The file whose value for this key counts."""
         return self._layer_of((*self.keys, key)).file
 
+    def line_of(self, key: str) -> int:
+        """The line of the statement that gives the value which counts."""
+        keys = (*self.keys, key)
+        return self._layer_of(keys).line_of(keys)
+
     def allow(self, *names: str) -> None:
         """Refuse every key but these."""
         for key, value in self.values.items():
@@ -93,6 +98,21 @@ class Table:
         if not re.fullmatch(form, value):
             message = f"wrong {what or key}: {_shown(value)}"
             raise self.error(key, message, hint=f"it must be {says}")
+
+    def switch(self, key: str) -> bool:
+        """True or false."""
+        value = self._value(key, None)
+        if not isinstance(value, bool):
+            raise self.error(key, f"{key} is {_shown(value)}", hint="it must be true or false")
+        return value
+
+    def whole(self, key: str, low: int, high: int) -> int:
+        """A whole number from `low` to `high`."""
+        value = self._value(key, None)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            hint = f"it must be a whole number from {low} to {high}"
+            raise self.error(key, f"{key} is {_shown(value)}", hint=hint)
+        return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         """An array of strings, empty if it is not there."""

@@ -6,47 +6,24 @@ waits for it.
 
 from __future__ import annotations
 
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
+from softchat.config import OPTIONS, Config
 from softchat.conversation import Conversation, Room, Turn
 from softchat.engine.llama import LlamaEngine
 from softchat.errors import SoftchatError, UsageError
 from softchat.events import Event
 from softchat.interrupt import Interrupt
+from softchat.layers import Layers, Source
 from softchat.models import Located
-from softchat.settings import KNOBS, Settings, resolve
+from softchat.sessions import Saved
+from softchat.settings import KNOBS, Settings
 
 OpenEngine = Callable[[Located, Callable[[], bool]], LlamaEngine]
-
-
-@dataclass(slots=True, kw_only=True)
-class Layers:
-    """Where each setting's value comes from, the weakest first."""
-
-    model: Mapping[str, object]
-    command_line: Mapping[str, object]
-    session: dict[str, object] = field(default_factory=dict)
-
-    def resolve(self, **once: object) -> Settings:
-        """The settings of the next turn; a seed that nobody has set is drawn."""
-        drawn = {"seed": secrets.randbits(32)}
-        return resolve(self.model, drawn, self.command_line, self.session, once)
-
-    def origin(self, name: str) -> str:
-        """Where the value of this setting comes from."""
-        if name in self.session:
-            return "/set"
-        if name in self.command_line:
-            return "command line"
-        if name == "seed":
-            return "drawn for each turn"
-        return "models.toml" if name in self.model else "built in"
 
 
 class Chat:
@@ -55,9 +32,9 @@ class Chat:
     Args:
         found: the model to begin with.
         open_engine: loads a model.
-        command_line: the settings that flags and variables give.
-        system: the system prompt; None is the model's own.
-        keep_thoughts: see `Conversation`.
+        config: what the user's config.toml says.
+        chosen: what flags and variables give.
+        restored: the session to go on with, if it is not a new one.
 
     """
 
@@ -66,19 +43,24 @@ class Chat:
         found: Located,
         open_engine: OpenEngine,
         *,
-        command_line: Mapping[str, object],
-        system: str | None = None,
-        keep_thoughts: bool = False,
+        config: Config,
+        chosen: Source,
+        restored: Saved | None = None,
     ) -> None:
         self.interrupt = Interrupt()
         self.found = found
-        self.layers = Layers(model=found.defaults, command_line=command_line)
-        self.keep_thoughts = keep_thoughts
-        self._given_system = system
+        self.layers = Layers(suits=config.suits(found), chosen=[chosen])
+        self._config = config
+        self._changed: dict[str, tuple[str, str]] = {}  # options, and what has changed them
         self._open_engine = open_engine
-        self._turns: list[Turn] = []
+        self._turns: list[Turn] = list(restored.turns) if restored else []
+        if restored:
+            kept = {"model": restored.model, "system": restored.system}
+            given = chosen.values
+            self._changed |= {
+                name: (kept[name], "the session") for name in kept if name not in given
+            }
         self._talk: Conversation | None = None
-        self._engine: LlamaEngine | None = None
         self._loading: Future[LlamaEngine] = self._load(found)
 
     def _load(self, found: Located) -> Future[LlamaEngine]:
@@ -110,11 +92,12 @@ class Chat:
     @property
     def system(self) -> str:
         """The system prompt that holds now."""
-        return self.found.system if self._given_system is None else self._given_system
+        changed = self._changed.get("system")
+        return str(self.layers.value("system", "")) if changed is None else changed[0]
 
     @system.setter
     def system(self, text: str) -> None:
-        self._given_system = text
+        self._changed["system"] = text, "/system"
         if self._talk is not None:
             self._talk.system = text
 
@@ -126,12 +109,11 @@ class Chat:
 
         """
         if self._talk is None:
-            self._engine = self._loading.result()
             self._talk = Conversation(
-                self._engine,
+                self._loading.result(),
                 tags=self.found.tags,
                 system=self.system,
-                keep_thoughts=self.keep_thoughts,
+                keep_thoughts=bool(self.layers.value("keep_thoughts", False)),
             )
             self._talk.turns = self._turns
         return self._talk
@@ -151,10 +133,11 @@ class Chat:
         except SoftchatError:
             self._use(before)
             raise
+        self._changed["model"] = found.name, "/model"
 
     def _use(self, found: Located) -> None:
         self.found = found
-        self.layers.model = found.defaults
+        self.layers.suits = self._config.suits(found)
         self._loading = self._load(found)
 
     def _close_engine(self) -> None:
@@ -162,7 +145,7 @@ class Chat:
             self._loading.result().close()
         if self._talk is not None:
             self._talk.drop(0)  # thoughts of another model
-        self._talk = self._engine = None
+        self._talk = None
 
     # -- turns -----------------------------------------------------------------------------------
 
@@ -181,6 +164,17 @@ class Chat:
         if not self._turns:
             raise UsageError("nothing has been asked yet", hint="ask something first")
         return self._turns[-1]
+
+    def undo(self) -> Turn:
+        """Take the last turn back. Raises UsageError as `last`."""
+        self.last()
+        return self._turns.pop()
+
+    def clear(self) -> int:
+        """Forget all turns; how many there were."""
+        count = len(self._turns)
+        self._turns.clear()
+        return count
 
     def ask(self, question: str, **once: object) -> Iterator[Event]:
         """A turn, with these settings for this once. Raises as `Conversation.ask`."""
@@ -244,10 +238,22 @@ class Chat:
             return 0, 0
         return 0, self._loading.result().info.n_ctx
 
-    def settings(self) -> dict[str, tuple[Any, str]]:
-        """Every setting's value and where it comes from."""
-        values = self.layers.resolve().to_dict()
-        return {name: (values[name], self.layers.origin(name)) for name in KNOBS}
+    @property
+    def settings(self) -> Settings:
+        """The settings of the next turn."""
+        return self.layers.resolve()
+
+    def origins(self) -> dict[str, tuple[Any, str]]:
+        """Every setting's and option's value, and where it comes from."""
+        values = self.settings.to_dict()
+        shown = {name: (values[name], self.layers.origin(name)) for name in KNOBS}
+        for name in OPTIONS:
+            value, origin = self.layers.value(name), self.layers.origin(name)
+            shown[name] = self._changed.get(name, (value, origin))
+        _, origin = shown["model"]
+        default = "models.toml" if origin == "built in" else origin  # which model that is, it says
+        shown["model"] = self.found.name, default
+        return shown
 
     def close(self) -> None:
         """Free the model."""

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from softchat.config import OPTIONS
 from softchat.errors import UsageError
 from softchat.events import Event, Step
 from softchat.models.folders import expand
-from softchat.repl.show import comparison, settings_table, stats_table
+from softchat.repl.show import comparison, help_of, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.text import printable
 from softchat.trace import TraceWriter
@@ -81,37 +82,42 @@ def _help(session: Session, rest: str) -> None:
 
 def _set(session: Session, rest: str) -> None:
     if not rest:
-        session.console.print(settings_table(session.chat.settings()))
+        values = session.chat.origins()
+        for names in (KNOBS, OPTIONS):
+            session.console.print(settings_table({name: values[name] for name in names}))
         return
     name, _, value = rest.replace("=", " ", 1).partition(" ")
     name = name.replace("-", "_")
     if not value.strip():
-        check_name(name)
-        shown, origin = session.chat.settings()[name]
-        session.say(f"{name} {shown} ({origin}): {KNOBS[name].metadata['help']}")
+        _show(session, name, about=f": {help_of(name)}" if name in {**KNOBS, **OPTIONS} else "")
         return
+    if name in OPTIONS:
+        flag = f"--{name.replace('_', '-')}, or {name} in config.toml"
+        hint = {"model": "/model NAME", "system": "/system TEXT"}.get(name, flag)
+        raise UsageError(f"/set does not change {name}", hint=hint)
     session.chat.layers.session[name] = parse(name, value.strip())
     session.say(f"{name} {session.chat.layers.session[name]}", "dim")
 
 
 def _unset(session: Session, rest: str) -> None:
     name = rest.replace("-", "_")
-    check_name(name)
     session.chat.layers.session.pop(name, None)
-    shown, origin = session.chat.settings()[name]
-    session.say(f"{name} {shown} ({origin})", "dim")
+    _show(session, name)
 
 
-def check_name(name: str) -> None:
-    """Raises UsageError if there is no setting of this name."""
-    if name not in KNOBS:
-        check(name, None)
+def _show(session: Session, name: str, *, about: str = "") -> None:
+    values = session.chat.origins()
+    if name not in values:
+        check(name, None)  # says that there is no such setting
+    value, origin = values[name]
+    shown = "" if value is None else f" {value}"
+    session.say(printable(f"{name}{shown} ({origin}){about}", newlines=False))
 
 
 def _strategy(session: Session, rest: str) -> None:
     if not rest:
         names = ", ".join(StrategyName)
-        session.say(f"{session.chat.settings()['strategy'][0]} (there are: {names})")
+        session.say(f"{session.chat.settings.strategy} (there are: {names})")
         return
     session.chat.layers.session["strategy"] = check("strategy", rest)
     session.say(f"strategy {rest}", "dim")
@@ -152,7 +158,15 @@ def _why(session: Session, rest: str) -> None:
 
 
 def _steps(session: Session) -> list[Step]:
-    steps = [event for event in session.chat.last().events if isinstance(event, Step)]
+    turn = session.chat.last()
+    steps = [event for event in turn.events if isinstance(event, Step)]
+    if not turn.events:
+        seed = turn.settings.get("seed")
+        once_more = "/again" if not isinstance(seed, int) else f"/again seed={seed}"
+        raise UsageError(
+            "the steps of this turn were not kept: it is from a saved session",
+            hint=f"{once_more} thinks once more; /trace FILE keeps the steps of turns that follow",
+        )
     if not steps:
         raise UsageError("the last turn has no steps", hint="is max_think 0?")
     return steps
@@ -202,15 +216,13 @@ def _compare(session: Session, rest: str) -> None:
 
 
 def _undo(session: Session, rest: str) -> None:
-    session.chat.last()
-    turn = session.chat.turns.pop()
+    turn = session.chat.undo()
     session.keep()
     session.say(f"taken back: {_clipped(turn.question)}", "dim")
 
 
 def _clear(session: Session, rest: str) -> None:
-    count = len(session.chat.turns)
-    session.chat.turns.clear()
+    count = session.chat.clear()
     session.keep()
     session.say(f"{plural(count, 'turn')} forgotten", "dim")
 

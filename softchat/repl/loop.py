@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -189,14 +189,14 @@ class Session:
 
     def toolbar(self) -> str:
         """What holds now, in a line; in a narrow window the least of it goes first."""
-        values: Mapping[str, tuple[object, str]] = self.chat.settings()
+        values = self.chat.settings
         used, n_ctx = self.chat.used
         parts = {
             "model": printable(self.chat.found.name, newlines=False),
-            "strategy": str(values["strategy"][0]),
-            "tau": f"{self.glyphs.tau} {values['tau'][0]:g}",
-            "patience": f"patience {values['patience'][0]}",
-            "topn": f"n {values['topn'][0]}",
+            "strategy": str(values.strategy),
+            "tau": f"{self.glyphs.tau} {values.tau:g}",
+            "patience": f"patience {values.patience}",
+            "topn": f"n {values.topn}",
             "context": f"context {used}/{n_ctx}" if n_ctx else "loading…",
         }
         for least in ("", "patience", "model", "strategy", "topn", "tau"):

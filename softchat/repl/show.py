@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from softchat.config import OPTIONS
 from softchat.conversation import Turn
 from softchat.events import Event, Finished, Halted, Step
 from softchat.settings import KNOBS
@@ -15,24 +16,32 @@ from softchat.text import printable
 from softchat.views.steps import sparkline
 from softchat.views.wording import REASONS, Glyphs, duration, number, plural, rate
 
+_WIDEST = 24  # cells of a value in the table of settings: a system prompt is longer
+
 
 def settings_table(settings: Mapping[str, tuple[Any, str]]) -> Table:
-    """Every setting, its value, where that comes from, and what it does."""
+    """Every setting and option, its value, where that comes from, and what it does."""
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    table.add_column("setting", no_wrap=True)
-    table.add_column("value", no_wrap=True)
+    table.add_column("setting" if KNOBS.keys() & settings else "option", no_wrap=True)
+    table.add_column("value", no_wrap=True, max_width=_WIDEST)
     table.add_column("from", no_wrap=True)
     table.add_column("", overflow="fold")
     for name, (value, origin) in settings.items():
         plain = origin in ("built in", "drawn for each turn")
-        shown = "" if name == "seed" and origin.startswith("drawn") else str(value)
+        drawn = name == "seed" and origin.startswith("drawn")
+        shown = "" if drawn or value is None else printable(" ".join(str(value).split()))
         table.add_row(
             Text(name, "" if plain else "bold"),
             Text(shown, "" if plain else "bold"),
             Text(origin, "dim"),
-            Text(KNOBS[name].metadata["help"], "dim"),
+            Text(help_of(name), "dim"),
         )
     return table
+
+
+def help_of(name: str) -> str:
+    """What a setting or an option does."""
+    return str(KNOBS[name].metadata["help"]) if name in KNOBS else OPTIONS[name]
 
 
 def stats_table(turns: Sequence[Turn]) -> Table:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -60,18 +62,33 @@ def test_a_chat_of_two_turns(session):
     assert leave(one) == 0
 
 
-def test_settings_are_shown_with_their_origin(session):
-    """/set shows each setting's value and where it comes from; /unset undoes."""
-    one = session("--topn", "3", columns=110, lines=40)
+def test_settings_are_shown_with_their_origin(session, environ):
+    """/set shows each value and where it comes from, flag and variable told apart."""
+    environ["SOFTCHAT_TOP_K"] = "20"
+    config = 'topn = 4\nmin_p = 0.01\nthreads = 2\n[models.smollm2]\nsystem = "Be brief."\n'
+    Path(environ["SOFTCHAT_HOME"], "config.toml").write_text(config)
+    one = session("--topn", "3", columns=110, lines=60)
     say(one, "/set tau 0.2", r"tau 0\.2")
-    say(one, "/set", r"seed")
-    rows = [line.split()[:3] for line in one.text.splitlines()]
-    assert ["tau", "0.2", "/set"] in rows
-    assert ["topn", "3", "command"] in rows
-    assert ["patience", "8", "models.toml"] in rows
-    assert ["top_k", "30", "built"] in rows
+    say(one, "/set", r"panel")
+    for row in (
+        "tau 0.2 /set",
+        "topn 3 --topn",
+        "top_k 20 SOFTCHAT_TOP_K",
+        "min_p 0.01 config.toml:2",
+        "patience 8 models.toml",
+        "top_p 0.95 built in",
+        "model smollm2-135m models.toml",
+        "system Be brief. config.toml:5",
+        "threads 2 config.toml:3",
+        "ctx built in",
+    ):
+        assert re.search(r"\n " + re.escape(row).replace(r"\ ", " +"), one.text), (row, one.text)
     say(one, "/unset tau", r"tau 0\.05 \(models\.toml\)")
     one.until("τ 0.05 · patience 8 · n 3")
+    say(one, "/strategy hard", "strategy hard")
+    say(one, "/set tau", r"tau 0\.0 \(strategy hard\)")
+    say(one, "/system Speak.", "from the next turn on")
+    say(one, "/set system", r"system Speak\. \(/system\)")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +97,8 @@ def test_settings_are_shown_with_their_origin(session):
         ("/sett tau", "did you mean /set\\?"),
         ("/set tou 3", "did you mean 'tau'\\?"),
         ("/set tau x", "tau is 'x'"),
+        ("/set ctx 9", "--ctx, or ctx in config\\.toml"),
+        ("/unset tou", "did you mean 'tau'\\?"),
         ("/strategy warm", "it can be: soft, hard"),
         ("/model smolm2", "did you mean 'smollm2'\\?"),
         ("/again", "nothing has been asked yet"),
@@ -196,9 +215,7 @@ def test_history_outlives_the_session(session, environ):
     two = session()
     two.child.send("\x1b[A")
     two.until("> /set topn 7")
-    import pathlib
-
-    history = pathlib.Path(environ["SOFTCHAT_HOME"]) / "history"
+    history = Path(environ["SOFTCHAT_HOME"]) / "history"
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
 
 
@@ -256,6 +273,7 @@ def test_a_session_that_was_killed_is_offered(session, terminal, environ):
     two.until(r"1 turn.*capital of France[^\n]*\n.*Go on with it\? \[Y/n\]")
     two.child.send("y\r")
     two.until(r"going on after 1 turn[\s\S]*> What is[\s\S]*Paris[\s\S]*" + PROMPT)
+    say(two, "/think", r"steps of this turn were not kept[\s\S]*/again seed=1 thinks once more")
     assert leave(two) == 0
     three = session()  # it was left, so it is not offered again
     leave(three)
