@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-from softchat.config import OPTIONS, Config
+from softchat.config import LOADING, OPTIONS, Config
 from softchat.conversation import Conversation, Room, Turn
 from softchat.engine.llama import LlamaEngine
 from softchat.errors import SoftchatError, UsageError
@@ -248,8 +248,8 @@ class Chat:
         values = self.settings.to_dict()
         shown = {name: (values[name], self.layers.origin(name)) for name in KNOBS}
         for name in OPTIONS:
-            value, origin = self.layers.value(name), self.layers.origin(name)
-            shown[name] = self._changed.get(name, (value, origin))
+            value = self.layers.value(name, 0 if name in LOADING else None)
+            shown[name] = self._changed.get(name, (value, self.layers.origin(name)))
         _, origin = shown["model"]
         default = "models.toml" if origin == "built in" else origin  # which model that is, it says
         shown["model"] = self.found.name, default

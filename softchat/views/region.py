@@ -74,7 +74,7 @@ class LiveRegion:
                 self._take()
             if settled:
                 self._rows = 0  # there is no room yet below what is settled
-                settled = f"{_HOLD}{_WIPE}{settled}"
+                settled = f"{_HOLD}{_WIPE}{_ERASE_LINE}{settled}"
             self._write(settled + self._paint())
         finally:
             self._busy = False

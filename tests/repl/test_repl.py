@@ -80,7 +80,7 @@ def test_settings_are_shown_with_their_origin(session, environ):
         "model smollm2-135m models.toml",
         "system Be brief. config.toml:5",
         "threads 2 config.toml:3",
-        "ctx built in",
+        "ctx 0 built in",
     ):
         assert re.search(r"\n " + re.escape(row).replace(r"\ ", " +"), one.text), (row, one.text)
     say(one, "/unset tau", r"tau 0\.05 \(models\.toml\)")

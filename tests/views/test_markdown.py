@@ -121,6 +121,12 @@ def test_code_is_copied_clean():
     assert not re.search(r"\x1b\[[0-9;]*4[0-8]", written)  # a background would be copied, or glare
 
 
+def test_an_empty_line_is_empty():
+    """No blank stands between two paragraphs, where it would be copied."""
+    *_, written = streamed("a\n\nb\n\nc\n", 60, 24)
+    assert "\x1b[2K\nb\n" in written  # the whole line is erased before it is left
+
+
 def test_hostile_text_is_inert():
     """No sequence, link or markup of a model's does anything, spelled out or as an entity."""
     hostile = "\x1b]8;;http://x\x1b\\a\x1b]52;c;aGk=\x07\x9b2J\u202e[link=x]y[/INST]&#x1b;[2J&rlm;"
