@@ -165,3 +165,13 @@ def test_a_file_that_may_not_be_read_is_a_warning(tmp_path, monkeypatch):
     said = []
     load_config({"SOFTCHAT_HOME": str(tmp_path)}, warn=said.append)
     assert "Permission denied" in said[0]
+
+
+def test_the_example_says_nothing_and_may_say_all_of_it(load):
+    """As it is it changes nothing; each of its lines is right when its # is taken away."""
+    text = (Path(__file__).parent.parent / "docs" / "config.toml").read_text()
+    assert load(text).values == {}
+    wanted = re.sub(r"^# (?=\w+ = |\[)", "", text, flags=re.MULTILINE)
+    config = load(wanted)
+    assert {"tau", "ctx", *OPTIONS} <= config.values.keys()
+    assert config.models["smollm2-135m"]["topn"] == 3

@@ -290,3 +290,17 @@ def test_the_finish_reason_of_a_stopped_answer_is_interrupted(engine):
     events = list(talk.ask("一", settings, cancelled=lambda: next(calls) >= 2))
     assert events[-1].finish_reason is FinishReason.INTERRUPTED
     assert talk.turns[-1].answer == events[-1].answer
+
+
+def test_a_late_turn_prefills_no_more_than_an_early_one(engine):
+    """The answer before and the question, however long the conversation has become."""
+    talk = Conversation(engine, tags=TAGS)
+    beside = []  # what is decoded besides the answer before
+    answered = 0
+    for index in range(16):
+        events = list(talk.ask("一上三", resolve(SHORT)))
+        if index:
+            beside.append(prefill_of(events).tokens - answered)
+        answered = events[-1].answer_tokens
+    assert max(beside) == beside[0]  # less behind a turn that said nothing: it is not shown
+    assert prefill_of(events).cached > 10 * prefill_of(events).tokens

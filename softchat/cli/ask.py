@@ -27,7 +27,7 @@ def ask(
     ] = None,
     *,
     context: typer.Context,
-    settings: SettingFlags,
+    settings: SettingFlags,  # `given` reads them
     system: System = None,
     loading: Loading,
     outputs: Outputs,
@@ -42,7 +42,7 @@ def ask(
     with outputs.after(config).open() as show:
         asked = _read(question)
         # Ctrl-C here ends it all, as nothing has begun.
-        found = find(loading.model or config.model, quiet=outputs.quiet)
+        found = find(loading.model, config=config, quiet=outputs.quiet)
         layers = Layers(suits=config.suits(found), chosen=[given(context)])
         chosen, wording = layers.resolve(), layers.value("system", "")
         with catch_interrupt() as interrupt:

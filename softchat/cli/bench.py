@@ -24,7 +24,7 @@ def bench(
     from softchat.bench import measure
     from softchat.cli.model import find, user_config
 
-    found = find(model or user_config().model)
+    found = find(model, config=user_config())
     report = measure(
         found.path,
         found.name,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def chat(
     *,
     context: typer.Context,
-    settings: SettingFlags,
+    settings: SettingFlags,  # `given` reads them
     system: System = None,
     loading: Loading,
     trace: Trace = None,
@@ -53,7 +53,7 @@ def chat(
     folder = state_folder(os.environ)
     config = user_config()
     restored = _restored(folder / "sessions", resume)
-    found = find(loading.model or (restored.model if restored else config.model))
+    found = find(loading.model or (restored.model if restored else None), config=config)
     chosen = given(context)
 
     def opened(which: Located, cancelled: Callable[[], bool]) -> LlamaEngine:

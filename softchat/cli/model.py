@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from softchat.cli.options import Loading
 from softchat.config import Config, load_config
 from softchat.engine.protocol import Lora
-from softchat.errors import UsageError
+from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models import Located, find_model
 from softchat.models.folders import expand, is_file
 from softchat.models.progress import OnProgress, Progress
@@ -21,10 +21,17 @@ if TYPE_CHECKING:
     from softchat.engine.llama import LlamaEngine
 
 
-def find(spec: str | None, *, quiet: bool = False) -> Located:
-    """The model that `spec` names; None is the default one. Raises as `find_model` does."""
+def find(spec: str | None, *, config: Config | None = None, quiet: bool = False) -> Located:
+    """The model that `spec` names; None is the user's default one. Raises as `find_model` does."""
+    own = config.model if config and spec is None else None
     with progress_bar(quiet=quiet) as progress:
-        return find_model(spec, progress=progress)
+        try:
+            return find_model(spec or own, progress=progress)
+        except ModelNotFoundError as error:
+            if config is None or own is None:
+                raise
+            place = config.source.origin("model")
+            raise ModelNotFoundError(f"{place}: {error.message}", hint=error.hint) from error
 
 
 @contextmanager

@@ -64,4 +64,5 @@ def test_its_model_is_the_default(softchat, write, tmp_path):
     assert [line.split()[1] for line in listed.out.splitlines() if line[0] == "*"] == ["mine"]
     asked = softchat("ask", "Hi", **variables)
     assert asked.status == 3
+    assert asked.err.startswith("error: config.toml:1: no file ")
     assert "no.gguf" in asked.err

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pexpect
+import pyte
 import pytest
 
 from tests.terminal import assert_settled
@@ -175,3 +176,47 @@ def test_without_a_panel_there_is_no_escape(environ, flags, variables):
     assert child.exitstatus == 0
     assert b"Paris" in output
     assert b"\x1b" not in output
+
+
+MARKDOWN = """
+import sys
+from rich.console import Console
+from softchat.events import Answer
+from softchat.views.markdown import MarkdownView
+text = "# Title\\n\\n" + "".join(f"{i}. item{i:03} **word** `code` 漢字\\n" for i in range(1, 61))
+text += "\\n```python\\n" + "".join(f"line{i:03} = {i}\\n" for i in range(40)) + "```\\nDone.\\n"
+due = iter(range(100000))
+with MarkdownView(Console(), clock=lambda: float(next(due)) * 100) as view:
+    for start in range(0, len(text), 7):
+        view.show(Answer(text=text[start : start + 7]))
+        if start in (700, 2100):
+            input()
+"""
+
+
+def test_markdown_longer_than_the_screen(terminal):
+    """Each line is there once, and in order, above the screen too; also when the width changes."""
+    one = terminal(program=[sys.executable, "-c", MARKDOWN], columns=60, lines=20)
+    screen = pyte.HistoryScreen(60, 20, history=1000, ratio=0.5)
+    stream = pyte.ByteStream(screen)
+    seen = 0
+    for shown, columns in (("item022", 50), ("line004", 70)):
+        one.until(shown)
+        one.read(0.3)  # it waits for a key
+        stream.feed(one.raw[seen:])
+        seen = len(one.raw)
+        one.resize(columns, 20)
+        screen.resize(20, columns)
+        one.child.send("\r")
+    assert one.finish() == 0
+    stream.feed(one.raw[seen:])
+    assert_settled(one)
+    above = ["".join(row[x].data for x in range(70)) for row in screen.history.top]
+    lines = "\n".join(line.rstrip() for line in [*above, *screen.display])
+    assert re.findall(r"^\d+\. item\d+ word code", lines, re.MULTILINE) == [
+        f"{i}. item{i:03} word code" for i in range(1, 61)
+    ]
+    assert re.findall(r"^line\d+ = \d+$", lines, re.MULTILINE) == [
+        f"line{i:03} = {i}" for i in range(40)
+    ]
+    assert lines.rstrip().endswith("\nDone.")

@@ -234,7 +234,8 @@ def test_ctrl_c_at_random_moments(session, softchat, environ):
     """A hundred times: the session lives, and the next answer is that of a fresh run."""
     rng = random.Random(7)
     flags = ("--answer-temperature", "0", "--seed", "1", "--topn", "10")
-    one = session(*flags, "--tau", "0", "--temperature", "1", "--max-think", "3000")
+    plain = ("--no-markdown", "--max-think", "3000")
+    one = session(*flags, "--tau", "0", "--temperature", "1", *plain)
     for _ in range(100):
         one.screen.reset()
         one.child.send("Why is the sky blue?\r")

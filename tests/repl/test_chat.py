@@ -1,0 +1,120 @@
+"""A chat without a terminal."""
+
+from __future__ import annotations
+
+import threading
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from softchat.config import Config
+from softchat.conversation import Turn
+from softchat.errors import UsageError
+from softchat.layers import Source
+from softchat.models import Located
+from softchat.repl.chat import Chat
+from softchat.repl.loop import Session
+from softchat.sessions import Saved, SavedSession
+from softchat.testing import FakeEngine
+from softchat.views.plain import AnswerView
+
+
+@pytest.fixture
+def released():
+    """A model is loaded once this is set."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def begin(released, tmp_path):
+    """Begin a session whose model is not loaded before `released`."""
+
+    def open_engine(found, cancelled):
+        released.wait()
+        engine = FakeEngine(["Hi", "</think>", "<end>"], [{"</think>": 1}, {"Hi": 1}, {"<end>": 1}])
+        engine.close = lambda: None
+        return engine
+
+    def begin_(restored=None, **chosen):
+        chat = Chat(
+            Located(name="fake", path=Path("fake.gguf"), entry=None),
+            open_engine,
+            config=Config(),
+            chosen=Source(values=chosen, origin=lambda name: f"--{name}"),
+            restored=restored,
+        )
+        out = StringIO()
+        console = Console(file=out, width=100)
+        saved = SavedSession(tmp_path / "sessions")
+        find = pytest.fail
+        session = Session(
+            chat, console, make_view=lambda: AnswerView(out), find=find, saved=saved
+        )  # fmt: skip
+        return session, out
+
+    return begin_
+
+
+def saved(*turns, system="Be brief."):
+    return Saved(
+        id="x", started="", updated="", model="fake", system=system, turns=turns, pending="",
+        closed=True,
+    )  # fmt: skip
+
+
+def test_commands_do_not_wait_for_the_model(begin, released):
+    """While it loads, the toolbar is drawn, settings change, turns are taken back."""
+    session, out = begin(saved(Turn(question="a", answer="b", settings={})))
+    assert session.chat.loading
+    assert "loading" in session.toolbar()
+    for line in ("/set topn 3", "/set", "/system Speak.", "/undo", "/help", "/nothing"):
+        session.handle(line)
+    assert session.chat.loading
+    assert "n 3" in session.toolbar()
+    assert "taken back: a" in out.getvalue()
+    released.set()
+    session.close()
+
+
+def test_a_resumed_turn_says_that_its_steps_are_gone(begin, released):
+    """And how to have them: the turn once more, with its seed."""
+    session, out = begin(saved(Turn(question="a", answer="b", settings={"seed": 5})))
+    for line in ("/think", "/why 0"):
+        session.handle(line)
+        assert "not kept: it is from a saved session" in out.getvalue()
+        assert "/again seed=5 thinks once more" in out.getvalue()
+        out.seek(0)
+        out.truncate()
+    released.set()
+    session.close()
+
+
+def test_a_resumed_session_has_its_system_prompt_unless_a_flag_differs(begin, released):
+    """Flag, then what the session had; /system is over both."""
+    session, _ = begin(saved(system="Then."))
+    assert session.chat.system == "Then."
+    assert session.chat.origins()["system"] == ("Then.", "the session")
+    other, _ = begin(saved(system="Then."), system="Now.")
+    assert other.chat.system == "Now."
+    assert other.chat.origins()["system"] == ("Now.", "--system")
+    other.chat.system = "Later."
+    assert other.chat.origins()["system"] == ("Later.", "/system")
+    released.set()
+    session.close()
+    other.close()
+
+
+def test_undo_and_clear(begin, released):
+    """One turn, then all of them; of none, none can be taken back."""
+    turns = [Turn(question=name, answer="b", settings={}) for name in "xyz"]
+    session, _ = begin(saved(*turns))
+    assert session.chat.undo() == turns[2]
+    assert session.chat.clear() == 2
+    with pytest.raises(UsageError, match="nothing has been asked"):
+        session.chat.undo()
+    released.set()
+    session.close()
