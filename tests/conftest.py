@@ -33,6 +33,17 @@ def environ(home, real_model) -> dict[str, str]:
 
 
 @pytest.fixture
+def own_home(environ, tmp_path, real_model) -> Path:
+    """A SOFTCHAT_HOME of this test alone, with the model in it."""
+    home = tmp_path / "home"
+    models = home / "models" / real_model.parent.name
+    models.mkdir(parents=True)
+    (models / real_model.name).symlink_to(real_model)
+    environ["SOFTCHAT_HOME"] = str(home)
+    return home
+
+
+@pytest.fixture
 def softchat(environ, tmp_path):
     """Run the real command line, without a terminal: `softchat("ask", "why?")`."""
 

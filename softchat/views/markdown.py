@@ -32,7 +32,8 @@ Line = list[Segment]
 
 _REFRESH_S = 0.05
 _SHARE = 0.1  # of the time that may go into drawing: the model has the same processor
-_NARROWEST = 20  # cells of text; what is narrower, or deeply nested, the terminal itself wraps
+_NARROWEST = 20  # cells of text; what is narrower, or nested, the terminal itself wraps
+_DEEPEST = 18  # the parser leaves out what is nested deeper than 20: such a piece shows as written
 _CODE_THEME = "ansi_dark"  # the terminal's own colours, on its own background
 # Whatever rich's styles give a background would be copied, or glare on a light terminal.
 _THEME = Theme(
@@ -73,16 +74,17 @@ class Piece:
 
     tokens: Sequence[Token] = ()
     code: Text | None = None
-    """The line of code, which has no tokens."""
+    """A line of code, which has no tokens; or what is shown as it was written."""
     gap: bool
     """Whether the source has an empty line before it."""
 
     def lines(self, console: Console, width: int) -> list[Line]:
         """It, rendered. A line of code may be wider: the terminal wraps it, and copies it whole."""
         if self.code is not None:
-            return [_stripped([*self.code.render(console, end="")])]
-        level = max((token.level for token in self.tokens), default=0)
-        options = console.options.update(width=max(width, _NARROWEST + 2 * level), height=None)
+            written = self.code.split("\n", allow_blank=True)
+            return [_stripped([*line.render(console, end="")]) for line in written]
+        narrowest = _NARROWEST + 4 * _depth(self.tokens)
+        options = console.options.update(width=max(width, narrowest), height=None)
         lines = console.render_lines(_Rendered(self.tokens), options, pad=False)
         lines = [_stripped(line) for line in lines]
         while lines and not lines[-1]:
@@ -118,7 +120,8 @@ def split_blocks(source: str) -> list[Block]:
                 pieces = _item_pieces(tokens, gap, lines)
                 blocks.append(Block(start=start, pieces=pieces, final=len(pieces) - 1))
             case _:
-                blocks.append(Block(start=start, pieces=[Piece(tokens=tokens, gap=gap)], final=0))
+                piece = _make_piece(tokens, tokens[0], gap, lines)
+                blocks.append(Block(start=start, pieces=[piece], final=0))
     return blocks
 
 
@@ -157,8 +160,19 @@ def _item_pieces(tokens: Sequence[Token], gap: bool, lines: Sequence[str]) -> li
         opened = tokens[0].copy()
         opened.attrs = {"start": number + index}
         apart = not lines[_start(item) - 1].strip() if index else gap
-        pieces.append(Piece(tokens=[opened, *item, tokens[-1]], gap=apart))
+        pieces.append(_make_piece([opened, *item, tokens[-1]], item[0], apart, lines))
     return pieces
+
+
+def _make_piece(tokens: Sequence[Token], opened: Token, gap: bool, lines: Sequence[str]) -> Piece:
+    if _depth(tokens) < _DEEPEST:
+        return Piece(tokens=tokens, gap=gap)
+    start, end = opened.map or (0, 0)
+    return Piece(code=Text("\n".join(lines[start:end]).rstrip()), gap=gap)
+
+
+def _depth(tokens: Sequence[Token]) -> int:
+    return max(token.level for token in tokens)
 
 
 def _make_harmless(tokens: Sequence[Token]) -> None:

@@ -8,24 +8,16 @@ import pytest
 
 
 @pytest.fixture
-def write(environ, tmp_path, real_model):
-    """Write a config.toml; the variables of a softchat that reads it."""
-    home = tmp_path / "home"
-    models = home / "models" / real_model.parent.name
-    models.mkdir(parents=True)
-    (models / real_model.name).symlink_to(real_model)
-
-    def write_(text):
-        (home / "config.toml").write_text(text)
-        return {"SOFTCHAT_HOME": str(home)}
-
-    return write_
+def write(own_home):
+    """Write a config.toml."""
+    return (own_home / "config.toml").write_text
 
 
 def test_a_flag_is_over_a_variable_is_over_the_file(softchat, write):
     """And the file is over models.toml, which is over what is built in."""
     text = "topn = 2\ntop_k = 3\nmin_p = 0.5\nmax_think = 1\nctx = 512\n[models.smollm2]\ntau = 3"
-    variables = write(text) | {"SOFTCHAT_TOP_K": "4", "SOFTCHAT_MIN_P": "0.25"}
+    write(text)
+    variables = {"SOFTCHAT_TOP_K": "4", "SOFTCHAT_MIN_P": "0.25"}
     flags = ("--min-p", "0.125", "--max-answer", "1")
     done = softchat("ask", "Hi", "--json", *flags, **variables)
     started = json.loads(done.out.splitlines()[0])
@@ -38,8 +30,8 @@ def test_a_flag_is_over_a_variable_is_over_the_file(softchat, write):
 
 def test_a_damaged_file_is_told_and_passed_over(softchat, write):
     """One line on stderr, and the answer."""
-    variables = write("topn = [")
-    done = softchat("ask", "Hi", "--max-think", "1", "--max-answer", "2", "-q", **variables)
+    write("topn = [")
+    done = softchat("ask", "Hi", "--max-think", "1", "--max-answer", "2", "-q")
     assert done.status == 0
     assert done.out.strip()
     assert done.err.startswith("warning: ")
@@ -49,20 +41,21 @@ def test_a_damaged_file_is_told_and_passed_over(softchat, write):
 
 def test_a_mistake_in_the_file_is_an_error(softchat, write):
     """Status 2, with the line and a hint, before anything is loaded."""
-    done = softchat("ask", "Hi", **write("# mine\ntop_n = 3"))
+    write("# mine\ntop_n = 3")
+    done = softchat("ask", "Hi")
     assert done.status == 2
     assert done.out == ""
     assert "config.toml:2: no key 'top_n' here\nhint: did you mean 'topn'?" in done.err
 
 
-def test_its_model_is_the_default(softchat, write, tmp_path):
+def test_its_model_is_the_default(softchat, write, own_home):
     """It is marked in the list, and looked for when none is named."""
-    variables = write('model = "mine"')
-    toml = f'[models.mine]\nsource = {{ type = "path", path = "{tmp_path}/no.gguf" }}'
-    (tmp_path / "home" / "models.toml").write_text(toml)
-    listed = softchat("models", **variables)
+    write('model = "mine"')
+    toml = f'[models.mine]\nsource = {{ type = "path", path = "{own_home}/no.gguf" }}'
+    (own_home / "models.toml").write_text(toml)
+    listed = softchat("models")
     assert [line.split()[1] for line in listed.out.splitlines() if line[0] == "*"] == ["mine"]
-    asked = softchat("ask", "Hi", **variables)
+    asked = softchat("ask", "Hi")
     assert asked.status == 3
     assert asked.err.startswith("error: config.toml:1: no file ")
     assert "no.gguf" in asked.err

@@ -35,7 +35,8 @@ def test_the_summary_and_the_answer_stay(terminal):
     lines = [line for line in one.text.splitlines() if line]
     assert re.match(r"thought \d+ soft steps in [\d.]+ s \(\d+/s\) · [a-z ]+ · H ", lines[0])
     assert "Paris" in "".join(lines[1:])
-    assert one.raw.endswith(b"\r\n")
+    # What follows begins on a line of its own.
+    assert (one.screen.cursor.x, one.screen.cursor.y) == (0, len(one.text.splitlines()))
 
 
 def test_the_cold_stop_counter_counts(terminal):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 QUESTION = "What is the capital of France?"
+pytestmark = pytest.mark.usefixtures("own_home")
 PROMPT = r">\s*\n[^\n]*context \d+/\d+$"
 
 
@@ -21,16 +22,6 @@ def leave(one):
     one.until(PROMPT)
     one.child.sendeof()
     return one.finish()
-
-
-@pytest.fixture
-def environ(environ, tmp_path, real_model):
-    """A home of its own, with the model in it."""
-    home = tmp_path / "home"
-    models = home / "models" / real_model.parent.name
-    models.mkdir(parents=True)
-    (models / real_model.name).symlink_to(real_model)
-    return environ | {"SOFTCHAT_HOME": str(home)}
 
 
 @pytest.fixture

@@ -156,6 +156,15 @@ def test_nothing_that_was_written_is_hidden():
         assert part in screen
 
 
+def test_what_is_nested_too_deep_shows_as_written():
+    """Parsers give up at some depth: the words are there all the same."""
+    for mark in (">", "- "):
+        for depth in (5, 17, 30):
+            screen, _ = shown(mark * depth + "word\n\nend", columns=20)
+            assert "word" in screen.replace("\n", "")
+            assert screen.endswith("end")
+
+
 def test_a_model_breaks_lines_where_it_means_it():
     """Two lines of a paragraph stay two lines; numbers go on as Markdown counts."""
     assert shown("one\ntwo\n\n7. a\n7. b")[0] == "one\ntwo\n\n7. a\n8. b"
