@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, ListItem, Markdown, MarkdownElement
@@ -62,7 +63,19 @@ def _make_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
     # Nothing that was written may be hidden, as addresses of images would be; and a reference can
     # be defined behind what uses it, which would change what is settled.
+    parser.inline.ruler.at("newline", _break_line)
     return parser.disable(["reference", "image", "autolink"])
+
+
+def _break_line(state: StateInline, silent: bool) -> bool:
+    """A line break is one, and the next line keeps its indent: there is code without a fence."""
+    if state.src[state.pos] != "\n":
+        return False
+    if not silent:
+        state.pending = state.pending.rstrip(" ")
+        state.push("hardbreak", "br", 0)
+    state.pos += 1
+    return True
 
 
 _PARSER = _make_parser()
@@ -126,8 +139,8 @@ def split_blocks(source: str) -> list[Block]:
 
 
 def code_blocks(source: str) -> list[str]:
-    """The text of each code block, those inside lists and quotes too."""
-    return [token.content for token in _PARSER.parse(source) if token.tag == "code"]
+    """The text of each fenced code block, those inside lists and quotes too."""
+    return [token.content for token in _PARSER.parse(source) if token.type == "fence"]
 
 
 def _top_level(tokens: Sequence[Token], level: int) -> Iterator[list[Token]]:
@@ -165,10 +178,10 @@ def _item_pieces(tokens: Sequence[Token], gap: bool, lines: Sequence[str]) -> li
 
 
 def _make_piece(tokens: Sequence[Token], opened: Token, gap: bool, lines: Sequence[str]) -> Piece:
-    if _depth(tokens) < _DEEPEST:
+    if _depth(tokens) < _DEEPEST and opened.type != "code_block":
         return Piece(tokens=tokens, gap=gap)
     start, end = opened.map or (0, 0)
-    return Piece(code=Text("\n".join(lines[start:end]).rstrip()), gap=gap)
+    return Piece(code=Text("\n".join(lines[start:end]).rstrip().expandtabs(4)), gap=gap)
 
 
 def _depth(tokens: Sequence[Token]) -> int:
@@ -179,13 +192,11 @@ def _make_harmless(tokens: Sequence[Token]) -> None:
     for token in tokens:
         token.content = printable(token.content)
         for child in token.children or ():
-            child.content = printable(child.content, newlines=False)
+            child.content = printable(child.content.expandtabs(4), newlines=False)
             child.attrs = {
                 name: printable(value, newlines=False) if isinstance(value, str) else value
                 for name, value in child.attrs.items()
             }
-            if child.type == "softbreak":
-                child.type = "hardbreak"  # models break lines where they mean it
 
 
 def _stripped(line: Sequence[Segment]) -> Line:

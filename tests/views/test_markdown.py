@@ -167,6 +167,8 @@ def test_what_is_nested_too_deep_shows_as_written():
 
 def test_a_model_breaks_lines_where_it_means_it():
     """Two lines of a paragraph stay two lines; numbers go on as Markdown counts."""
+    code = "def f(x):\n    if x:\n\treturn 1\n\n    return 2\n\nEnd  \nof it"
+    assert shown(code)[0] == code.replace("\t", "    ").replace("  \n", "\n")
     assert shown("one\ntwo\n\n7. a\n7. b")[0] == "one\ntwo\n\n7. a\n8. b"
 
 
