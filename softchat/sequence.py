@@ -37,7 +37,7 @@ class Sequence:
         """Keep the longest beginning that `wanted` shares, one position less than `wanted` at most.
 
         At least one position is left to decode, as its logits are wanted. Returns how many
-        positions are kept: none of a model whose memory can't be cut (recurrent ones).
+        positions are kept: fewer of a model whose memory can't be cut there (recurrent ones).
         """
         shared = 0
         for mine, other in zip(self._items, wanted[:-1], strict=False):
@@ -71,7 +71,7 @@ class Sequence:
     @property
     def position(self) -> int:
         """How many positions the sequence has."""
-        return len(self._items)
+        return self._engine.position
 
     @property
     def adds_bos(self) -> int | None:
@@ -105,27 +105,27 @@ class Sequence:
 
     def decode_tokens(self, tokens: Many[int]) -> Floats:
         """As the engine's; remembered."""
+        self._check_whole()
         logits = self._engine.decode_tokens(tokens)
         self._items.extend(tokens)
         return logits
 
     def decode_embedding(self, embedding: Floats) -> Floats:
         """As the engine's; remembered."""
+        self._check_whole()
         logits = self._engine.decode_embedding(embedding)
         self._items.append(embedding)
         return logits
 
     def rollback(self, position: int) -> None:
-        """Forget all from `position` on; all there is, if the model's memory can't be cut."""
-        if self._engine.position != self.position:  # a decode failed, and could not be undone
-            position = 0
-            self._engine.rollback(0)
-        try:
-            self._engine.rollback(position)
-        except DecodeError:
-            position = 0
-            self._engine.rollback(0)
-        del self._items[position:]
+        """Forget all from `position` on, and more where the memory can't be cut: see `position`."""
+        self._engine.rollback(position)
+        del self._items[self._engine.position :]
+
+    def _check_whole(self) -> None:
+        """After a decode that was stopped, a memory that can't be cut holds less than before it."""
+        if self._engine.position != len(self._items):
+            raise DecodeError("the model's memory was lost in a stop", hint="ask again")
 
 
 def _same(a: Item, b: Item) -> bool:

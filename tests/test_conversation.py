@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -11,13 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from softchat.concept import mixture
 from softchat.conversation import Conversation
 from softchat.engine.llama import LlamaEngine
-from softchat.errors import ContextError, DecodeError
+from softchat.errors import ContextError, DecodeAbortedError
 from softchat.events import Finished, FinishReason, Halted, Prefill, Started, Step
 from softchat.sequence import Sequence
 from softchat.settings import resolve
 from softchat.tags import ThinkTags
 from softchat.testing import FakeEngine
-from tests import tiny
+from tests import tiny, zoo
 
 LETTERS = [chr(0x4E00 + i) for i in range(90)]
 TAGS = ThinkTags(open="丁", close="七", before_close="", after_close="万")
@@ -50,13 +52,18 @@ def make_machine(path, keep_thoughts):
     class Machine(RuleBasedStateMachine):
         def __init__(self):
             super().__init__()
-            self.engine = Lettered(path, n_ctx=512, n_threads=1)
+            self.left = 10**9  # how often the engine may ask before it is told to stop
+            self.engine = Lettered(path, n_ctx=512, n_threads=1, cancelled=self.cancelled)
             self.fresh = Lettered(path, n_ctx=512, n_threads=1)
             self.talk = Conversation(self.engine, tags=TAGS, keep_thoughts=keep_thoughts)
 
         def teardown(self):
             self.engine.close()
             self.fresh.close()
+
+        def cancelled(self):
+            self.left -= 1
+            return self.left < 0
 
         def run(self, question, seed, *, stop_after=10**6, keep=True, **values):
             calls = iter(range(10**9))
@@ -85,6 +92,13 @@ def make_machine(path, keep_thoughts):
         @rule(question=question, seed=st.integers(0, 99), knobs=knobs, after=st.integers(0, 9))
         def ask_and_stop(self, question, seed, knobs, after):
             self.run(question, seed, stop_after=after, **knobs)
+
+        @rule(question=question, seed=st.integers(0, 99), knobs=knobs, left=st.integers(0, 150))
+        def ask_and_stop_within_a_decode(self, question, seed, knobs, left):
+            self.left = left
+            with suppress(DecodeAbortedError):  # where kept thoughts are put back before the run
+                self.run(question, seed, **knobs)
+            self.left = 10**9
 
         @rule(question=question, seed=st.integers(0, 99), knobs=knobs)
         def try_out(self, question, seed, knobs):
@@ -138,14 +152,27 @@ def make_machine(path, keep_thoughts):
     return Machine
 
 
+def run_machine(path, keep_thoughts, examples):
+    machine = make_machine(path, keep_thoughts)
+    machine.TestCase.settings = hypothesis_settings(
+        max_examples=examples, stateful_step_count=12, deadline=None
+    )
+    machine.TestCase("runTest").runTest()
+
+
 @pytest.mark.parametrize("keep_thoughts", [False, True])
 def test_random_conversations(model, keep_thoughts):
     """After any turns, undo, again, clear, drops and stops, the cache is right."""
-    machine = make_machine(model, keep_thoughts)
-    machine.TestCase.settings = hypothesis_settings(
-        max_examples=25, stateful_step_count=12, deadline=None
-    )
-    machine.TestCase("runTest").runTest()
+    run_machine(model, keep_thoughts, examples=25)
+
+
+@pytest.mark.parametrize("keep_thoughts", [False, True])
+@pytest.mark.parametrize("kind", ["mamba", "jamba", "gemma3", "qwen2vl"])
+def test_random_conversations_on_other_memories(tmp_path, monkeypatch, kind, keep_thoughts):
+    """So it is with recurrent states, hybrids, sliding windows, several positions a token."""
+    monkeypatch.setattr("softchat.engine.llama._TAIL", 4)  # these prompts are short
+    path = zoo.write(tmp_path / "tiny.gguf", kind, chat_template=TEMPLATE)
+    run_machine(path, keep_thoughts, examples=8)
 
 
 @pytest.fixture
@@ -264,9 +291,7 @@ class Recurrent(FakeEngine):
     """A memory that can only be kept or emptied."""
 
     def rollback(self, position):
-        if 0 < position < self.position:
-            raise DecodeError("can't be cut")
-        super().rollback(position)
+        super().rollback(position if position >= self.position else 0)
 
 
 def test_a_memory_that_cannot_be_cut_is_filled_anew():

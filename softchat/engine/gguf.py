@@ -18,7 +18,7 @@ from pathlib import Path
 from softchat.errors import ModelRefusedError
 from softchat.text import printable
 
-_UINT16, _UINT32, _STRING = 2, 4, 8  # enum gguf_type
+_UINT16, _UINT32, _FLOAT32, _STRING = 2, 4, 6, 8  # enum gguf_type
 
 
 class TensorNotFoundError(KeyError):
@@ -62,6 +62,7 @@ def _library() -> ctypes.CDLL:
         ("gguf_get_val_str", ctypes.c_char_p, [header, key]),
         ("gguf_get_val_u16", ctypes.c_uint16, [header, key]),
         ("gguf_get_val_u32", ctypes.c_uint32, [header, key]),
+        ("gguf_get_val_f32", ctypes.c_float, [header, key]),
         ("gguf_get_n_tensors", key, [header]),
         ("gguf_find_tensor", key, [header, ctypes.c_char_p]),
         ("gguf_get_tensor_ne", ctypes.POINTER(ctypes.c_int64), [header, key]),
@@ -114,6 +115,11 @@ class Header:
             if index is not None:
                 return int(getattr(_library(), getter)(self._handle, index))
         return None
+
+    def number(self, key: str) -> float | None:
+        """The float32 under `key`, or None."""
+        index = self._find(key, _FLOAT32)
+        return None if index is None else float(_library().gguf_get_val_f32(self._handle, index))
 
     @property
     def n_parameters(self) -> int:

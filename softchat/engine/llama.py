@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softchat.engine.adapters import apply_adapters
+from softchat.engine.checkpoints import Checkpoints
 from softchat.engine.embeddings import EmbeddingTable, find_matrix
 from softchat.engine.gguf import all_parts, open_header
 from softchat.engine.native import BATCH, Context, load_model, reason
@@ -44,6 +45,9 @@ _SLOW_DECODE_S = 0.02
 # Logits that differ by less than this share of their range are taken as equal. On the CPU the
 # difference seen is exactly 0; other back ends may order their sums otherwise.
 _TOLERANCE = 1e-3
+# A turn comes back to a place near the end of its prompt: the next one has all of it but the open
+# thinking tag, and an answer where the thoughts stood.
+_TAIL = 32  # tokens
 _CUT = "if the file was cut short or damaged, fetch it again"
 
 
@@ -101,6 +105,8 @@ class LlamaEngine:
                     f"{shown} holds a vocabulary only", hint="pick the model's full file"
                 )
             matrix = find_matrix(header)
+            self._has_experts = bool(header.integer(f"{self.architecture}.expert_count"))
+            self._own_scale = header.number(f"{self.architecture}.embedding_scale") or 1.0
         for part in all_parts(path, n_parts)[1:]:
             if matrix is None:
                 with open_header(part) as header:
@@ -116,7 +122,7 @@ class LlamaEngine:
         self._name, self._path = name or path.stem, path
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self._n_vocab = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
-        self._width = int(llama_cpp.llama_model_n_embd_inp(self._model))
+        self._width = int(llama_cpp.llama_model_n_embd(self._model))
         self._pieces: dict[tuple[int, bool], bytes] = {}
         self._refuse_other_kinds(shown)
 
@@ -140,6 +146,12 @@ class LlamaEngine:
             n_ctx=self._n_ctx,
             loras=tuple(map(str, self._loras)),
         )
+        self._checkpoints = (
+            Checkpoints(self._context.handle)
+            if llama_cpp.llama_model_is_recurrent(self._model)
+            or llama_cpp.llama_model_is_hybrid(self._model)
+            else None
+        )
         self._on_abort = llama_cpp.ggml_abort_callback(lambda _: self._cancelled())
         self._no_abort = llama_cpp.ggml_abort_callback()
         self._watched = False
@@ -152,6 +164,8 @@ class LlamaEngine:
             kind = "a diffusion model"
         elif self._n_vocab == 0:
             kind = "a model without a vocabulary"
+        elif _aborts_on_embeddings(model, self.architecture):
+            kind = f"a {self.architecture} model, of which llama.cpp takes no embedding rows"
         elif self._table.shape != (self._n_vocab, self._width):
             kind = f"a model whose input is not its embedding rows ({self.architecture})"
         else:
@@ -167,51 +181,61 @@ class LlamaEngine:
         is. One token is decoded as a token, then as its row under each scale that llama.cpp knows
         of, the likelier first, always as the second of two: at position 0 a wrong position would
         not show. Less than three decodes, as the first token needs no logits; nothing of it stays.
-        Done at load, on the empty sequence.
+        Of a model with experts several tokens are tried in one batch: which experts a token gets
+        may differ for one and not for another. Done at load, on the empty sequence.
 
         Raises:
             ModelRefusedError: no scale gives the same logits.
 
         """
-        first, second = self._sample_tokens()
-        row = self._table.rows([second])[0]
+        first, *others = self._sample_tokens()
+        rows = self._table.rows(others)
+        if not np.isfinite(rows).all():
+            raise ModelRefusedError(f"{self._shown} holds NaN or infinity", hint=_CUT)
         self._decode([first], 0, logits=False)
-        by_token = self.decode_tokens([second]).copy()
+        by_token = self.decode_tokens(others).copy()
+        spread = _spread(by_token)
+        if spread == 0.0:
+            raise ModelRefusedError(
+                f"{self._shown} gives every token the same logit",
+                hint="it may be an embedding model; softchat needs a causal text model",
+            )
         root = float(np.sqrt(self._width))
-        scales = (root, 1.0) if self.architecture.startswith("gemma3") else (1.0, root)
+        # Granite's own scale is left out for embeddings where images come in as such.
+        scales = [1.0, root, self._own_scale]
+        if self.architecture.startswith("gemma3"):
+            scales.insert(0, root)
         gaps = []
-        for scale in scales:
+        for scale in dict.fromkeys(scales):
             self._keep_only(first)
-            gaps.append(_gap(by_token, self.decode_embedding(row * np.float32(scale))))
-            if gaps[-1] == 0.0 or gaps[-1] <= _TOLERANCE * _spread(by_token):
+            self._decode(list(rows * np.float32(scale)), self._position)
+            gaps.append(_gap(by_token, self._context.logits()))
+            if gaps[-1] == 0.0 or gaps[-1] <= _TOLERANCE * spread:
                 self.rollback(0)
                 return scale
         raise ModelRefusedError(
             f"soft thinking can't be exact on {self._shown} ({self.architecture}): "
-            f"an embedding row and its token give logits {min(gaps):.3g} apart",
+            f"embedding rows and their tokens give logits {min(gaps):.3g} apart",
             hint="the architecture needs more than embedding rows; pick another model",
         )
 
     def _keep_only(self, first: int) -> None:
-        try:
-            self.rollback(1)
-        except DecodeError:  # a recurrent state can't be cut, only begun again
-            self.rollback(0)
+        self.rollback(1)
+        if self._position == 0:
             self._decode([first], 0, logits=False)
 
-    def _sample_tokens(self) -> tuple[int, int]:
-        """Two tokens with unlike rows: equal or empty ones would prove nothing."""
+    def _sample_tokens(self) -> list[int]:
+        """Two tokens of unlike rows, or more if there are experts; equal rows would prove nothing."""
         candidates = [self._n_vocab * part // 8 for part in range(2, 8)]
         rows = self._table.rows(candidates)
         norms = np.linalg.norm(rows, axis=1)
-        order = [int(i) for i in np.argsort(-norms)]
-        first = order[0]
-        for second in order[1:]:
-            if norms[second] > 0 and not np.array_equal(rows[first], rows[second]):
-                return candidates[first], candidates[second]
-        raise ModelRefusedError(
-            "the model's token embeddings are all alike", hint="the file seems to be damaged"
-        )
+        first, *order = np.argsort(-norms).tolist()
+        others = [i for i in order if norms[i] > 0 and not np.array_equal(rows[first], rows[i])]
+        if not others:
+            raise ModelRefusedError(
+                "the model's token embeddings are all alike", hint="the file seems to be damaged"
+            )
+        return [candidates[i] for i in (first, *others[: None if self._has_experts else 1])]
 
     # -- tokens ----------------------------------------------------------------------------------
 
@@ -291,18 +315,25 @@ class LlamaEngine:
         Raises:
             ContextError: they don't fit.
             DecodeError: llama.cpp failed.
-            DecodeAbortedError: `cancelled` said so; the sequence is as before.
+            DecodeAbortedError: `cancelled` said so; the sequence is rolled back to before.
 
         """
         if not tokens:
             raise ValueError("no tokens to decode")
         self._check_room(len(tokens))
         start = self._position
+        if self._checkpoints and len(tokens) > _TAIL:
+            self._decode_batches(tokens[:-_TAIL], start, logits=False)
+            self._checkpoints.save(self._position)
+            tokens = tokens[-_TAIL:]
+        self._decode_batches(tokens, start)
+        return self._context.logits()
+
+    def _decode_batches(self, tokens: Sequence[int], undo_to: int, *, logits: bool = True) -> None:
         size = min(BATCH, self._n_ctx)
         for first in range(0, len(tokens), size):
             last = first + size >= len(tokens)
-            self._decode(tokens[first : first + size], start, logits=last)
-        return self._context.logits()
+            self._decode(tokens[first : first + size], undo_to, logits=logits and last)
 
     def decode_embedding(self, embedding: Floats) -> Floats:
         """Append one position that holds this embedding. Raises as `decode_tokens` does.
@@ -324,21 +355,19 @@ class LlamaEngine:
     def rollback(self, position: int) -> None:
         """Forget all from `position` on.
 
-        Raises:
-            DecodeError: the model's memory can't be cut there (recurrent models).
-
+        What can't be cut there (recurrent states) goes back to a checkpoint before it, or to the
+        beginning: `position` tells.
         """
         if position >= self._position:
             return
         memory = llama_cpp.llama_get_memory(self._context.handle)
-        if position == 0:
+        if self._checkpoints:
+            self._position = self._checkpoints.go_back(position)
+        elif position and llama_cpp.llama_memory_seq_rm(memory, 0, position, -1):
+            self._position = position
+        else:
             llama_cpp.llama_memory_clear(memory, False)  # its cells; what they held is masked
-        elif not llama_cpp.llama_memory_seq_rm(memory, 0, position, -1):
-            raise DecodeError(
-                f"{self.architecture} can't roll its memory back to {position}",
-                hint="start again from an empty context",
-            )
-        self._position = position
+            self._position = 0
 
     def _check_room(self, count: int) -> None:
         if self._position + count > self._n_ctx:
@@ -364,10 +393,7 @@ class LlamaEngine:
             return
         # After some codes the finished part of the batch is still in memory: forget it.
         self._position += len(items)
-        try:
-            self.rollback(undo_to)
-        except DecodeError:  # a recurrent state can't be cut, only begun again
-            self.rollback(0)
+        self.rollback(undo_to)
         if code == _ABORTED:
             raise DecodeAbortedError("stopped")
         raise DecodeError(
@@ -399,6 +425,16 @@ class LlamaEngine:
         self.close()
 
 
+def _aborts_on_embeddings(model: int, architecture: str) -> bool:
+    """Whether an embedding batch would end the process: then the proof can't be tried."""
+    if architecture == "graniteswitch":
+        return True
+    # llama.cpp takes an embedding for an image's, and a file without M-RoPE for one without images.
+    return architecture in ("glm4", "glm4moe") and (
+        llama_cpp.llama_model_rope_type(model) != llama_cpp.LLAMA_ROPE_TYPE_MROPE
+    )
+
+
 def _gap(a: Floats, b: Floats) -> float:
     """The largest difference of two rows of logits; infinite where one is NaN."""
     if np.array_equal(a, b):
@@ -411,5 +447,6 @@ def _gap(a: Floats, b: Floats) -> float:
 
 
 def _spread(logits: Floats) -> float:
-    """The range that the finite ones of them span."""
-    return float(np.ptp(logits[np.isfinite(logits)]))
+    """The range that the finite ones of them span; 0 if there are none."""
+    finite = logits[np.isfinite(logits)]
+    return float(np.ptp(finite)) if finite.size else 0.0

@@ -56,6 +56,8 @@ class Context:
         params.n_batch = params.n_ubatch = min(BATCH, n_ctx)
         params.n_threads = params.n_threads_batch = n_threads
         params.no_perf = True
+        # A window's cache would drop what a rollback brings back into the window, and answer wrong.
+        params.swa_full = True
         self.handle = llama_cpp.llama_init_from_model(model, params)
         if not self.handle:
             raise ModelRefusedError(
@@ -69,7 +71,8 @@ class Context:
         self._logits = np.empty(0, np.float32)
         self._position = (llama_cpp.llama_pos * 4)()
         # llama.cpp is always shown the same place, so that it need not be described at each step.
-        self._row = np.empty(int(llama_cpp.llama_model_n_embd_inp(model)), np.float32)
+        # Some (Qwen3-VL) take rows of images behind the token's own, and none (zeros) for text.
+        self._row = np.zeros(int(llama_cpp.llama_model_n_embd_inp(model)), np.float32)
         self._embd = llama_cpp.llama_embd(
             data=ctypes.cast(self._row.ctypes.data, _FLOAT_POINTER),
             n_rows=1,
@@ -83,7 +86,7 @@ class Context:
     def add(self, item: int | Floats, position: int) -> int:
         """Add a token or an embedding row to the batch; its index there."""
         if isinstance(item, np.ndarray):
-            self._row[:] = item
+            self._row[: item.size] = item
             index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, 0, self._embd))
         else:
             index = int(llama_cpp.llama_batch_ext_add_token(self._batch, 0, item))

@@ -84,7 +84,7 @@ class Engine(Protocol):
         Raises:
             ContextError: they don't fit.
             DecodeError: the model failed.
-            DecodeAbortedError: the user stopped it; the sequence is as before.
+            DecodeAbortedError: the user stopped it; the sequence is rolled back to before.
 
         """
         ...
@@ -94,5 +94,5 @@ class Engine(Protocol):
         ...
 
     def rollback(self, position: int) -> None:
-        """Forget all from `position` on."""
+        """Forget all from `position` on, and more where the memory can't be cut: see `position`."""
         ...
