@@ -47,15 +47,13 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
 def write(
     path: Path,
     *,
-    table_type: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
     parts: int = 1,
     leave_out: str = "",
     chat_template: str = "",
 ) -> Path:
     """Write the model; the path of its (first) file.
 
-    `table_type` is the type of the token embeddings; `leave_out` a tensor to omit, `all` for every
-    one.
+    `leave_out` is a tensor to omit, `all` for every one.
     """
     # A split puts as many tensors in each part, in this order: the table is in the last.
     tensors = dict(sorted(weights().items(), key=lambda item: item[0] == "token_embd.weight"))
@@ -88,9 +86,7 @@ def write(
     for name, tensor in tensors.items():
         if leave_out in (name, "all"):
             continue
-        kind = table_type if name == "token_embd.weight" else gguf.GGMLQuantizationType.F32
-        data = tensor if kind == gguf.GGMLQuantizationType.F32 else gguf.quantize(tensor, kind)
-        writer.add_tensor(name, data, raw_dtype=kind)
+        writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

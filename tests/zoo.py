@@ -334,8 +334,24 @@ MODELS: dict[str, Keys] = {
 }
 
 
-def write(path: Path, model: str, *, chat_template: str = "", **more: Any) -> Path:
-    """Write the tiny model; `more` are keys that differ from the table's.
+def write(
+    path: Path,
+    model: str,
+    *,
+    chat_template: str = "",
+    table_type: int = 0,
+    tied: bool = False,
+    **more: Any,
+) -> Path:
+    """Write the tiny model.
+
+    Args:
+        path: the file.
+        model: a name in the table.
+        chat_template: as the file carries it.
+        table_type: `enum ggml_type` of the token embeddings.
+        tied: whether these are the output matrix too.
+        more: keys of the header that differ from the table's.
 
     Raises:
         ValueError: llama.cpp does not build it from these keys.
@@ -345,7 +361,9 @@ def write(path: Path, model: str, *, chat_template: str = "", **more: Any) -> Pa
     keys = COMMON | MODELS[model] | more
     write_file(path, architecture, keys, {}, chat_template)
     tensors = {name: _data(name, shape) for name, shape in _wanted(path).items()}
-    write_file(path, architecture, keys, tensors, chat_template)
+    if tied:
+        del tensors["output.weight"]
+    write_file(path, architecture, keys, tensors, chat_template, table_type)
     return path
 
 
@@ -355,6 +373,7 @@ def write_file(
     keys: Keys,
     tensors: dict[str, np.ndarray],
     chat_template: str = "",
+    table_type: int = 0,
 ) -> None:
     """Write a GGUF file with these keys and tensors, and a tokenizer of letters."""
     writer = gguf.GGUFWriter(path, architecture)
@@ -384,11 +403,49 @@ def write_file(
     if chat_template:
         writer.add_chat_template(chat_template)
     for name, data in tensors.items():
-        writer.add_tensor(name, data)
+        if table_type and name == "token_embd.weight":
+            writer.add_tensor(name, quantised(data, table_type), raw_dtype=table_type)
+        else:
+            writer.add_tensor(name, data)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+_IQ1_M = 29
+_SLOW = (16, 17, 19, 22, _IQ1_M)  # iq2_xxs, iq2_xs, iq1_s, iq2_s
+
+
+def quantised(matrix: np.ndarray, kind: int) -> np.ndarray:
+    """The rows as bytes of this type, by ggml's own quantisation, all columns equally important.
+
+    iq1_* and iq2_*, for which ggml builds tables for half a minute, are random bytes: any are valid
+    if a block's scale, a float16, is a small number.
+    """
+    lib = _library()
+    lib.ggml_row_size.restype = lib.ggml_quantize_chunk.restype = ctypes.c_size_t
+    lib.ggml_row_size.argtypes = [ctypes.c_int, ctypes.c_int64]
+    lib.ggml_quantize_chunk.argtypes = [
+        *(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p),
+        *(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p),
+    ]
+    rows, columns = matrix.shape
+    if kind in _SLOW:
+        size = lib.ggml_row_size(kind, 256)
+        blocks = np.random.default_rng(kind).integers(
+            0, 256, (rows, columns // 256, size), np.uint8
+        )
+        if kind == _IQ1_M:  # four bits of the scale at the end of each of the last four words
+            blocks[..., 49::2] = [0xF0, 0x10, 0x50, 0x20]  # 0x251f
+        else:
+            blocks[..., :2] = np.array([0.02], np.float16).view(np.uint8)
+        return blocks.reshape(rows, -1)
+    out = np.zeros((rows, lib.ggml_row_size(kind, columns)), np.uint8)
+    important = np.ones(columns, np.float32)
+    pointers = [array.ctypes.data for array in (matrix, out, important)]
+    lib.ggml_quantize_chunk(kind, *pointers[:2], 0, rows, columns, pointers[2])
+    return out
 
 
 class _Tensor(ctypes.Structure):
