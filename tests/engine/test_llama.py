@@ -10,7 +10,7 @@ import pytest
 import softchat.engine.native as native
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.llama import LlamaEngine
-from softchat.errors import ContextError, DecodeAbortedError, ModelRefusedError
+from softchat.errors import ContextError, DecodeAbortedError, DecodeError, ModelRefusedError
 from softchat.events import Mode, Step
 from softchat.settings import StrategyName, resolve
 from softchat.template import make_prompt, single_turn
@@ -93,25 +93,54 @@ def test_a_full_context_is_an_error_and_no_more(engine):
     assert engine.decode_tokens(PROMPT).tobytes() == before.tobytes()
 
 
-@pytest.mark.parametrize(
-    "embedding",
-    [
-        np.zeros(tiny.WIDTH - 1, np.float32),
-        np.zeros((1, tiny.WIDTH), np.float32),
-        np.zeros(tiny.WIDTH, np.float64),
-        np.full(tiny.WIDTH, np.nan, np.float32),
-        np.full(tiny.WIDTH, np.inf, np.float32),
-    ],
-)
-def test_bad_rows_never_reach_native_code(engine, embedding):
-    """A wrong shape or type, NaN and infinity are refused, and the cache is not poisoned."""
+def bad_row(rng):
+    """A row that is none: of another width, rank or type, or not finite somewhere."""
+    row = rng.standard_normal(tiny.WIDTH).astype(np.float32)
+    match rng.integers(5):
+        case 0:
+            return np.resize(row, rng.choice([*range(tiny.WIDTH), tiny.WIDTH + 1, 4096]))
+        case 1:
+            return row.reshape([(1, -1), (-1, 1), (2, -1), (1, 1, -1)][rng.integers(4)])
+        case 2:
+            return row.astype(rng.choice(["f8", "f2", "i4", "c8", "?", ">f4"]))
+        case 3:
+            return np.repeat(row, 2)[:: rng.choice([1, 3])]
+        case _:
+            row[rng.integers(tiny.WIDTH)] = rng.choice([np.nan, np.inf, -np.inf])
+            return row
+
+
+def test_bad_rows_never_reach_native_code(engine, monkeypatch):
+    """A thousand of them are refused before any native call, and the cache is not poisoned."""
     engine.decode_tokens(PROMPT)
     expected = engine.decode_tokens([9]).copy()
     engine.rollback(len(PROMPT))
-    with pytest.raises(ValueError, match="embedding"):
-        engine.decode_embedding(embedding)
+    rng = np.random.default_rng(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(native.Context, "clear", lambda self: pytest.fail("native code was called"))
+        for _ in range(1000):
+            with pytest.raises(ValueError, match="embedding"):
+                engine.decode_embedding(bad_row(rng))
     assert engine.position == len(PROMPT)
     assert engine.decode_tokens([9]).tobytes() == expected.tobytes()
+
+
+def test_a_row_need_not_be_contiguous(engine):
+    """It is copied to a place of its own: every second number of a longer one is a row too."""
+    row = engine.embedding_rows([9])[0]
+    expected = engine.decode_embedding(row).copy()
+    engine.rollback(0)
+    assert engine.decode_embedding(np.repeat(row, 2)[::2]).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("token", [-1, tiny.VOCABULARY, 2**31 - 1])
+def test_a_token_that_is_none_is_an_error(engine, token):
+    """llama.cpp refuses it, and the engine goes on."""
+    engine.decode_tokens(PROMPT)
+    with pytest.raises(DecodeError):
+        engine.decode_tokens([5, token])
+    assert engine.position == len(PROMPT)
+    engine.decode_tokens([9])
 
 
 def test_a_cancelled_decode_is_undone(tiny_model):
