@@ -77,7 +77,9 @@ def examine(path: Path) -> Outcome:
     try:
         engine = LlamaEngine(path, n_ctx=256, n_threads=1)
     except ModelRefusedError as error:
-        reason = re.sub(r"^(\S+ is (an? )?|soft thinking .*: |tiny.gguf )", "", error.message)
+        reason = re.sub(
+            r"^(\S+ is (an? )?|soft thinking .*: |tiny.gguf )| for tiny.gguf.*", "", error.message
+        )
         return Outcome(refused=re.sub(r"logits .* apart", "other logits", reason))
     with engine, LlamaEngine(path, n_ctx=256, n_threads=1) as fresh:
         engine.is_end = lambda token: False
@@ -170,7 +172,9 @@ def main() -> None:
     if len(sys.argv) == 1:
         with tempfile.TemporaryDirectory() as folder:
             new = table(probe(Path(folder), list(zoo.MODELS)))
-        DOCS.write_text(DOCS.read_text("utf-8").replace(written(), new), "utf-8")
+        start, end = MARKS
+        old = DOCS.read_text("utf-8")
+        DOCS.write_text(old.replace(start + written() + end, start + new + end), "utf-8")
         return
     folder, *models = sys.argv[1:]
     for model in models:

@@ -226,6 +226,13 @@ MODELS: dict[str, Keys] = {
     "granite_swa": _EVERY_OTHER,
     "granitehybrid": _HYBRID,
     "granitemoe": _MOE | _GRANITE,
+    "graniteswitch": _GRANITE
+    | {
+        "adapters.count": 2,
+        "adapters.lora_rank": 4,
+        "adapters.token_ids_activate": [90, 91],
+        "adapters.token_ids_substitute": [3, 4],
+    },
     "grok": _MOE,
     "grovemoe": _MOE,
     "hrm_text": {"block_count": 6, "hrm.layers_per_stack": 1, "hrm.h_cycles": 2, "hrm.l_cycles": 2},

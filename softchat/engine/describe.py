@@ -36,7 +36,7 @@ class Description:
     """Positions that it was trained for."""
     chat_template: str | None
     kv_bytes_per_position: int | None
-    """Of a float16 KV cache; an upper bound for models with sliding windows."""
+    """Of a float16 KV cache, in which sliding windows are kept in full too."""
 
     def memory(self, n_ctx: int) -> int | None:
         """Bytes for weights and KV cache at this context; buffers come on top."""

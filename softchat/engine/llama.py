@@ -158,14 +158,17 @@ class LlamaEngine:
 
     def _refuse_other_kinds(self, shown: str) -> None:
         model = self._model
+        if _aborts_on_embeddings(model, self.architecture):
+            raise ModelRefusedError(
+                f"llama.cpp takes no embedding rows for {shown} ({self.architecture})",
+                hint="soft thinking feeds them; pick another model",
+            )
         if llama_cpp.llama_model_has_encoder(model) or not llama_cpp.llama_model_has_decoder(model):
             kind = "an encoder or an encoder-decoder model"
         elif llama_cpp.llama_model_is_diffusion(model):
             kind = "a diffusion model"
         elif self._n_vocab == 0:
             kind = "a model without a vocabulary"
-        elif _aborts_on_embeddings(model, self.architecture):
-            kind = f"a {self.architecture} model, of which llama.cpp takes no embedding rows"
         elif self._table.shape != (self._n_vocab, self._width):
             kind = f"a model whose input is not its embedding rows ({self.architecture})"
         else:
@@ -225,7 +228,7 @@ class LlamaEngine:
             self._decode([first], 0, logits=False)
 
     def _sample_tokens(self) -> list[int]:
-        """Two tokens of unlike rows, or more if there are experts; equal rows would prove nothing."""
+        """Two tokens of unlike rows (equal ones prove nothing), more where there are experts."""
         candidates = [self._n_vocab * part // 8 for part in range(2, 8)]
         rows = self._table.rows(candidates)
         norms = np.linalg.norm(rows, axis=1)
