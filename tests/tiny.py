@@ -44,6 +44,23 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
     return tensors
 
 
+def add_letters(writer: gguf.GGUFWriter, chat_template: str = "") -> None:
+    """A tokenizer whose tokens are letters, and a chat template."""
+    writer.add_tokenizer_model("llama")
+    # SPM: <unk>, <s>, </s>, then letters of their own, none twice (twice aborts the process).
+    pieces = ["<unk>", "<s>", "</s>", *(chr(0x4E00 + i) for i in range(VOCABULARY - 3))]
+    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
+    kinds += [gguf.TokenType.NORMAL] * (VOCABULARY - 3)
+    writer.add_token_list(pieces)
+    writer.add_token_scores([-float(i) for i in range(VOCABULARY)])
+    writer.add_token_types(kinds)
+    writer.add_add_space_prefix(False)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    if chat_template:
+        writer.add_chat_template(chat_template)
+
+
 def write(
     path: Path,
     *,
@@ -70,19 +87,7 @@ def write(
     writer.add_rope_freq_base(BASE)
     writer.add_layer_norm_rms_eps(EPSILON)
     writer.add_vocab_size(VOCABULARY)
-    writer.add_tokenizer_model("llama")
-    # SPM: <unk>, <s>, </s>, then letters of their own, none twice (twice aborts the process).
-    pieces = ["<unk>", "<s>", "</s>", *(chr(0x4E00 + i) for i in range(VOCABULARY - 3))]
-    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
-    kinds += [gguf.TokenType.NORMAL] * (VOCABULARY - 3)
-    writer.add_token_list(pieces)
-    writer.add_token_scores([-float(i) for i in range(VOCABULARY)])
-    writer.add_token_types(kinds)
-    writer.add_add_space_prefix(False)
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    if chat_template:
-        writer.add_chat_template(chat_template)
+    add_letters(writer, chat_template)
     for name, tensor in tensors.items():
         if leave_out in (name, "all"):
             continue

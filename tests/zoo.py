@@ -18,8 +18,9 @@ import llama_cpp
 import numpy as np
 
 from softchat.engine.gguf import _InitParams, _library
+from tests import tiny
 
-VOCABULARY, WIDTH, HEADS, HIDDEN, LAYERS, CONTEXT, WINDOW = 96, 32, 2, 48, 2, 512, 8
+VOCABULARY, WIDTH, HEADS, HIDDEN, LAYERS, CONTEXT, WINDOW = tiny.VOCABULARY, 32, 2, 48, 2, 512, 8
 HEAD = WIDTH // HEADS
 
 Keys = dict[str, Any]
@@ -397,18 +398,7 @@ def write_file(
                 list: writer.add_array,
             }
             add[type(value)](name, value)
-    # SPM: <unk>, <s>, </s>, then letters of their own, none twice (twice aborts the process).
-    writer.add_tokenizer_model("llama")
-    letters = [chr(0x4E00 + i) for i in range(VOCABULARY - 3)]
-    writer.add_token_list(["<unk>", "<s>", "</s>", *letters])
-    writer.add_token_scores([-float(i) for i in range(VOCABULARY)])
-    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
-    writer.add_token_types(kinds + [gguf.TokenType.NORMAL] * (VOCABULARY - 3))
-    writer.add_add_space_prefix(False)
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    if chat_template:
-        writer.add_chat_template(chat_template)
+    tiny.add_letters(writer, chat_template)
     for name, data in tensors.items():
         if table_type and name == "token_embd.weight":
             writer.add_tensor(name, quantised(data, table_type), raw_dtype=table_type)
