@@ -7,25 +7,24 @@ embedding that was fed there: so what was thought can be put back exactly as it 
 from __future__ import annotations
 
 from collections.abc import Sequence as Many
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from softchat.engine.delegate import Delegate
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeError
-from softchat.events import ModelInfo
 
 Floats = npt.NDArray[np.float32]
 Item = int | Floats
 
 
-class Sequence:
+class Sequence(Delegate):
     """An engine's one sequence, with its contents. An `Engine` itself."""
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
         engine.rollback(0)
-        self._engine = engine
         self._items: list[Item] = []
 
     @property
@@ -64,44 +63,9 @@ class Sequence:
     # -- what an engine does ---------------------------------------------------------------------
 
     @property
-    def info(self) -> ModelInfo:
-        """As the engine's."""
-        return self._engine.info
-
-    @property
     def position(self) -> int:
         """How many positions the sequence has."""
         return self._engine.position
-
-    @property
-    def adds_bos(self) -> int | None:
-        """As the engine's."""
-        return self._engine.adds_bos
-
-    @property
-    def chat_template(self) -> str | None:
-        """As the engine's."""
-        return self._engine.chat_template
-
-    def special_text(self, which: Literal["bos", "eos"]) -> str:
-        """As the engine's."""
-        return self._engine.special_text(which)
-
-    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
-        """As the engine's."""
-        return self._engine.tokenize(text, special=special)
-
-    def piece(self, token: int, *, special: bool = True) -> bytes:
-        """As the engine's."""
-        return self._engine.piece(token, special=special)
-
-    def is_end(self, token: int) -> bool:
-        """As the engine's."""
-        return self._engine.is_end(token)
-
-    def embedding_rows(self, ids: Many[int] | npt.NDArray[np.intp]) -> Floats:
-        """As the engine's."""
-        return self._engine.embedding_rows(ids)
 
     def decode_tokens(self, tokens: Many[int]) -> Floats:
         """As the engine's; remembered."""

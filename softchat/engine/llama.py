@@ -23,7 +23,7 @@ from softchat.engine.adapters import apply_adapters
 from softchat.engine.checkpoints import Checkpoints
 from softchat.engine.embeddings import EmbeddingTable, find_matrix
 from softchat.engine.gguf import all_parts, open_header
-from softchat.engine.native import BATCH, Context, load_model, reason
+from softchat.engine.native import Context, load_model, reason
 from softchat.engine.protocol import Lora
 from softchat.engine.threads import default_threads
 from softchat.errors import (
@@ -62,6 +62,8 @@ class LlamaEngine:
         n_threads: 0: the machine's cores.
         n_gpu_layers: layers on the accelerator, if llama.cpp was built with one; negative: all.
         loras: LoRA adapters to apply.
+        sequences: how many sequences the context has room for, each with `n_ctx` positions; the
+            engine itself uses the first, `run_together` all of them.
         cancelled: asked while a decode runs; True stops it within milliseconds.
 
     Raises:
@@ -80,10 +82,12 @@ class LlamaEngine:
         n_threads: int = 0,
         n_gpu_layers: int = 0,
         loras: Sequence[Lora] = (),
+        sequences: int = 1,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._cancelled = cancelled
         self._loras = tuple(loras)
+        self.sequences = sequences
         self._position = 0
         self._slow = True
         self._owned = ExitStack()
@@ -129,14 +133,19 @@ class LlamaEngine:
     def _make_context(self, n_ctx: int, n_ctx_most: int, n_threads: int) -> None:
         trained = int(llama_cpp.llama_model_n_ctx_train(self._model)) or n_ctx_most
         self._context = self._owned.enter_context(
-            Context(self._model, n_ctx=n_ctx or min(trained, n_ctx_most), n_threads=n_threads)
+            Context(
+                self._model,
+                n_ctx=n_ctx or min(trained, n_ctx_most),
+                n_threads=n_threads,
+                sequences=self.sequences,
+            )
         )
         if not llama_cpp.llama_get_memory(self._context.handle):
             raise ModelRefusedError(
                 f"{self._shown} is an embedding model", hint="softchat needs a causal text model"
             )
         apply_adapters(self._model, self._context.handle, self.architecture, self._loras)
-        self._n_ctx = int(llama_cpp.llama_n_ctx(self._context.handle))
+        self._n_ctx = int(llama_cpp.llama_n_ctx_seq(self._context.handle))
         self.info = ModelInfo(
             name=self._name,
             path=str(self._path),
@@ -323,7 +332,7 @@ class LlamaEngine:
         """
         if not tokens:
             raise ValueError("no tokens to decode")
-        self._check_room(len(tokens))
+        self.check_room(self._position + len(tokens))
         start = self._position
         if self._checkpoints and len(tokens) > _TAIL:
             self._decode_batches(tokens[:-_TAIL], start, logits=False)
@@ -333,7 +342,7 @@ class LlamaEngine:
         return self._context.logits()
 
     def _decode_batches(self, tokens: Sequence[int], undo_to: int, *, logits: bool = True) -> None:
-        size = min(BATCH, self._n_ctx)
+        size = self._context.n_batch
         for first in range(0, len(tokens), size):
             last = first + size >= len(tokens)
             self._decode(tokens[first : first + size], undo_to, logits=logits and last)
@@ -345,13 +354,8 @@ class LlamaEngine:
             ValueError: it is not (D,) float32, or not finite.
 
         """
-        if embedding.shape != (self._width,) or embedding.dtype != np.float32:
-            raise ValueError(
-                f"an embedding is ({self._width},) float32, not {embedding.shape} {embedding.dtype}"
-            )
-        if not np.isfinite(embedding).all():
-            raise ValueError("an embedding holds NaN or infinity")
-        self._check_room(1)
+        self.check_embedding(embedding)
+        self.check_room(self._position + 1)
         self._decode([embedding], self._position)
         return self._context.logits()
 
@@ -372,15 +376,25 @@ class LlamaEngine:
             llama_cpp.llama_memory_clear(memory, False)  # its cells; what they held is masked
             self._position = 0
 
-    def _check_room(self, count: int) -> None:
-        if self._position + count > self._n_ctx:
+    def check_embedding(self, embedding: Floats) -> None:
+        """Raise ValueError unless it is (D,) float32 and finite."""
+        if embedding.shape != (self._width,) or embedding.dtype != np.float32:
+            raise ValueError(
+                f"an embedding is ({self._width},) float32, not {embedding.shape} {embedding.dtype}"
+            )
+        if not np.isfinite(embedding).all():
+            raise ValueError("an embedding holds NaN or infinity")
+
+    def check_room(self, positions: int) -> None:
+        """Raise ContextError unless a sequence can have this many positions."""
+        if positions > self._n_ctx:
             raise ContextError(
-                f"{self._position + count} tokens don't fit into a context of {self._n_ctx}",
+                f"{positions} tokens don't fit into a context of {self._n_ctx}",
                 hint="shorten the question, or give more with --ctx",
             )
 
     def _decode(self, items: Sequence[Any], undo_to: int, *, logits: bool = True) -> None:
-        self._watch(self._slow or len(items) > 1)
+        self.watch(self._slow or len(items) > 1)
         context = self._context
         context.clear()
         for offset, item in enumerate(items):
@@ -397,14 +411,15 @@ class LlamaEngine:
         # After some codes the finished part of the batch is still in memory: forget it.
         self._position += len(items)
         self.rollback(undo_to)
-        if code == _ABORTED:
-            raise DecodeAbortedError("stopped")
-        raise DecodeError(
-            f"llama.cpp failed with code {code}: {reason()}",
-            hint="a smaller --ctx needs less memory",
-        )
+        raise decode_failure(code)
 
-    def _watch(self, on: bool) -> None:
+    @property
+    def context(self) -> Context:
+        """The native context, for who decodes on its other sequences."""
+        return self._context
+
+    def watch(self, on: bool) -> None:
+        """Whether `cancelled` is asked while a decode runs."""
         if on != self._watched:
             callback = self._on_abort if on else self._no_abort
             llama_cpp.llama_set_abort_callback(self._context.handle, callback, None)
@@ -435,6 +450,15 @@ def _aborts_on_embeddings(model: int, architecture: str) -> bool:
     # llama.cpp takes an embedding for an image's, and a file without M-RoPE for one without images.
     return architecture in ("glm4", "glm4moe") and (
         llama_cpp.llama_model_rope_type(model) != llama_cpp.LLAMA_ROPE_TYPE_MROPE
+    )
+
+
+def decode_failure(code: int) -> DecodeError | DecodeAbortedError:
+    """The error that a native return code other than 0 stands for."""
+    if code == _ABORTED:
+        return DecodeAbortedError("stopped")
+    return DecodeError(
+        f"llama.cpp failed with code {code}: {reason()}", hint="a smaller --ctx needs less memory"
     )
 
 

@@ -50,10 +50,15 @@ def load_model(path: Path, n_gpu_layers: int, cancelled: Callable[[], bool]) -> 
 class Context:
     """A native context and the one batch that is filled again for each decode."""
 
-    def __init__(self, model: int, *, n_ctx: int, n_threads: int) -> None:
+    def __init__(self, model: int, *, n_ctx: int, n_threads: int, sequences: int = 1) -> None:
         params = llama_cpp.llama_context_default_params()
-        params.n_ctx = n_ctx
-        params.n_batch = params.n_ubatch = min(BATCH, n_ctx)
+        # Each sequence has cells of its own (kv_unified is off), so none can crowd out another, and
+        # attention does not look through the others' cells.
+        params.n_seq_max = sequences
+        params.n_ctx = n_ctx * sequences
+        self.n_batch = min(BATCH, n_ctx)
+        """Rows that one batch can hold; one more would abort the process."""
+        params.n_batch = params.n_ubatch = self.n_batch
         params.n_threads = params.n_threads_batch = n_threads
         params.no_perf = True
         # A window's cache would drop what a rollback brings back into the window, and answer wrong.
@@ -83,13 +88,13 @@ class Context:
         """Empty the batch."""
         llama_cpp.llama_batch_ext_clear(self._batch)
 
-    def add(self, item: int | Floats, position: int) -> int:
-        """Add a token or an embedding row to the batch; its index there."""
+    def add(self, item: int | Floats, position: int, sequence: int = 0) -> int:
+        """Add a token or an embedding row of a sequence to the batch; its index there."""
         if isinstance(item, np.ndarray):
             self._row[: item.size] = item
-            index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, 0, self._embd))
+            index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, sequence, self._embd))
         else:
-            index = int(llama_cpp.llama_batch_ext_add_token(self._batch, 0, item))
+            index = int(llama_cpp.llama_batch_ext_add_token(self._batch, sequence, item))
         if index < 0:
             raise DecodeError(
                 f"llama.cpp does not take this input (code {index})",
@@ -110,9 +115,9 @@ class Context:
         _log.clear()
         return int(llama_cpp.llama_process(self.handle, _DECODE, self._batch))
 
-    def logits(self) -> Floats:
-        """Logits of the last entry that has some, (V,), a read-only view of native memory."""
-        address = _logits_address(self.handle, -1)
+    def logits(self, index: int = -1) -> Floats:
+        """Logits of this entry, or of the last that has some, (V,): read-only native memory."""
+        address = _logits_address(self.handle, index)
         if not address:
             raise DecodeError("llama.cpp gave no logits", hint="this is a bug in softchat")
         if address != self._logits_at:  # it moves only when the outputs of a batch are more

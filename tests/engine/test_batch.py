@@ -1,0 +1,176 @@
+"""Several runs at once: each gets what it would get alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import softchat.engine.native as native
+from softchat.engine.batch import run_together
+from softchat.engine.llama import LlamaEngine
+from softchat.errors import ContextError, DecodeAbortedError
+
+# The largest difference of logits that is taken as the same result, where they span 12: for several
+# rows llama.cpp may take the sums of a product in another order than for one.
+TOLERANCE = 2e-3
+
+
+@pytest.fixture
+def together(tiny_model):
+    with LlamaEngine(tiny_model, n_ctx=1280, n_threads=1, sequences=4) as engine:
+        yield engine
+
+
+def job_of(length: int, steps: int):
+    """A job: a prompt, then tokens and embeddings by turns; the logits of each decode."""
+
+    def job(engine):
+        rng = np.random.default_rng(length)
+        rows = [engine.decode_tokens([1, *(3 + i % 90 for i in range(length))]).copy()]
+        for step in range(steps):
+            if (step + length) % 3:
+                weights = rng.dirichlet(np.ones(3)).astype(np.float32)
+                embedding = weights @ engine.embedding_rows([5 + step, 9 + step, 40])
+                rows.append(engine.decode_embedding(embedding).copy())
+            else:
+                rows.append(engine.decode_tokens([7 + step]).copy())
+        return np.stack(rows)
+
+    return job
+
+
+# Prompts of unlike length, the longest over a native batch of 512; runs that end early and late.
+JOBS = [(1, 12), (700, 3), (40, 20), (9, 0), (300, 5), (5, 9), (600, 2), (17, 16), (3, 1)]
+
+
+def test_runs_together_are_runs_alone(engine, together):
+    """Whatever else runs beside it, the logits of a run are those that it gives by itself."""
+    list(run_together(together, [job_of(8, 2)] * 4))  # leaves no trace
+    found = dict(run_together(together, [job_of(*job) for job in JOBS]))
+    assert sorted(found) == list(range(len(JOBS)))
+    for number, job in enumerate(JOBS):
+        engine.rollback(0)
+        gap = np.abs(found[number] - job_of(*job)(engine)).max()
+        assert gap <= TOLERANCE
+
+
+def test_a_small_context(tiny_model):
+    """Prompts that fill all of a small context, together more than a native batch."""
+    jobs = [job_of(length, 1) for length in (250, 254, 200, 253)]
+    with LlamaEngine(tiny_model, n_ctx=256, n_threads=1, sequences=4) as engine:
+        found = dict(run_together(engine, jobs))
+    with LlamaEngine(tiny_model, n_ctx=256, n_threads=1) as engine:
+        for number, job in enumerate(jobs):
+            engine.rollback(0)
+            assert np.abs(found[number] - job(engine)).max() <= TOLERANCE
+
+
+def test_a_decode_of_all_is_one_native_call(together, monkeypatch):
+    """But for their prompts, four runs, soft and hard ones, take the native calls of one."""
+    calls = []
+    process = native.Context.process
+    monkeypatch.setattr(native.Context, "process", lambda self: (calls.append(1), process(self))[1])
+    jobs = [job_of(5 + number, 10) for number in range(4)]
+    list(run_together(together, jobs))
+    assert len(calls) == 4 + 10
+
+
+def test_a_run_that_fails_leaves_the_others_alone(engine, together):
+    """One that needs more context than it has fails, and is handed out as the others are."""
+
+    def too_long(engine):
+        try:
+            engine.decode_tokens([1] * 1281)
+        except ContextError as error:
+            return str(error)
+        return "no error"
+
+    found = dict(run_together(together, [job_of(9, 6), too_long, job_of(30, 6)]))
+    assert "1281 tokens" in found[1]
+    assert np.abs(found[0] - job_of(9, 6)(engine)).max() <= TOLERANCE
+
+
+def test_a_native_failure_is_told_to_those_it_hit(together, monkeypatch):
+    """If llama.cpp fails, the runs of that batch fail, and the sequence is as before it."""
+    process = native.Context.process
+    codes = iter([0, 0, 2, 0])
+    monkeypatch.setattr(native.Context, "process", lambda self: process(self) or next(codes))
+
+    def job(engine):
+        engine.decode_tokens([1, 2, 3])
+        with pytest.raises(DecodeAbortedError):
+            engine.decode_tokens([4])
+        after = engine.position
+        engine.decode_tokens([4])
+        return after, engine.position
+
+    assert dict(run_together(together, [job, job])) == {0: (3, 4), 1: (3, 4)}
+
+
+def test_what_a_job_raises_stops_all(together):
+    """A bug in one run ends them all, and is raised with its own traceback."""
+    stopped = []
+
+    def endless(engine):
+        try:
+            while True:
+                engine.decode_tokens([5])
+        except DecodeAbortedError:
+            stopped.append(True)
+
+    def broken(engine):
+        engine.decode_tokens([5])
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError, match="a bug"):
+        list(run_together(together, [endless, broken, endless]))
+    assert stopped == [True, True]
+
+
+def test_whoever_leaves_stops_all(together):
+    """When the results are not wanted any more, no thread stays behind."""
+    ended = []
+
+    def job(steps):
+        def run(engine):
+            try:
+                for _ in range(steps):
+                    engine.decode_tokens([5])
+            finally:
+                ended.append(steps)
+
+        return run
+
+    results = run_together(together, [job(2), job(1000), job(1000)])
+    assert next(results)[0] == 0
+    results.close()
+    assert ended == [2, 1000, 1000]
+
+
+def test_cancelling_reaches_every_run(tiny_model):
+    """What `cancelled` says while a batch is decoded is heard by all runs in it."""
+    asked = []
+    with LlamaEngine(
+        tiny_model, n_ctx=256, n_threads=1, sequences=3, cancelled=lambda: bool(asked)
+    ) as engine:
+
+        def job(lane):
+            for _ in range(3):
+                lane.decode_tokens([5])
+            asked.append(True)
+            with pytest.raises(DecodeAbortedError):
+                lane.decode_tokens([5])
+            return lane.position
+
+        assert dict(run_together(engine, [job] * 3)) == {0: 3, 1: 3, 2: 3}
+
+
+def test_on_the_real_model(real_model):
+    """On SmolLM2, runs together are bit for bit runs alone: soft and hard, long and short ones."""
+    jobs = [job_of(length, 4) for length in (3, 90, 11, 60)]
+    with LlamaEngine(real_model, n_ctx=128, n_threads=1, sequences=3) as engine:
+        found = dict(run_together(engine, jobs))
+    with LlamaEngine(real_model, n_ctx=128, n_threads=1) as engine:
+        for number, job in enumerate(jobs):
+            engine.rollback(0)
+            assert np.array_equal(found[number], job(engine))
