@@ -6,10 +6,8 @@ are taken within a repeat, so that a machine that slows down slows both sides.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -21,12 +19,12 @@ from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
 
-from softchat import __version__
 from softchat.engine.bare import BareContext
 from softchat.engine.embeddings import EmbeddingTable, find_matrix
 from softchat.engine.gguf import open_header
 from softchat.engine.llama import LlamaEngine
 from softchat.events import Started, Step
+from softchat.provenance import command, machine, sha256_of, versions
 from softchat.settings import Settings, resolve
 from softchat.template import make_prompt, single_turn
 from softchat.think import Prompt, think
@@ -120,7 +118,7 @@ def measure(
         bare.close()
     return Report(
         model=name,
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
         steps=steps,
         repeats=repeats,
         bare_steps_per_s=round(1 / statistics.median(timed["bare"]), 1),
@@ -134,9 +132,9 @@ def measure(
         first_step_s=round(first, 3),
         memory_above_bare_mb=round(memory / 2**20, 1),
         ask_to_llm=ask_to_llm,
-        machine=f"{platform.machine()}, {os.cpu_count()} CPUs, {_cpu()}, {platform.system()}",
-        versions=_versions(),
-        command="softchat " + " ".join(sys.argv[1:]),
+        machine=machine(),
+        versions=versions(),
+        command=command(),
     )
 
 
@@ -246,24 +244,3 @@ def _wall_s(command: list[str]) -> float:
     began = time.perf_counter()
     subprocess.run(command, capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=600)
     return time.perf_counter() - began
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _versions() -> str:
-    from importlib.metadata import version
-
-    used = ", ".join(f"{name} {version(name)}" for name in ("llama-cpp-python", "numpy", "rich"))
-    return f"softchat {__version__}, Python {platform.python_version()}, {used}"

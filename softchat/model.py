@@ -151,8 +151,6 @@ def open_engine(
     # Imported here: llama.cpp is not needed to check a setting, or to ask a fake engine.
     from softchat.engine.llama import LONGEST_DEFAULT_CONTEXT, LlamaEngine
 
-    if loras is None:
-        loras = [Lora(path=found.lora)] if found.lora else []
     return LlamaEngine(
         found.path,
         name=found.name,
@@ -160,9 +158,14 @@ def open_engine(
         n_ctx_most=min(found.context or LONGEST_DEFAULT_CONTEXT, n_ctx_most),
         n_threads=n_threads,
         n_gpu_layers=n_gpu_layers,
-        loras=loras,
+        loras=own_adapters(found) if loras is None else loras,
         cancelled=cancelled,
     )
+
+
+def own_adapters(found: Located) -> tuple[Lora, ...]:
+    """The LoRA adapters that models.toml has a model loaded with."""
+    return (Lora(path=found.lora),) if found.lora else ()
 
 
 def settings_of(defaults: Mapping[str, object], given: Mapping[str, object]) -> Settings:

@@ -13,10 +13,8 @@ from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Finished, FinishReason
 from softchat.interrupt import catch_interrupt
 from softchat.layers import Layers
-from softchat.settings import Settings
 
 _INTERRUPTED = DecodeAbortedError.exit_status
-_TEMPLATE = 512  # tokens that a chat template may add
 
 
 @with_groups
@@ -34,7 +32,7 @@ def ask(
 ) -> int:
     """Ask one question: the model thinks in concept tokens, then answers."""
     # Imported here, as --help must not wait for them.
-    from softchat.cli.model import find, open_engine, user_config
+    from softchat.cli.model import enough, find, open_engine, user_config
     from softchat.model import Model
 
     finish_reason = FinishReason.STOP
@@ -49,7 +47,7 @@ def ask(
             engine = open_engine(
                 found,
                 loading.after(layers),
-                n_ctx_most=_enough(asked + wording, chosen),
+                n_ctx_most=enough([asked + wording], [chosen]),
                 cancelled=interrupt,
             )
             with Model.of(found, engine) as model:
@@ -60,12 +58,6 @@ def ask(
                     if isinstance(event, Finished):
                         finish_reason = event.finish_reason
     return _INTERRUPTED if finish_reason is FinishReason.INTERRUPTED else 0
-
-
-def _enough(prompt: str, settings: Settings) -> int:
-    """Positions that one run can fill; a longer context would only cost memory and time."""
-    written = len(prompt.encode("utf-8", "replace"))  # a token spells a byte at least
-    return written + _TEMPLATE + settings.max_think + settings.max_answer
 
 
 def _read(words: list[str] | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ from softchat.models.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from softchat.engine.llama import LlamaEngine
+    from softchat.settings import Settings
+
+_TEMPLATE = 512  # tokens that a chat template may add
 
 
 def find(spec: str | None, *, config: Config | None = None, quiet: bool = False) -> Located:
@@ -51,6 +54,7 @@ def open_engine(
     loading: Loading,
     *,
     n_ctx_most: int = 2**31 - 1,
+    sequences: int = 1,
     cancelled: Callable[[], bool],
 ) -> LlamaEngine:
     """The model, loaded and proven. Raises as `LlamaEngine` does.
@@ -60,6 +64,7 @@ def open_engine(
         loading: how the user wants it loaded; its `model` is what `found` is.
         n_ctx_most: more positions of context than this are not needed, unless the user says how
             many.
+        sequences: how many runs there are at once, see `run_together`.
         cancelled: True stops loading and decoding.
 
     """
@@ -71,9 +76,30 @@ def open_engine(
         n_ctx_most=n_ctx_most,
         n_threads=loading.threads,
         n_gpu_layers=loading.gpu_layers,
-        loras=_loras(loading.lora),
+        loras=adapters_of(found, loading),
+        sequences=sequences,
         cancelled=cancelled,
     )
+
+
+def enough(texts: Iterable[str], settings: Iterable[Settings]) -> int:
+    """Positions that any of these runs can fill; a longer context would only cost memory and time.
+
+    Args:
+        texts: questions, each with its system prompt.
+        settings: of the runs.
+
+    """
+    prompt = max(len(text.encode("utf-8", "replace")) for text in texts)  # a byte a token at least
+    return prompt + _TEMPLATE + max(one.max_think + one.max_answer for one in settings)
+
+
+def adapters_of(found: Located, loading: Loading) -> tuple[Lora, ...]:
+    """The adapters that the model is loaded with. Raises as `_loras` does."""
+    from softchat.model import own_adapters
+
+    named = _loras(loading.lora)
+    return own_adapters(found) if named is None else named
 
 
 def _loras(texts: list[str] | None) -> tuple[Lora, ...] | None:

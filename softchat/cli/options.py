@@ -17,7 +17,7 @@ import typer
 
 from softchat.config import LOADING, OPTIONS, SWITCHES
 from softchat.layers import Layers, Source
-from softchat.settings import KNOBS, Settings
+from softchat.settings import KNOBS, Settings, choices, parse
 
 
 def flag(*names: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type for it
@@ -57,6 +57,14 @@ def _knob(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
     )
 
 
+def _several(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
+    return flag(
+        "--" + name.replace("_", "-"),
+        help=f"{KNOBS[name].metadata['help']}.",
+        metavar="|".join(choices(name)) + ",…" if choices(name) else "X,…",
+    )
+
+
 if TYPE_CHECKING:
 
     @dataclass(frozen=True, kw_only=True)
@@ -90,6 +98,38 @@ def given(context: typer.Context) -> Source:
         values=values,
         origin=lambda name: variable(f"--{name}") if name in variables else _flag_of(name),
     )
+
+
+if TYPE_CHECKING:
+
+    @dataclass(frozen=True, kw_only=True)
+    class GridFlags:
+        """A flag for every setting, that takes several values; None where it was not given."""
+else:
+    GridFlags = make_dataclass(
+        "GridFlags",
+        [
+            (name, Annotated[str | None, _several(name)], None)
+            for name in get_type_hints(Settings)
+            if name in KNOBS
+        ],
+        frozen=True,
+        kw_only=True,
+    )
+
+
+def grid_of(flags: GridFlags) -> dict[str, list[object]]:
+    """The values by setting that flags or variables give, `0.01,0.05` being two.
+
+    Raises:
+        UsageError: a setting can't have such a value.
+
+    """
+    return {
+        name: [parse(name, value.strip()) for value in text.split(",")]
+        for name in KNOBS
+        if (text := getattr(flags, name)) is not None
+    }
 
 
 Model = Annotated[

@@ -1,0 +1,254 @@
+"""`softchat eval`: what ways of thinking achieve on questions with known answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
+from softchat.errors import DecodeAbortedError, UsageError
+from softchat.interrupt import catch_interrupt
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from softchat.evaluate.evaluate import Result
+    from softchat.evaluate.plan import Run
+    from softchat.evaluate.summary import Summary
+    from softchat.views.wording import Glyphs
+
+_PIPE_WIDTH = 160
+_INTERRUPTED = DecodeAbortedError.exit_status
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A file of questions and answers.")]
+Named = Annotated[
+    list[str] | None,
+    typer.Option("--run", metavar="RUN", help="A run, as 'cool: soft tau=0.1'; can be repeated."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluating:
+    """Which questions, how they are judged, and where the results go."""
+
+    extract: Annotated[
+        str,
+        flag(
+            "--extract",
+            metavar="HOW",
+            help="How answers are read: number, boxed, exact, math, regex:RE.",
+        ),
+    ] = "number"
+    limit: Annotated[int, flag("--limit", metavar="N", min=0, help="Questions; 0: all.")] = 0
+    shuffle: Annotated[bool, flag("--shuffle", help="Shuffle them first, by --seed.")] = False
+    parallel: Annotated[
+        int, flag("--parallel", metavar="N", min=1, max=64, help="Runs at once, in one batch.")
+    ] = 1
+    out: Annotated[
+        Path | None, flag("--out", metavar="FILE", help="Where results are kept as they come.")
+    ] = None
+    json: Annotated[bool, flag("--json", help="The line of JSON only.")] = False
+
+
+@with_groups
+def eval_(
+    data: Data,
+    *,
+    run: Named = None,
+    settings: GridFlags,
+    system: System = None,
+    loading: Loading,
+    evaluating: Evaluating,
+) -> int:
+    """Measure accuracy on a file of questions: hard against soft, or any runs.
+
+    A setting with several values, as --tau 0.01,0.05, makes a run of each. What there is, is kept:
+    the same command goes on where it was stopped.
+    """
+    grid = grid_of(settings)
+    if not run and "strategy" not in grid:
+        grid = {"strategy": ["hard", "soft"], **grid}
+    evaluation = evaluate_file(data, grid, run or (), system, loading, evaluating)
+    if evaluation is None:
+        return _INTERRUPTED
+    if not evaluating.json:
+        from softchat.views.evaluation import differences_table, ends_table, runs_table
+
+        show_tables([runs_table, ends_table, differences_table], evaluation.summary)
+    print(evaluation.to_json())
+    return 0
+
+
+def show_tables(tables: Sequence[Callable[[Summary, Glyphs], Table]], summary: Summary) -> None:
+    """These tables on stdout, an empty line after each; in a pipe as wide as they need."""
+    from rich.console import Console
+
+    from softchat.views.wording import glyphs_for
+
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    for make in tables:
+        table = make(summary, glyphs_for(console.encoding))
+        if table.row_count:
+            console.print(table)
+            console.print()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What came out, and with what."""
+
+    about: dict[str, Any]
+    runs: Sequence[Run]
+    summary: Summary
+
+    def to_json(self) -> str:
+        """All of it as one line."""
+        return json.dumps(self.about | self.summary.to_dict(), ensure_ascii=False, allow_nan=False)
+
+
+def evaluate_file(
+    data: Path,
+    grid: dict[str, list[object]],
+    named: Sequence[str],
+    system: str | None,
+    loading: Loading,
+    how: Evaluating,
+    *,
+    answers: bool = True,
+) -> Evaluation | None:
+    """Run what is still to be run, and sum all up; None if Ctrl-C stopped it.
+
+    Args:
+        data: the file of questions.
+        grid: settings, with the values of each.
+        named: more runs, as `--run` gives them.
+        system: the system prompt, if not the model's own.
+        loading: the model.
+        how: see `Evaluating`.
+        answers: whether every question must have one.
+
+    """
+    from softchat import __version__
+    from softchat.cli.model import adapters_of, enough, find, open_engine
+    from softchat.engine.batch import run_together
+    from softchat.evaluate.answers import make_reader
+    from softchat.evaluate.evaluate import Plan, evaluate, one_by_one
+    from softchat.evaluate.plan import make_runs
+    from softchat.evaluate.questions import read_questions
+    from softchat.evaluate.results import ResultFile, default_path, make_identity
+    from softchat.evaluate.summary import summarise
+    from softchat.models.folders import state_folder
+    from softchat.provenance import command, machine, sha256_of, versions
+    from softchat.views.evaluation import ProgressBar
+
+    questions = read_questions(data, answers=answers)
+    reader = make_reader(how.extract)
+    for question in questions.questions:
+        if question.answer and not reader.can_be(question.answer):
+            raise UsageError(
+                f"the answer to question {question.index + 1} is no {reader.name}: "
+                f"{question.answer[:40]}",
+                hint="take another --extract, such as exact",
+            )
+    found = find(loading.model, quiet=how.json)
+    runs = make_runs({**found.defaults, "seed": 0}, grid, named)
+    wording = found.system if system is None else system
+    seed = runs[0].settings.seed
+    plan = Plan(
+        questions=questions.pick(limit=how.limit, shuffle=how.shuffle, seed=seed),
+        runs=runs,
+        reader=reader,
+        system=wording,
+        tags=found.tags,
+    )
+    n_ctx_most = enough(
+        [wording + question.text for question in questions.questions],
+        [run.settings for run in runs],
+    )
+    model = {
+        "name": found.name,
+        "sha256": sha256_of(found.path),
+        "adapters": [
+            {"name": lora.path.name, "sha256": sha256_of(lora.path), "scale": lora.scale}
+            for lora in adapters_of(found, loading)
+        ],
+    }
+    identity = make_identity(
+        plan,
+        questions,
+        model=model,
+        n_ctx=loading.ctx or n_ctx_most,
+        version=__version__,
+    )
+    path = how.out or default_path(state_folder(os.environ) / "evaluations", identity)
+    with ResultFile(path, identity) as file, catch_interrupt() as interrupt:
+        wanted = {(run.name, question.index) for question in plan.questions for run in runs}
+        left = wanted - file.done
+        if not how.json:
+            already = f", {len(wanted) - len(left)} of {len(wanted)} are there" * bool(file.results)
+            print(f"results: {path}{already}", file=sys.stderr)
+        began = time.perf_counter()
+        if left:
+            bar = ProgressBar(sys.stderr, done=len(wanted) - len(left), total=len(wanted))
+            with (
+                open_engine(
+                    found,
+                    loading,
+                    n_ctx_most=n_ctx_most,
+                    sequences=how.parallel,
+                    cancelled=interrupt,
+                ) as engine,
+                bar,
+            ):
+                pool = one_by_one if how.parallel == 1 else run_together
+                results = evaluate(
+                    lambda jobs: pool(engine, jobs), plan, done=file.done, cancelled=interrupt
+                )
+                for result in results:
+                    file.add(result)
+                    bar.step(_so_far(runs, file.results))
+        elapsed_s = time.perf_counter() - began
+        if not wanted <= file.done:
+            here = len(wanted & file.done)
+            print(
+                f"stopped: {here} of {len(wanted)} results are there; the same command goes on",
+                file=sys.stderr,
+            )
+            return None
+        picked = {question.index for question in plan.questions}
+        summary = summarise(runs, [one for one in file.results if one.index in picked])
+    return Evaluation(
+        about={
+            "model": model["name"],
+            "sha256": model["sha256"],
+            "adapters": model["adapters"],
+            "data": str(data),
+            "data_sha256": questions.sha256,
+            "extract": reader.name,
+            "system": wording,
+            "parallel": how.parallel,
+            "evaluated_now": len(left),
+            "elapsed_s": round(elapsed_s, 2),
+            "results": str(path),
+            "machine": machine(),
+            "versions": versions(),
+            "command": command(),
+        },
+        runs=runs,
+        summary=summary,
+    )
+
+
+def _so_far(runs: Sequence[Run], results: Sequence[Result]) -> str:
+    right = Counter(result.run for result in results if result.correct)
+    total = Counter(result.run for result in results)
+    return "  ".join(f"{run.name} {right[run.name]}/{total[run.name]}" for run in runs[:4])

@@ -1,0 +1,150 @@
+"""What a text answers, and whether that is the answer wanted. Knows nothing of models.
+
+A way of reading answers has a name, as `--extract` gives it:
+
+    number        the last number of the text
+    boxed         what is in its last \\boxed{…}
+    exact         the whole text
+    regex:RE      the first group (or all) of the last match of a regular expression
+    math          the expression that math-verify finds, compared as mathematics
+
+Two answers are the same if they are the same number (1,000 is 1000.0, $5 is 5, 1/2 is 0.5), or the
+same text but for case, white space and a full stop at the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from softchat.errors import UsageError
+
+_NUMBER = re.compile(r"(?<![\w.])[-\u2212]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?")
+_BOXED = "\\boxed{"
+_TEXT = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """A way of reading answers."""
+
+    name: str
+    extract: Callable[[str], str | None]
+    """The answer in a text; None if there is none."""
+    same: Callable[[str, str], bool]
+    """Whether an answer that was read is the one wanted."""
+    can_be: Callable[[str], bool] = bool
+    """Whether a question's answer can be given in this way at all."""
+
+
+def make_reader(name: str) -> Reader:
+    """The way of reading that has this name.
+
+    Raises:
+        UsageError: there is none, or it needs what is not installed.
+
+    """
+    match name.partition(":"):
+        case ("number", "", ""):
+            return Reader(
+                name=name,
+                extract=_last_number,
+                same=same,
+                can_be=lambda text: parse_number(text) is not None,
+            )
+        case ("boxed", "", ""):
+            return Reader(name=name, extract=_last_boxed, same=same)
+        case ("exact", "", ""):
+            return Reader(name=name, extract=lambda text: text.strip() or None, same=same)
+        case ("regex", ":", expression) if expression:
+            return Reader(name=name, extract=_last_match(expression), same=same)
+        case ("math", "", ""):
+            return _math()
+    raise UsageError(
+        f"no way of reading answers is called '{name}'",
+        hint="there are: number, boxed, exact, math, and regex:EXPRESSION",
+    )
+
+
+def parse_number(text: str) -> Fraction | None:
+    """The number that a text is, with `$`, thousands' commas, a percent sign or spaces around."""
+    text = text.strip().rstrip(".").strip("$€£% ").replace("\u2212", "-").replace(",", "")
+    text = re.sub(r"^-[$€£]", "-", text)
+    try:
+        return Fraction(text.replace(" ", ""))
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def same(given: str, wanted: str) -> bool:
+    """Whether two answers are the same number, or else the same text."""
+    a, b = parse_number(given), parse_number(wanted)
+    if a is not None and b is not None:
+        return a == b
+    return _plain(given) == _plain(wanted)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).rstrip(".").strip().casefold()
+
+
+def _last_number(text: str) -> str | None:
+    found = _NUMBER.findall(text)
+    return found[-1].rstrip(",") if found else None
+
+
+def _last_boxed(text: str) -> str | None:
+    """What is between the braces; they may hold others."""
+    start = text.rfind(_BOXED)
+    if start < 0:
+        return None
+    depth = 1
+    begin = start + len(_BOXED)
+    for place, char in enumerate(text[begin:], begin):
+        depth += (char == "{") - (char == "}")
+        if depth == 0:
+            return _TEXT.sub(r"\1", text[begin:place]).strip()
+    return None
+
+
+def _last_match(expression: str) -> Callable[[str], str | None]:
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        raise UsageError(
+            f"not a regular expression: {expression}", hint=f"Python's re says: {error}"
+        ) from error
+
+    def extract(text: str) -> str | None:
+        matches = list(pattern.finditer(text))
+        if not matches:
+            return None
+        found: str | None = matches[-1].group(1 if pattern.groups else 0)
+        return found.strip() if found else None
+
+    return extract
+
+
+def _math() -> Reader:
+    try:
+        import math_verify
+    except ImportError as error:
+        raise UsageError(
+            "reading answers as mathematics needs math-verify",
+            hint="pip install 'softchat[math]', or take another --extract",
+        ) from error
+
+    def parse(text: str) -> list[Any]:
+        found: list[Any] = math_verify.parse(text)
+        return found
+
+    return Reader(
+        name="math",
+        extract=lambda text: text.strip() if parse(text) else None,
+        same=lambda given, wanted: bool(
+            math_verify.verify(parse(f"${wanted}$") or parse(wanted), parse(given))
+        ),
+    )

@@ -1,0 +1,170 @@
+"""The runs of an evaluation, one result after another. Knows engines, no files or terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from softchat.engine.protocol import Engine
+from softchat.errors import ContextError
+from softchat.evaluate.answers import Reader
+from softchat.evaluate.plan import Run
+from softchat.evaluate.questions import Question
+from softchat.events import Finished, FinishReason, Halted
+from softchat.settings import Settings
+from softchat.tags import ThinkTags
+from softchat.template import make_prompt, single_turn
+from softchat.think import think
+
+Job = Callable[[Engine], "Outcome | None"]
+Pool = Callable[[Iterable[Job]], Iterator[tuple[int, "Outcome | None"]]]
+"""Runs jobs and hands out the number of each with its result, as they end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run on one question went."""
+
+    answer: str = ""
+    steps: int = 0
+    answer_tokens: int = 0
+    halted: str = ""
+    """Why the thinking ended."""
+    finished: str = ""
+    """Why the answer ended."""
+    think_s: float = 0.0
+    answer_s: float = 0.0
+    total_s: float = 0.0
+    """Seconds as they passed; what ran beside it took its share of them."""
+    error: str = ""
+    """Why there is nothing of all this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """An outcome, whose it is, and whether the answer is right."""
+
+    run: str
+    index: int
+    """Of the question."""
+    seed: int
+    """With it, `softchat ask --seed` draws the same."""
+    given: str | None
+    """The answer that was read in the text; None if there was none."""
+    correct: bool | None
+    """None if the question has no answer to compare with."""
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is evaluated, and how."""
+
+    questions: Sequence[Question]
+    runs: Sequence[Run]
+    reader: Reader
+    system: str = ""
+    tags: ThinkTags = ThinkTags()
+
+
+def evaluate(
+    pool: Pool,
+    plan: Plan,
+    *,
+    done: Collection[tuple[str, int]] = (),
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[Result]:
+    """Every run on every question, but those that are done: pairs of run and question index.
+
+    All runs have a question before any has the next, so that what there is can be compared at any
+    time. A run that was cancelled gives no result; one whose prompt does not fit gives its error.
+
+    Raises:
+        DecodeError: the model failed.
+        ModelRefusedError: the chat template fails.
+
+    """
+    pairs = [
+        (run, question)
+        for question in plan.questions
+        for run in plan.runs
+        if (run.name, question.index) not in done
+    ]
+
+    def jobs() -> Iterator[Job]:
+        for run, question in pairs:
+            if cancelled():
+                return
+            yield _job(plan, question, seeded(run.settings, question), cancelled)
+
+    for number, outcome in pool(jobs()):
+        if outcome is not None:
+            run, question = pairs[number]
+            yield judge(plan, run, question, outcome)
+
+
+def one_by_one(engine: Engine, jobs: Iterable[Job]) -> Iterator[tuple[int, Outcome | None]]:
+    """The pool of an engine with one sequence."""
+    for number, job in enumerate(jobs):
+        engine.rollback(0)
+        yield number, job(engine)
+
+
+def seeded(settings: Settings, question: Question) -> Settings:
+    """The settings with a seed of the question's own.
+
+    It depends on the settings' seed and the question's place in the file only: so the draws are the
+    same alone or beside others, in one go or resumed, and for every run with that seed.
+    """
+    seed = np.random.SeedSequence([settings.seed, question.index]).generate_state(1)[0]
+    return replace(settings, seed=int(seed))
+
+
+def judge(plan: Plan, run: Run, question: Question, outcome: Outcome) -> Result:
+    """Read the answer and compare it; a run that failed is wrong."""
+    given = plan.reader.extract(outcome.answer)
+    correct = None
+    if question.answer:
+        correct = given is not None and plan.reader.same(given, question.answer)
+    return Result(
+        run=run.name,
+        index=question.index,
+        seed=seeded(run.settings, question).seed,
+        given=given,
+        correct=correct,
+        outcome=outcome,
+    )
+
+
+def _job(plan: Plan, question: Question, settings: Settings, cancelled: Callable[[], bool]) -> Job:
+    def job(engine: Engine) -> Outcome | None:
+        prompt = make_prompt(engine, single_turn(question.text, plan.system), tags=plan.tags)
+        halted = ""
+        try:
+            for event in think(engine, prompt, settings, cancelled=cancelled):
+                if isinstance(event, Halted):
+                    halted = str(event.reason)
+                if isinstance(event, Finished):
+                    return _outcome(event, halted)
+        except ContextError as error:
+            return Outcome(error=error.message)
+        return None
+
+    return job
+
+
+def _outcome(event: Finished, halted: str) -> Outcome | None:
+    if event.finish_reason is FinishReason.INTERRUPTED:
+        return None
+    return Outcome(
+        answer=event.answer,
+        steps=event.steps,
+        answer_tokens=event.answer_tokens,
+        halted=halted,
+        finished=str(event.finish_reason),
+        think_s=round(event.think_s, 3),
+        answer_s=round(event.answer_s, 3),
+        total_s=round(event.total_s, 3),
+    )

@@ -1,0 +1,100 @@
+"""Which runs an evaluation compares: settings, each set of them under a name. Knows no flags."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from softchat.errors import UsageError
+from softchat.settings import Settings, choices, parse, resolve
+
+Grid = Mapping[str, Sequence[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One way of thinking."""
+
+    name: str
+    settings: Settings
+    varied: Mapping[str, object]
+    """What it does not share with every other run of the grid; empty for one that stands alone."""
+
+
+def make_runs(defaults: Mapping[str, object], grid: Grid, named: Sequence[str] = ()) -> list[Run]:
+    """The runs of a grid, and those that are named beside it.
+
+    Args:
+        defaults: the model's own settings.
+        grid: values by setting. Without `named`, each combination is a run; with them, each setting
+            has one value, which they all share.
+        named: runs as users write them, see `parse_run`.
+
+    Raises:
+        UsageError: two runs have the same name, or a setting can't have its value.
+
+    """
+    varied = [name for name, values in grid.items() if len(values) > 1]
+    if named and varied:
+        raise UsageError(
+            f"both --run and several values of {varied[0]}", hint="write the value into each --run"
+        )
+    runs = []
+    for values in itertools.product(*grid.values()):
+        shared = dict(zip(grid, values, strict=True))
+        for text in named:
+            name, own = parse_run(text)
+            runs.append(_run(name, defaults, shared | own, own))
+        if not named:
+            own = {name: shared[name] for name in varied}
+            name = run_name(own) or str(shared.get("strategy", defaults.get("strategy", "soft")))
+            runs.append(_run(name, defaults, shared, own))
+    names = [run.name for run in runs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two runs are called '{twice}'", hint="--run 'NAME: tau=0.1' names one")
+    return runs
+
+
+def parse_run(text: str) -> tuple[str, dict[str, object]]:
+    """Name and settings of a run written as `NAME: strategy=soft tau=0.1`.
+
+    The name can be left out, and `strategy=` too: `soft tau=0.1` says the same.
+
+    Raises:
+        UsageError: it is written otherwise, or there is no such setting or value.
+
+    """
+    name, colon, rest = text.partition(":")
+    settings: dict[str, object] = {}
+    for word in (rest if colon else text).split():
+        key, equals, value = word.partition("=")
+        if not equals and word in choices("strategy"):
+            key, value = "strategy", word
+        elif not equals:
+            raise UsageError(
+                f"'{word}' in --run '{text}' is no setting", hint="as in --run 'cool: soft tau=0.1'"
+            )
+        settings[key] = parse(key.replace("-", "_"), value)
+    settings = {key.replace("-", "_"): value for key, value in settings.items()}
+    name = name.strip() if colon else run_name(settings)
+    if not name:
+        raise UsageError("a run without a name or a setting", hint="as in --run 'cool: soft tau=1'")
+    return name, settings
+
+
+def run_name(settings: Mapping[str, object]) -> str:
+    """What a run with these settings is called: `soft tau=0.1`."""
+    return " ".join(
+        str(value) if name == "strategy" else f"{name}={value}" for name, value in settings.items()
+    )
+
+
+def _run(
+    name: str,
+    defaults: Mapping[str, object],
+    settings: Mapping[str, object],
+    varied: Mapping[str, object],
+) -> Run:
+    return Run(name=name, settings=resolve(defaults, settings), varied=varied)

@@ -1,0 +1,204 @@
+"""Results on disk, a line of JSON each, as they come. Knows nothing of models or terminals.
+
+The first line says what is evaluated, and how; a file goes on only with the same. A process that is
+killed leaves at the worst half a line, which is cut off when the file is opened again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from softchat.errors import UsageError
+from softchat.evaluate.evaluate import Outcome, Plan, Result
+from softchat.evaluate.questions import QuestionFile
+from softchat.files import make_private
+from softchat.text import printable
+
+_KIND = "softchat_eval"
+_SCHEMA = 1
+
+
+def make_identity(
+    plan: Plan,
+    questions: QuestionFile,
+    *,
+    model: Mapping[str, Any],
+    n_ctx: int,
+    version: str,
+) -> dict[str, Any]:
+    """All that decides a result but the question: the first line of a file of results.
+
+    `model` is whatever tells the model and its adapters from others.
+
+    How many questions are picked, in which order, and how many run at once, is not in it: so more
+    can be added later.
+    """
+    return {
+        _KIND: _SCHEMA,
+        "version": version,
+        "model": dict(model),
+        "data": {"name": questions.path.name, "sha256": questions.sha256},
+        "extract": plan.reader.name,
+        "system": plan.system,
+        "tags": asdict(plan.tags),
+        "n_ctx": n_ctx,
+        "runs": {run.name: run.settings.to_dict() for run in plan.runs},
+    }
+
+
+def default_path(folder: Path, identity: Mapping[str, Any]) -> Path:
+    """A file of its own for each identity."""
+    text = json.dumps(identity, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return folder / f"{Path(identity['data']['name']).stem}-{digest[:10]}.jsonl"
+
+
+class ResultFile:
+    """A file of results: those that it holds already, and those that are added.
+
+    Args:
+        path: made, with its folders, if it is not there.
+        identity: what this evaluation is, see `make_identity`.
+
+    Raises:
+        UsageError: the file can't be read or written, or is of another evaluation.
+
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+        self.path = path
+        self.results: list[Result] = []
+        shown = printable(str(path), newlines=False)
+        with ExitStack() as stack:
+            try:
+                make_private(path.parent)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+                self._file = stack.enter_context(os.fdopen(handle, "r+b"))
+                if not _lock(handle):
+                    raise UsageError(
+                        f"another softchat writes to {shown}",
+                        hint="wait for it, or name another file with --out",
+                    )
+                self._read(shown, identity)
+            except OSError as error:
+                raise UsageError(
+                    f"can't write results to {shown}: {error.strerror}",
+                    hint="name another file with --out",
+                ) from error
+            stack.pop_all()  # all is well: it stays open
+
+    @property
+    def done(self) -> set[tuple[str, int]]:
+        """Run and question index of each result."""
+        return {(result.run, result.index) for result in self.results}
+
+    def add(self, result: Result) -> None:
+        """Append a result, now."""
+        self.results.append(result)
+        self._write(_to_dict(result))
+
+    def _read(self, shown: str, identity: Mapping[str, Any]) -> None:
+        data = self._file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        lines = whole.splitlines()
+        if not lines:
+            if data and not data.startswith(b"{"):
+                raise UsageError(
+                    f"{shown} holds something else", hint="name another file with --out"
+                )
+            self._file.seek(0)
+            self._file.truncate()
+            self._write(identity)
+            return
+        try:
+            head, *rest = [json.loads(line) for line in lines]
+            if not isinstance(head, dict) or head.get(_KIND) != _SCHEMA:
+                raise ValueError("no file of results")
+            self.results = [_from_dict(line) for line in rest]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{shown} holds something else", hint="name another file with --out"
+            ) from error
+        differs = _difference(head, identity)
+        if differs:
+            raise UsageError(
+                f"{shown} is of another evaluation: {differs}",
+                hint="name another file with --out, or none: each evaluation has one of its own",
+            )
+        self._file.seek(len(whole))
+        self._file.truncate()
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        self._file.flush()
+
+    def __enter__(self) -> ResultFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def _to_dict(result: Result) -> dict[str, Any]:
+    values = asdict(result)
+    outcome: dict[str, Any] = values.pop("outcome")
+    return values | outcome
+
+
+def _from_dict(line: Mapping[str, Any]) -> Result:
+    own = Result.__dataclass_fields__
+    outcome = {name: value for name, value in line.items() if name not in own}
+    return Result(
+        **{name: value for name, value in line.items() if name in own}, outcome=Outcome(**outcome)
+    )
+
+
+def _difference(head: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
+    """The first thing that differs, in words; empty if nothing does."""
+    for key, mine in identity.items():
+        theirs = head.get(key)
+        if theirs == mine:
+            continue
+        if key in ("model", "data"):
+            return f"another {'model' if key == 'model' else 'file of questions'}"
+        if key == "runs" and isinstance(theirs, dict):
+            return _run_difference(theirs, mine)
+        return printable(f"{key} was {theirs!r} and is {mine!r}", newlines=False)
+    return ""
+
+
+def _run_difference(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
+    if list(theirs) != list(mine):
+        return printable(f"its runs are {', '.join(theirs)}", newlines=False)
+    for name, settings in mine.items():
+        for key, value in settings.items():
+            was = theirs[name].get(key)
+            if was != value:
+                return printable(f"{key} of {name} was {was} and is {value}", newlines=False)
+    return "its runs have other settings"
+
+
+def _lock(handle: int) -> bool:
+    """Keep the file for this process; False if another has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

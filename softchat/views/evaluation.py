@@ -1,0 +1,165 @@
+"""What an evaluation achieved, as rich tables, and how far it is, on stderr."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from softchat.evaluate.statistics import Estimate
+from softchat.evaluate.summary import Summary
+from softchat.events import HaltReason
+from softchat.text import printable
+from softchat.views.wording import REASONS, Glyphs, duration
+
+_EVERY_S = 30.0  # between two lines of progress where there is no terminal
+
+
+def runs_table(summary: Summary, glyphs: Glyphs) -> Table:
+    """A row a run: accuracy, and the means of steps, tokens and time."""
+    table = _table("run", "right", "accuracy (95%)", "steps", "answer tokens", "time")
+    for run in summary.runs:
+        table.add_row(
+            _name(run.name, glyphs),
+            f"{run.right}/{run.questions}" if run.accuracy else f"-/{run.questions}",
+            _percent(run.accuracy),
+            _number(run.steps, ".1f"),
+            _number(run.answer_tokens, ".1f"),
+            "-" if math.isnan(run.seconds) else duration(run.seconds),
+        )
+    return table
+
+
+def ends_table(summary: Summary, glyphs: Glyphs) -> Table:
+    """A row a run: on how many questions its thinking ended for which reason."""
+    reasons = [
+        reason for reason in HaltReason if any(run.halted.get(reason) for run in summary.runs)
+    ]
+    failed = any(run.failed for run in summary.runs)
+    table = _table("thinking ended by", *(REASONS[reason] for reason in reasons))
+    if failed:
+        table.add_column("failed", justify="right")
+    for run in summary.runs:
+        counts = [run.halted.get(reason, 0) for reason in reasons] + [run.failed] * failed
+        table.add_row(_name(run.name, glyphs), *(str(count or "-") for count in counts))
+    return table
+
+
+def differences_table(summary: Summary, glyphs: Glyphs) -> Table:
+    """A row a comparison with the first run, on the same questions."""
+    table = _table("difference", "accuracy (95%)", "only one right", "p", "steps (95%)")
+    for one in summary.differences:
+        table.add_row(
+            _name(f"{one.second} - {one.first}", glyphs),
+            _percent(one.accuracy, sign="+"),
+            f"{one.mcnemar.only_second} : {one.mcnemar.only_first}" if one.mcnemar else "-",
+            f"{one.mcnemar.p:.2g}" if one.mcnemar else "-",
+            _with_interval(one.steps, "+.1f"),
+        )
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _name(name: str, glyphs: Glyphs) -> Text:
+    return Text(glyphs.text(printable(name, newlines=False)), "bold")
+
+
+def _percent(estimate: Estimate | None, *, sign: str = "") -> str:
+    """A share in percent, or a difference of shares in points."""
+    if estimate is None:
+        return "-"
+    hundred = Estimate(value=100 * estimate.value, low=100 * estimate.low, high=100 * estimate.high)
+    return _with_interval(hundred, f"{sign}.1f")
+
+
+def _with_interval(estimate: Estimate, form: str) -> str:
+    value = _number(estimate.value, form)
+    if math.isinf(estimate.low):
+        return value
+    return f"{value} ({estimate.low:{form}} to {estimate.high:{form}})"
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else f"{value:{form}}"
+
+
+class ProgressBar(AbstractContextManager["ProgressBar"]):
+    """How many results there are, and when all will be.
+
+    A bar on a terminal; elsewhere a line every half minute.
+
+    Args:
+        stream: stderr.
+        done: how many there were already.
+        total: how many there will be.
+
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        done: int,
+        total: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream, self._clock = stream, clock
+        self._first, self._done, self._total = done, done, total
+        self._began = self._said = clock()
+        self._bar: Progress | None = None
+        if stream.isatty():
+            columns = (
+                BarColumn(20),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(compact=True),
+                TextColumn("{task.description}", table_column=Column(no_wrap=True, ratio=1)),
+            )
+            self._bar = Progress(
+                *columns, console=Console(file=stream), transient=True, refresh_per_second=4
+            )
+            self._task = self._bar.add_task("", total=total, completed=done)
+
+    def step(self, note: str) -> None:
+        """One result more; `note` is what it is so far."""
+        self._done += 1
+        note = printable(note, newlines=False)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done, description=escape(note))
+            return
+        now = self._clock()
+        if now - self._said >= _EVERY_S:
+            self._said = now
+            left = (now - self._began) / (self._done - self._first) * (self._total - self._done)
+            print(
+                f"{self._done} of {self._total}, {duration(left)} left: {note}", file=self._stream
+            )
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,98 @@
+"""What a text answers, and whether it is the answer wanted."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from softchat.errors import UsageError
+from softchat.evaluate.answers import make_reader, parse_number, same
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("So 3 + 4 = 7.", "7"),
+        ("It costs $1,250.00 in all.", "$1,250.00"),
+        ("from 10-4 that leaves 6", "6"),
+        ("the change is -5", "-5"),
+        ("the change is \u22125 degrees", "\u22125"),
+        ("a share of 3/4", "3/4"),
+        ("model x2 has none, v1.5 neither", None),
+        ("42, of course", "42"),
+        ("", None),
+    ],
+)
+def test_the_last_number(text, number):
+    """`number` takes the last number, with its sign and separators, and none out of a word."""
+    assert make_reader("number").extract(text) == number
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "equal"),
+    [
+        ("1,000", "1000", True),
+        ("$5", "5.0", True),
+        ("5.", "5", True),
+        ("-$3.50", "-3.5", True),
+        ("\u22127", "-7", True),
+        ("1/2", "0.5", True),
+        ("50%", "50", True),
+        ("0.1", "0.10000001", False),
+        ("1/0", "1/0", True),
+        ("Paris.", "paris", True),
+        ("a  b", "a b", True),
+        ("7 cows", "7", False),
+    ],
+)
+def test_the_same_answer(given, wanted, equal):
+    """Numbers are compared as numbers, exactly; all else as text, but for case and a full stop."""
+    assert same(given, wanted) is equal
+
+
+def test_boxed():
+    """`boxed` takes what is in the last box, braces and all; an open box holds nothing."""
+    extract = make_reader("boxed").extract
+    assert extract(r"first \boxed{1}, then \boxed{\frac{1}{2}}") == r"\frac{1}{2}"
+    assert extract(r"\boxed{\text{yes}}") == "yes"
+    assert extract(r"\boxed{1") is None
+    assert extract("1") is None
+
+
+def test_exact_and_regex():
+    """`exact` takes all of it; `regex` the first group of the last match, or all of it."""
+    assert make_reader("exact").extract("  Yes. \n") == "Yes."
+    assert make_reader("exact").extract(" ") is None
+    assert make_reader(r"regex:answer is (\w+)").extract("the answer is A; answer is B.") == "B"
+    assert make_reader(r"regex:[A-D]").extract("A or C") == "C"
+    assert make_reader(r"regex:x(y)?").extract("x") is None
+
+
+@pytest.mark.parametrize("name", ["numbers", "number:", "regex:", "regex:(", ""])
+def test_a_way_that_does_not_exist(name):
+    """A name that means nothing is refused, with what there is."""
+    with pytest.raises(UsageError):
+        make_reader(name)
+
+
+def test_numbers_only():
+    """A question whose answer is a word can't be judged by numbers."""
+    can_be = make_reader("number").can_be
+    assert can_be("1,000")
+    assert not can_be("yes")
+    assert parse_number("1/0") is None
+
+
+def test_mathematics_is_an_extra():
+    """Without math-verify, `math` is refused with the way to get it; with it, ½ is 0.5."""
+    if importlib.util.find_spec("math_verify") is None:
+        with pytest.raises(UsageError) as raised:
+            make_reader("math")
+        assert "softchat[math]" in raised.value.hint
+        return
+    reader = make_reader("math")
+    given = reader.extract(r"so it is $\frac{1}{2}$")
+    assert given is not None
+    assert reader.same(given, "0.5")
+    assert not reader.same(given, "0.25")

@@ -1,0 +1,86 @@
+"""Files of questions, in each layout that is known."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from softchat.errors import UsageError
+from softchat.evaluate.questions import read_questions
+
+
+def write(tmp_path, text):
+    path = tmp_path / "data.jsonl"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_json_lines(tmp_path):
+    """A line a question; an answer can be a number; empty lines are passed over."""
+    lines = '{"question": " What is 1 + 1? ", "answer": 2}\n\n{"question": "Who?", "answer": "me"}'
+    found = read_questions(write(tmp_path, lines)).questions
+    assert [(q.index, q.text, q.answer) for q in found] == [
+        (0, "What is 1 + 1?", "2"),
+        (1, "Who?", "me"),
+    ]
+
+
+def test_gsm8k(tmp_path):
+    """Of GSM8K's worked solutions, what stands behind #### is the answer."""
+    line = {"question": "How many?", "answer": "40 + 2 = <<40+2=42>>42\n#### 42"}
+    assert read_questions(write(tmp_path, json.dumps(line))).questions[0].answer == "42"
+
+
+def test_soft_thinking(tmp_path):
+    """The layout of Soft-Thinking's datasets: a list, prompts as messages, final_answer."""
+    item = {"prompt": [{"from": "user", "value": "Find $x$."}], "final_answer": "73"}
+    path = write(tmp_path, json.dumps([item, item | {"final_answer": "5"}], indent=1))
+    found = read_questions(path).questions
+    assert [(q.text, q.answer) for q in found] == [("Find $x$.", "73"), ("Find $x$.", "5")]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"question": "a", "answer": "b"}\n{"question": "a"}', "line 2"),
+        ('{"question": "a", "answer": "b"}\n{"question', "line 2: not JSON"),
+        ('{"question": "", "answer": "b"}', "line 1"),
+        ('{"question": "a", "answer": true}', "line 1"),
+        ('[{"prompt": [], "final_answer": "1"}]', "item 1"),
+        ("[1, 2", "not JSON"),
+        ("[1]", "item 1"),
+        ("", "no questions"),
+    ],
+)
+def test_what_is_no_question(tmp_path, text, where):
+    """Whatever is wrong is said with its place, and nothing is passed over."""
+    with pytest.raises(UsageError, match=where):
+        read_questions(write(tmp_path, text))
+
+
+def test_answers_can_be_left_out(tmp_path):
+    """For a sweep over steps no answers are needed."""
+    found = read_questions(write(tmp_path, '{"question": "a"}'), answers=False)
+    assert found.questions[0].answer == ""
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    """A wrong path is the user's mistake."""
+    with pytest.raises(UsageError, match="No such file"):
+        read_questions(tmp_path / "none.jsonl")
+    (tmp_path / "latin").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="UTF-8"):
+        read_questions(tmp_path / "latin")
+
+
+def test_picking(tmp_path):
+    """A shuffle is the same for the same seed, loses nothing, and each keeps its index."""
+    lines = "\n".join(json.dumps({"question": f"q{i}", "answer": i}) for i in range(30))
+    data = read_questions(write(tmp_path, lines))
+    assert data.pick() == list(data.questions)
+    one, two = data.pick(shuffle=True, seed=1), data.pick(shuffle=True, seed=2)
+    assert one == data.pick(shuffle=True, seed=1) != two
+    assert sorted(q.index for q in one) == list(range(30))
+    assert data.pick(limit=5, shuffle=True, seed=1) == one[:5]
+    assert all(q.text == f"q{q.index}" for q in one)

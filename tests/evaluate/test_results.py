@@ -1,0 +1,122 @@
+"""Results on disk: what is there survives, and nothing is mixed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from softchat.errors import UsageError
+from softchat.evaluate.evaluate import Outcome, Result
+from softchat.evaluate.results import ResultFile, default_path
+
+IDENTITY = {
+    "softchat_eval": 1,
+    "model": {"name": "m", "sha256": "0"},
+    "data": {"name": "data.jsonl", "sha256": "1"},
+    "extract": "number",
+    "runs": {"soft": {"tau": 0.1}},
+}
+
+
+def result(index: int) -> Result:
+    outcome = Outcome(answer="it is ü7\u2028", steps=3, halted="closed", finished="stop")
+    return Result(run="soft", index=index, seed=9, given="7", correct=True, outcome=outcome)
+
+
+def test_what_is_written_is_read(tmp_path):
+    """A file that is opened again has the same results, and takes more."""
+    path = tmp_path / "new" / "r.jsonl"
+    with ResultFile(path, IDENTITY) as file:
+        file.add(result(0))
+    with ResultFile(path, IDENTITY) as file:
+        assert file.results == [result(0)]
+        assert file.done == {("soft", 0)}
+        file.add(result(1))
+    with ResultFile(path, IDENTITY) as file:
+        assert file.results == [result(0), result(1)]
+    assert len(path.read_text(encoding="utf-8").split("\n")) == 4
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("cut", [1, 10, 60])
+def test_a_torn_line_is_cut_off(tmp_path, cut):
+    """Whatever is left of a line that was being written is dropped, and only that."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY) as file:
+        file.add(result(0))
+        file.add(result(1))
+    path.write_bytes(path.read_bytes()[:-cut])
+    with ResultFile(path, IDENTITY) as file:
+        assert file.results == [result(0)]
+        file.add(result(1))
+    with ResultFile(path, IDENTITY) as file:
+        assert file.results == [result(0), result(1)]
+
+
+def test_a_torn_first_line(tmp_path):
+    """A process that was killed at once has left nothing to go on with."""
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps(IDENTITY)[:20])
+    with ResultFile(path, IDENTITY) as file:
+        assert file.results == []
+    with ResultFile(path, IDENTITY) as file:
+        assert file.results == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("model", {"name": "m", "sha256": "2"}, "another model"),
+        ("data", {"name": "data.jsonl", "sha256": "2"}, "another file of questions"),
+        ("extract", "exact", "extract was 'number' and is 'exact'"),
+        ("runs", {"soft": {"tau": 0.2}}, "tau of soft was 0.1 and is 0.2"),
+        ("runs", {"hard": {"tau": 0.1}}, "its runs are soft"),
+    ],
+)
+def test_another_evaluation_is_refused(tmp_path, key, value, says):
+    """What was measured otherwise is not mixed in; the message says what differs."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY) as file:
+        file.add(result(0))
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=says):
+        ResultFile(path, IDENTITY | {key: value})
+    assert path.read_bytes() == before
+
+
+def test_other_files_are_left_alone(tmp_path):
+    """A file that holds something else is never written to."""
+    for number, text in enumerate(["my notes", "{}\n", "[1]\n", '{"a": 1}\nnotes\n', "\n\n"]):
+        path = tmp_path / f"{number}.txt"
+        path.write_text(text)
+        with pytest.raises(UsageError, match="something else"):
+            ResultFile(path, IDENTITY)
+        assert path.read_text() == text
+
+
+def test_one_writer_at_a_time(tmp_path):
+    """Two evaluations into one file would mix their lines."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY), pytest.raises(UsageError, match="another softchat"):
+        ResultFile(path, IDENTITY)
+
+
+def test_what_can_not_be_written(tmp_path):
+    """A folder, or a path below a file, is the user's mistake."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "r.jsonl"):
+        with pytest.raises(UsageError, match="can't write"):
+            ResultFile(path, IDENTITY)
+
+
+def test_each_evaluation_has_a_file(tmp_path):
+    """Without --out, a changed setting begins a new file, and the same finds its own."""
+    path = default_path(tmp_path, IDENTITY)
+    assert path == default_path(tmp_path, json.loads(json.dumps(IDENTITY)))
+    assert path != default_path(tmp_path, IDENTITY | {"extract": "exact"})
+    assert path.name.startswith("data-")
+    assert Path(os.path.commonpath([path, tmp_path])) == tmp_path
