@@ -137,6 +137,7 @@ def open_engine(
     n_threads: int = 0,
     n_gpu_layers: int = 0,
     loras: Sequence[Lora] | None = None,
+    sequences: int = 1,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> LlamaEngine:
     """The engine of a model. Raises as `LlamaEngine` does.
@@ -146,6 +147,7 @@ def open_engine(
         n_ctx: positions of context; 0 is what suits the model, but not more than `n_ctx_most`.
         n_ctx_most: see there.
         n_threads: as in `load`, like the rest.
+        sequences: how many runs there are at once, see `run_together`.
 
     """
     # Imported here: llama.cpp is not needed to check a setting, or to ask a fake engine.
@@ -159,6 +161,7 @@ def open_engine(
         n_threads=n_threads,
         n_gpu_layers=n_gpu_layers,
         loras=own_adapters(found) if loras is None else loras,
+        sequences=sequences,
         cancelled=cancelled,
     )
 

@@ -11,11 +11,14 @@ from softchat import __version__
 from softchat.cli.ask import ask
 from softchat.cli.bench import bench
 from softchat.cli.chat import chat
+from softchat.cli.compare import compare
+from softchat.cli.evaluate import eval_
 from softchat.cli.models import app as models
 from softchat.cli.plot import plot
 from softchat.cli.replay import replay
 from softchat.cli.sessions import app as sessions
 from softchat.cli.show import show
+from softchat.cli.sweep import sweep
 
 
 class _ChatByDefault(TyperGroup):
@@ -45,6 +48,9 @@ app.add_typer(sessions, name="sessions")
 app.command()(replay)
 app.command()(show)
 app.command()(plot)
+app.command()(compare)
+app.command("eval")(eval_)
+app.command()(sweep)
 app.command()(bench)
 
 

@@ -66,7 +66,8 @@ class Plan:
     runs: Sequence[Run]
     reader: Reader
     system: str = ""
-    tags: ThinkTags = ThinkTags()
+    tags: ThinkTags | None = None
+    """None: as the model's chat template says."""
 
 
 def evaluate(

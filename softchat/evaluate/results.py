@@ -48,7 +48,7 @@ def make_identity(
         "data": {"name": questions.path.name, "sha256": questions.sha256},
         "extract": plan.reader.name,
         "system": plan.system,
-        "tags": asdict(plan.tags),
+        "tags": asdict(plan.tags) if plan.tags else None,
         "n_ctx": n_ctx,
         "runs": {run.name: run.settings.to_dict() for run in plan.runs},
     }

@@ -19,10 +19,11 @@ from softchat.config import OPTIONS
 from softchat.errors import UsageError
 from softchat.events import Event, Step
 from softchat.models.folders import expand
-from softchat.repl.show import comparison, help_of, settings_table, stats_table
+from softchat.repl.show import help_of, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.text import printable
 from softchat.trace import TraceWriter
+from softchat.views.comparison import comparison
 from softchat.views.paging import print_paged
 from softchat.views.steps import step_in_full, steps_table
 from softchat.views.wording import number, plural

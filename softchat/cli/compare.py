@@ -1,0 +1,130 @@
+"""`softchat compare`: one question, several runs, side by side."""
+
+from __future__ import annotations
+
+import json as json_module
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from softchat.cli.evaluate import Named
+from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
+from softchat.errors import DecodeAbortedError, UsageError
+from softchat.events import Event, Finished, FinishReason, to_dict
+from softchat.interrupt import catch_interrupt
+
+if TYPE_CHECKING:
+    from softchat.evaluate.plan import Run
+
+_INTERRUPTED = DecodeAbortedError.exit_status
+
+
+@with_groups
+def compare(
+    question: Annotated[list[str] | None, typer.Argument(help="What to ask.")] = None,
+    *,
+    questions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ask every question of a file, as 'eval' reads it."),
+    ] = None,
+    run: Named = None,
+    settings: GridFlags,
+    system: System = None,
+    loading: Loading,
+    json: Annotated[bool, typer.Option("--json", help="A line of JSON a run.")] = False,
+) -> int:
+    """Ask the same in several ways, side by side: hard and soft, or any runs.
+
+    A setting with several values, as --tau 0.01,0.05, makes a run of each.
+    """
+    from softchat.cli.model import enough, find, open_engine
+    from softchat.evaluate.plan import make_runs
+    from softchat.model import Model
+
+    asked = _asked(question, questions)
+    grid = grid_of(settings)
+    if not run and "strategy" not in grid:
+        grid = {"strategy": ["hard", "soft"], **grid}
+    found = find(loading.model, quiet=json)
+    # One seed for all, so that nothing differs but what is compared.
+    runs = make_runs({**found.defaults, "seed": secrets.randbits(32)}, grid, run or ())
+    wording = found.system if system is None else system
+    n_ctx_most = enough([wording + text for text in asked], [one.settings for one in runs])
+    with (
+        catch_interrupt() as interrupt,
+        open_engine(found, loading, n_ctx_most=n_ctx_most, cancelled=interrupt) as engine,
+    ):
+        model = Model.of(found, engine)
+        for text in asked:
+            shown: dict[str, list[Event]] = {}
+            for one in runs:
+                if not json:
+                    _say(f"{one.name}…")
+                given = one.settings.to_dict()
+                events = model.ask(text, system=wording, cancelled=interrupt, **given)
+                shown[one.name] = list(events)
+                last = shown[one.name][-1]
+                if isinstance(last, Finished) and last.finish_reason is FinishReason.INTERRUPTED:
+                    return _INTERRUPTED
+                if json:
+                    line = _line(text, one, shown[one.name])
+                    print(json_module.dumps(line, ensure_ascii=False, allow_nan=False), flush=True)
+            if not json:
+                _show(text, shown)
+    return 0
+
+
+def _asked(words: list[str] | None, path: Path | None) -> list[str]:
+    from softchat.evaluate.questions import read_questions
+
+    if bool(words) == (path is not None):
+        raise UsageError(
+            "a question, or a file of them, is needed",
+            hint="softchat compare 'How many legs have 3 spiders?', or --questions FILE",
+        )
+    if path is None:
+        return [" ".join(words or ())]
+    return [question.text for question in read_questions(path, answers=False).questions]
+
+
+def _say(text: str) -> None:
+    from softchat.text import printable
+
+    print(printable(text, newlines=False), file=sys.stderr, flush=True)
+
+
+def _show(question: str, runs: dict[str, list[Event]]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from softchat.text import printable
+    from softchat.views.comparison import comparison
+    from softchat.views.wording import glyphs_for
+
+    console = Console()
+    glyphs = glyphs_for(console.encoding)
+    console.print(Text(glyphs.text(printable(question)), "bold"))
+    console.print(comparison(runs, width=console.width, glyphs=glyphs))
+    console.print()
+
+
+def _line(question: str, run: Run, events: list[Event]) -> dict[str, Any]:
+    """A run in one object: the last event's fields, and what is shown of the others."""
+    from softchat import runs
+    from softchat.views.comparison import thoughts
+
+    whole = runs.Run.of(events)
+    last = to_dict(events[-1])
+    del last["event"]
+    return {
+        "question": question,
+        "run": run.name,
+        "settings": run.settings.to_dict(),
+        "thoughts": thoughts(events),
+        "entropies": [round(step.entropy, 6) for step in whole.steps],
+        "halted": str(whole.halted.reason) if whole.halted else "",
+        **last,
+    }

@@ -1,0 +1,94 @@
+"""`softchat sweep`: a grid of settings over a file of questions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from softchat.cli.evaluate import Data, Evaluating, evaluate_file, show_tables
+from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
+from softchat.errors import DecodeAbortedError, UsageError
+from softchat.events import HaltReason
+from softchat.text import printable
+
+if TYPE_CHECKING:
+    from softchat.cli.evaluate import Evaluation
+
+_INTERRUPTED = DecodeAbortedError.exit_status
+
+
+@with_groups
+def sweep(
+    data: Data,
+    *,
+    settings: GridFlags,
+    system: System = None,
+    loading: Loading,
+    evaluating: Evaluating,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV too.")
+    ] = None,
+) -> int:
+    """Try every combination of settings: --tau 0.01,0.05,0.1 --patience 4,16 --topn 1,5,10.
+
+    As 'softchat eval', for questions that may lack answers: then there are steps and times only.
+    """
+    grid = grid_of(settings)
+    if all(len(values) == 1 for values in grid.values()):
+        raise UsageError(
+            "no setting has several values", hint="softchat sweep DATA --tau 0.01,0.05,0.1"
+        )
+    evaluation = evaluate_file(data, grid, (), system, loading, evaluating, answers=False)
+    if evaluation is None:
+        return _INTERRUPTED
+    rows = _rows(evaluation)
+    if csv_file is not None:
+        _write(csv_file, rows)
+    if evaluating.json:
+        print(json.dumps(evaluation.about | {"grid": rows}, ensure_ascii=False, allow_nan=False))
+        return 0
+    from softchat.views.evaluation import runs_table
+
+    show_tables([runs_table], evaluation.summary)
+    return 0
+
+
+def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """A row a run: what was varied, and what came out, each figure in a cell of its own."""
+    rows = []
+    for run, figures in zip(evaluation.runs, evaluation.summary.to_dict()["runs"], strict=True):
+        accuracy = figures["accuracy"] or {"value": None, "low": None, "high": None}
+        varied = {name: run.settings.to_dict()[name] for name in run.varied}
+        rows.append(
+            varied
+            | {
+                "questions": figures["questions"],
+                "right": figures["right"] if figures["accuracy"] else None,
+                "accuracy": accuracy["value"],
+                "accuracy_low": accuracy["low"],
+                "accuracy_high": accuracy["high"],
+                "steps": figures["steps"],
+                "answer_tokens": figures["answer_tokens"],
+                "seconds": figures["seconds"],
+                "failed": figures["failed"],
+            }
+            | {str(reason): figures["halted"].get(reason, 0) for reason in HaltReason}
+        )
+    return rows
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise UsageError(
+            f"can't write {printable(str(path), newlines=False)}: {error.strerror}",
+            hint="name another file with --csv",
+        ) from error

@@ -1,0 +1,186 @@
+"""`softchat eval` as a user runs it, on the real model and a few short questions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+QUICK = ("--max-think", "10", "--max-answer", "8", "--threads", "1")
+QUESTIONS = 5
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_sums(tmp_path / "sums.jsonl")
+
+
+def write_sums(path):
+    """A file of questions."""
+    lines = [{"question": f"What is {n} + {n}?", "answer": 2 * n} for n in range(1, QUESTIONS + 1)]
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory, home, real_model):
+    """What a run on one question after another gives, by run and question."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_sums(folder / "sums.jsonl")
+    command = [sys.executable, "-m", "softchat", "eval", "sums.jsonl", *QUICK, "--out", "r.jsonl"]
+    mine = {k: v for k, v in os.environ.items() if not k.startswith("SOFTCHAT_")}
+    subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, timeout=120,
+        env=mine | {"SOFTCHAT_HOME": str(home)},
+    )  # fmt: skip
+    return outcomes(folder / "r.jsonl")
+
+
+def outcomes(path):
+    """Each result of a file but for its times."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {
+        (line["run"], line["index"]): {k: v for k, v in line.items() if not k.endswith("_s")}
+        for line in lines[1:]
+    }
+
+
+def test_parallel_is_serial(softchat, data, tmp_path, one_by_one):
+    """Four at once give the answers, steps and reasons that one at a time gives, and a report."""
+    done = softchat("eval", str(data), *QUICK, "--out", "four.jsonl", "--parallel", "4")
+    assert done.status == 0, done
+    assert outcomes(tmp_path / "four.jsonl") == one_by_one
+    report = json.loads(done.out.splitlines()[-1])
+    assert report["parallel"] == 4
+    assert [run["name"] for run in report["runs"]] == ["hard", "soft"]
+    assert [run["questions"] for run in report["runs"]] == [QUESTIONS, QUESTIONS]
+    assert report["differences"][0]["questions"] == QUESTIONS
+    assert len(report["sha256"]) == len(report["data_sha256"]) == 64
+    assert report["command"].startswith("softchat eval ")
+    assert {"machine", "versions", "elapsed_s", "results"} <= report.keys()
+    assert "soft - hard" in done.out
+
+
+def test_going_on(softchat, data, tmp_path):
+    """The same command again does nothing over; with a higher limit it does what is missing."""
+    # The home of these tests outlives them: questions that no earlier run has seen.
+    fresh = tmp_path / "fresh.jsonl"
+    fresh.write_text(data.read_text().replace("What is", f"{time.time_ns()}: what is"))
+    command = ("eval", str(fresh), *QUICK, "--strategy", "soft", "--json")
+    first = json.loads(softchat(*command, "--limit", "2").out)
+    again = json.loads(softchat(*command, "--limit", "2").out)
+    more = json.loads(softchat(*command, "--limit", "3").out)
+    assert [one["evaluated_now"] for one in (first, again, more)] == [2, 0, 1]
+    assert first["results"] == again["results"] == more["results"]
+    assert first["runs"] == again["runs"]
+    other = json.loads(softchat(*command, "--limit", "1", "--tau", "0.3").out)
+    assert other["results"] != first["results"]
+
+
+def test_a_changed_setting_is_refused(softchat, data):
+    """A file that is named holds one evaluation; what differs is said."""
+    command = ("eval", str(data), *QUICK, "--limit", "1", "--strategy", "soft", "--out", "r.jsonl")
+    assert softchat(*command).status == 0
+    refused = softchat(*command, "--tau", "0.3")
+    assert refused.status == 2
+    assert "tau of soft was 0.05 and is 0.3" in refused.err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_stopped_and_resumed(softchat, environ, data, tmp_path, one_by_one, number, status):
+    """After a kill or Ctrl-C the same command goes on, and ends as if nothing had happened."""
+    path = tmp_path / "r.jsonl"
+    command = ["eval", str(data), *QUICK, "--parallel", "3", "--out", str(path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "softchat", *command],
+        env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        while not path.exists() or path.read_bytes().count(b"\n") < 3:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.02)
+        os.kill(process.pid, number)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == status
+    finally:
+        process.kill()
+    if number == signal.SIGINT:
+        assert "the same command goes on" in said
+    done = softchat(*command)
+    assert done.status == 0, done
+    assert 0 < json.loads(done.out.splitlines()[-1])["evaluated_now"] < 2 * QUESTIONS
+    assert outcomes(path) == one_by_one
+
+
+def test_sweep(softchat, data, tmp_path):
+    """A row a combination, in the table, as CSV and as JSON; answers may be lacking."""
+    blank = tmp_path / "blank.jsonl"
+    blank.write_text('{"question": "Why?"}')
+    command = (
+        "sweep",
+        str(blank),
+        *QUICK,
+        "--tau",
+        "0,50",
+        "--patience",
+        "1,3",
+        "--out",
+        "r.jsonl",
+    )
+    done = softchat(*command, "--csv", "grid.csv")
+    assert done.status == 0, done
+    assert "tau=50.0 patience=3" in done.out
+    with (tmp_path / "grid.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["tau"], row["patience"]) for row in rows] == [
+        ("0.0", "1"), ("0.0", "3"), ("50.0", "1"), ("50.0", "3"),
+    ]  # fmt: skip
+    assert [row["cold_stop"] for row in rows] == ["0", "0", "1", "1"]
+    assert [float(row["steps"]) for row in rows[2:]] == [1, 3]
+    assert {row["accuracy"] for row in rows} == {""}
+    report = json.loads(softchat(*command, "--json").out)
+    assert report["evaluated_now"] == 0
+    assert [row["steps"] for row in report["grid"][2:]] == [1, 3]
+    assert softchat("sweep", str(blank)).status == 2
+
+
+def test_compare(softchat, data):
+    """Runs of a question in columns, or a line of JSON each; all with the same seed."""
+    shown = softchat("compare", "What is 2 + 2?", *QUICK)
+    assert shown.status == 0, shown
+    assert re.search(r"What is 2 \+ 2\?\n +hard +soft *\nsteps +\d+ +\d+", shown.out)
+    assert re.search(r"^thoughts +\S", shown.out, re.MULTILINE)
+    lines = softchat(
+        "compare", "--questions", str(data), "--json", *QUICK, "--run", "soft", "--run", "a: topn=1"
+    ).out.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [one["run"] for one in found] == ["soft", "a"] * QUESTIONS
+    assert all(len(one["entropies"]) == one["steps"] for one in found)
+    assert len({one["settings"]["seed"] for one in found}) == 1
+    for arguments in ([], ["What?", "--questions", str(data)]):
+        assert softchat("compare", *arguments).status == 2
+
+
+def test_mistakes(softchat, data, tmp_path):
+    """What can't be evaluated is refused in words before the model is loaded."""
+    words = tmp_path / "words.jsonl"
+    words.write_text('{"question": "Is it?", "answer": "yes"}')
+    for arguments, says in (
+        (["none.jsonl"], "can't read none.jsonl"),
+        ([str(words)], "the answer to question 1 is no number: yes"),
+        ([str(data), "--extract", "guess"], "no way of reading answers is called 'guess'"),
+        ([str(data), "--tau", "0.1,x"], "tau is 'x'"),
+        ([str(data), "--run", "a: tua=1"], "no setting 'tua'"),
+        ([str(data), "--run", "soft", "--run", "soft"], "two runs are called 'soft'"),
+    ):
+        refused = softchat("eval", *arguments)
+        assert refused.status == 2, refused
+        assert says in refused.err
+        assert "Traceback" not in refused.err
