@@ -11,6 +11,7 @@ from rich.text import Text
 from softchat.config import OPTIONS
 from softchat.conversation import Turn
 from softchat.settings import KNOBS
+from softchat.text import printable
 from softchat.views.comparison import reason
 from softchat.views.wording import duration, plural, rate
 
