@@ -157,7 +157,7 @@ def test_a_strategy_without_a_choice_has_no_such_sign():
 def test_plain_lines_and_tables_say_why():
     """The same in words, where there is no panel."""
     lines, one = StringIO(), step(mode=Mode.HARD, pieces=("a",), why="fork " + HOSTILE)
-    StepView(lines, StringIO()).show(one)
+    StepView(lines, AnswerView(StringIO())).show(one)
     assert "hard (fork" in lines.getvalue()
     sink = StringIO()
     console = Console(file=sink, width=200)
