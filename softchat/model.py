@@ -173,4 +173,4 @@ def own_adapters(found: Located) -> tuple[Lora, ...]:
 
 def settings_of(defaults: Mapping[str, object], given: Mapping[str, object]) -> Settings:
     """A model's settings, but for those that are given; a seed that nobody gives is drawn."""
-    return resolve(defaults, {"seed": secrets.randbits(32)}, given)
+    return resolve({"seed": secrets.randbits(32), **defaults}, given)

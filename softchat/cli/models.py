@@ -156,6 +156,7 @@ def add(
 @app.command()
 def use(name: Name, models_file: ModelsFile = None) -> None:
     """Make a model the one that is used without -m."""
+    from softchat.cli.model import user_config
     from softchat.errors import UsageError
     from softchat.models.catalogue import own_file
     from softchat.models.fetch import installed
@@ -168,6 +169,8 @@ def use(name: Name, models_file: ModelsFile = None) -> None:
     entry = catalogue.find(name)
     use_model(own_file(os.environ), entry.name)
     typer.echo(f"'{entry.name}' is used without -m")
+    if stronger := user_config().model:
+        typer.echo(plain(f"but config.toml names '{stronger}', which is stronger"), err=True)
     if installed(entry, store=store) is None:
         typer.echo(f"next: softchat models pull {entry.name}", err=True)
 

@@ -39,13 +39,15 @@ def replay(
     """Show a recorded run as it was; no model is needed."""
     if not math.isfinite(speed):
         raise UsageError(f"--speed is {speed}", hint="4 is four times as fast; 0 is all at once")
+    from softchat.cli.model import user_config
+
     runs = read_runs(recording, turn)
     if outputs.trace is not None and outputs.trace.exists() and outputs.trace.samefile(recording):
         raise UsageError("--trace would overwrite what is replayed", hint="name another file")
     errors = []
     with catch_interrupt() as interrupt:
         played = _by_hand(runs, interrupt) if step else _by_clock(runs, speed, interrupt)
-        with outputs.open(every_step=step) as show:
+        with outputs.after(user_config()).open(every_step=step) as show:
             for event in played:
                 show(event)
                 if isinstance(event, Error):

@@ -55,6 +55,8 @@ def test_its_model_is_the_default(softchat, write, own_home):
     (own_home / "models.toml").write_text(toml)
     listed = softchat("models")
     assert [line.split()[1] for line in listed.out.splitlines() if line[0] == "*"] == ["mine"]
+    used = softchat("models", "use", "smollm2")
+    assert "config.toml names 'mine', which is stronger" in used.err
     asked = softchat("ask", "Hi")
     assert asked.status == 3
     assert asked.err.startswith("error: config.toml:1: no file ")
