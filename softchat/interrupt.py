@@ -42,8 +42,14 @@ class Interrupt:
 
 @contextmanager
 def catch_interrupt(interrupt: Interrupt | None = None) -> Iterator[Interrupt]:
-    """Ctrl-C sets the flag while this lasts, and does afterwards what it did before."""
+    """Ctrl-C sets the flag while this lasts, and does afterwards what it did before.
+
+    Inside another one of the same flag it changes nothing: what was pressed there still counts.
+    """
     interrupt = interrupt or Interrupt()
+    if signal.getsignal(signal.SIGINT) == interrupt.press:
+        yield interrupt
+        return
     interrupt.clear()
     before = signal.signal(signal.SIGINT, interrupt.press)
     try:

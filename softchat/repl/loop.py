@@ -97,9 +97,13 @@ class Session:
                 self.handle(text)
             except Leave:
                 return
-            except KeyboardInterrupt:  # twice within a second, while a turn ran
-                self.say("left", "dim")
-                return
+            except KeyboardInterrupt:
+                stopped_at = max(stopped_at, self.chat.interrupt.pressed_at)
+                if time.monotonic() - stopped_at < TWICE_S:  # twice, while a turn ran
+                    self.say("left", "dim")
+                    return
+                stopped_at = time.monotonic()  # once, in a command that runs no turn
+                self.say("stopped", "yellow")
 
     def handle(self, text: str) -> None:
         """One line, or block, that was typed."""
@@ -107,7 +111,9 @@ class Session:
             if text.startswith("/"):
                 run_command(self, text)
             elif question := unquoted(text).strip():
-                self._ask(question)
+                # Around all of it: between loading and thinking a press must not get lost.
+                with catch_interrupt(self.chat.interrupt):
+                    self._ask(question)
         except SoftchatError as error:
             self.say(f"error: {printable(error.message, newlines=False)}", "red")
             if error.hint:
@@ -130,8 +136,7 @@ class Session:
     def _wait_for_model(self) -> None:
         if self.chat.loading:
             self.say(f"loading {printable(self.chat.found.name, newlines=False)}…", "dim")
-        with catch_interrupt(self.chat.interrupt):
-            self.chat.talk()
+        self.chat.talk()
 
     def _offer_room(self, question: str, missing: int) -> None:
         count = self.chat.droppable(question)

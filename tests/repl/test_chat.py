@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from io import StringIO
 from pathlib import Path
@@ -35,7 +37,8 @@ def begin(released, tmp_path):
 
     def open_engine(found, cancelled):
         released.wait()
-        engine = FakeEngine(["Hi", "</think>", "<end>"], [{"</think>": 1}, {"Hi": 1}, {"<end>": 1}])
+        pieces = ["</think>", "<end>", "\n", *map(chr, range(32, 127))]
+        engine = FakeEngine(pieces, [{"</think>": 1}, {"a": 1}, {"<end>": 1}])
         engine.close = lambda: None
         return engine
 
@@ -117,4 +120,22 @@ def test_undo_and_clear(begin, released):
     with pytest.raises(UsageError, match="nothing has been asked"):
         session.chat.undo()
     released.set()
+    session.close()
+
+
+def test_ctrl_c_between_loading_and_thinking_stops_the_turn(begin, released, monkeypatch):
+    """A press is neither lost nor the end of the session, whatever the turn is at."""
+    session, _ = begin()
+    released.set()
+    room = session.chat.room
+
+    def pressed(question):
+        os.kill(os.getpid(), signal.SIGINT)
+        return room(question)
+
+    monkeypatch.setattr(session.chat, "room", pressed)
+    before = signal.getsignal(signal.SIGINT)
+    session.handle("Hi")
+    assert session.chat.last().interrupted
+    assert signal.getsignal(signal.SIGINT) == before
     session.close()

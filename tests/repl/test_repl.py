@@ -232,7 +232,7 @@ def test_ctrl_c_at_random_moments(session, softchat, environ):
         one.child.send("Why is the sky blue?\r")
         time.sleep(rng.random() * 0.15)
         one.child.send("\x03")
-        one.until(r"(interrupted|Ctrl-D)[\s\S]*" + PROMPT)
+        one.until(r"(interrupted|Ctrl-D|stopped)[\s\S]*" + PROMPT)
         say(one, "/clear", r"turns? forgotten[\s\S]*" + PROMPT)
     say(one, "/set max_think 5", "max_think 5")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
