@@ -30,7 +30,7 @@ def ask(
     loading: Loading,
     outputs: Outputs,
 ) -> int:
-    """Ask one question: the model thinks in concept tokens, then answers."""
+    """Ask one question: it is thought about in concept tokens."""
     # Imported here, as --help must not wait for them.
     from softchat.cli.model import enough, find, open_engine, user_config
     from softchat.model import Model

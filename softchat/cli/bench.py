@@ -29,7 +29,10 @@ def bench(
     ] = True,
     json: Annotated[bool, typer.Option("--json", help="The line of JSON only.")] = False,
 ) -> int:
-    """Measure what soft thinking costs: a table, then one line of JSON."""
+    """Measure what soft thinking costs on this machine.
+
+    A table, ratios first, then one line of JSON.
+    """
     from softchat.bench import measure
     from softchat.cli.model import find, user_config
     from softchat.model import own_adapters

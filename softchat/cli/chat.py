@@ -38,7 +38,7 @@ def chat(
     ] = None,
     keep_thoughts: Annotated[bool, option("keep_thoughts")] = False,
 ) -> int:
-    """Chat: a session with history, in which every setting can be changed."""
+    """Chat in a session, in which every setting can be changed."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
     from rich.console import Console

@@ -36,7 +36,7 @@ def compare(
     loading: Loading,
     json: Annotated[bool, typer.Option("--json", help="A line of JSON a run.")] = False,
 ) -> int:
-    """Ask the same in several ways, side by side: hard and soft, or any runs.
+    """Ask the same in several ways, side by side.
 
     A setting with several values, as --tau 0.01,0.05, makes a run of each.
     """

@@ -69,7 +69,7 @@ def eval_(
     loading: Loading,
     evaluating: Evaluating,
 ) -> int:
-    """Measure accuracy on a file of questions: hard against soft, or any runs.
+    """Measure accuracy on a file of questions, hard against soft.
 
     A setting with several values, as --tau 0.01,0.05, makes a run of each. What there is, is kept:
     the same command goes on where it was stopped.

@@ -181,7 +181,7 @@ def rm(
     yes: Yes = False,
     models_file: ModelsFile = None,
 ) -> None:
-    """Delete what softchat has fetched for a model, and the name if you have added it.
+    """Delete what was fetched for a model, and a name you added.
 
     A file that you have put somewhere yourself is never touched.
     """

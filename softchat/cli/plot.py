@@ -27,7 +27,10 @@ def plot(
     ],
     turn: Turn = None,
 ) -> int:
-    """Draw a recorded run; of several, their entropies one over the other."""
+    """Draw recorded runs: SVG, PNG, or a page to look around in.
+
+    Of several runs, the entropies are drawn one over the other.
+    """
     form = out.suffix.lower()
     if form not in _FORMS:
         raise UsageError(

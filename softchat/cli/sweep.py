@@ -33,7 +33,9 @@ def sweep(
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV too.")
     ] = None,
 ) -> int:
-    """Try every combination of settings: --tau 0.01,0.05,0.1 --patience 4,16 --topn 1,5,10.
+    """Try every combination of settings on a file of questions.
+
+    For instance --tau 0.01,0.05,0.1 --patience 4,16 --topn 1,5,10.
 
     As 'softchat eval', for questions that may lack answers: then there are steps and times only.
     """
