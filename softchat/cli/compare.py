@@ -26,13 +26,14 @@ _INTERRUPTED = DecodeAbortedError.exit_status
 def compare(
     question: Annotated[list[str] | None, typer.Argument(help="What to ask.")] = None,
     *,
+    context: typer.Context,
     questions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Ask every question of a file, as 'eval' reads it."),
     ] = None,
     run: Named = None,
     settings: GridFlags,
-    system: System = None,
+    system: System = None,  # `prepare` reads it
     loading: Loading,
     json: Annotated[bool, typer.Option("--json", help="A line of JSON a run.")] = False,
 ) -> int:
@@ -40,7 +41,7 @@ def compare(
 
     A setting with several values, as --tau 0.01,0.05, makes a run of each.
     """
-    from softchat.cli.model import enough, find, open_engine
+    from softchat.cli.model import enough, open_engine, prepare
     from softchat.evaluate.plan import make_runs
     from softchat.model import Model
 
@@ -48,10 +49,9 @@ def compare(
     grid = grid_of(settings)
     if not run and "strategy" not in grid:
         grid = {"strategy": ["hard", "soft"], **grid}
-    found = find(loading.model, quiet=json)
+    found, loading, defaults, wording = prepare(context, loading, quiet=json)
     # One seed for all, so that nothing differs but what is compared.
-    runs = make_runs({**found.defaults, "seed": secrets.randbits(32)}, grid, run or ())
-    wording = found.system if system is None else system
+    runs = make_runs({"seed": secrets.randbits(32), **defaults}, grid, run or ())
     n_ctx_most = enough([wording + text for text in asked], [one.settings for one in runs])
     with (
         catch_interrupt() as interrupt,

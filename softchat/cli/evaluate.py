@@ -63,9 +63,10 @@ class Evaluating:
 def eval_(
     data: Data,
     *,
+    context: typer.Context,
     run: Named = None,
     settings: GridFlags,
-    system: System = None,
+    system: System = None,  # `prepare` reads it
     loading: Loading,
     evaluating: Evaluating,
 ) -> int:
@@ -77,7 +78,7 @@ def eval_(
     grid = grid_of(settings)
     if not run and "strategy" not in grid:
         grid = {"strategy": ["hard", "soft"], **grid}
-    evaluation = evaluate_file(data, grid, run or (), system, loading, evaluating)
+    evaluation = evaluate_file(data, grid, run or (), context, loading, evaluating)
     if evaluation is None:
         return _INTERRUPTED
     if not evaluating.json:
@@ -119,7 +120,7 @@ def evaluate_file(
     data: Path,
     grid: dict[str, list[object]],
     named: Sequence[str],
-    system: str | None,
+    context: typer.Context,
     loading: Loading,
     how: Evaluating,
     *,
@@ -131,14 +132,14 @@ def evaluate_file(
         data: the file of questions.
         grid: settings, with the values of each.
         named: more runs, as `--run` gives them.
-        system: the system prompt, if not the model's own.
+        context: the command's, see `prepare`.
         loading: the model.
         how: see `Evaluating`.
         answers: whether every question must have one.
 
     """
     from softchat import __version__
-    from softchat.cli.model import adapters_of, enough, find, open_engine
+    from softchat.cli.model import adapters_of, enough, open_engine, prepare
     from softchat.engine.batch import run_together
     from softchat.evaluate.answers import make_reader
     from softchat.evaluate.evaluate import Plan, evaluate, one_by_one
@@ -159,9 +160,8 @@ def evaluate_file(
                 f"{question.answer[:40]}",
                 hint="take another --extract, such as exact",
             )
-    found = find(loading.model, quiet=how.json)
-    runs = make_runs({**found.defaults, "seed": 0}, grid, named)
-    wording = found.system if system is None else system
+    found, loading, defaults, wording = prepare(context, loading, quiet=how.json)
+    runs = make_runs({"seed": 0, **defaults}, grid, named)
     seed = runs[0].settings.seed
     plan = Plan(
         questions=questions.pick(limit=how.limit, shuffle=how.shuffle, seed=seed),

@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from softchat.cli.options import Loading
+from softchat.cli.options import Loading, given
 from softchat.config import Config, load_config
 from softchat.engine.protocol import Lora
 from softchat.errors import ModelNotFoundError, UsageError
+from softchat.layers import Layers
 from softchat.models import Located, find_model
 from softchat.models.folders import expand, is_file
 from softchat.models.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
+    import typer
+
     from softchat.engine.llama import LlamaEngine
     from softchat.settings import Settings
 
@@ -80,6 +83,23 @@ def open_engine(
         sequences=sequences,
         cancelled=cancelled,
     )
+
+
+def prepare(
+    context: typer.Context, loading: Loading, *, quiet: bool
+) -> tuple[Located, Loading, dict[str, object], str]:
+    """The model that is meant, how it is loaded, the settings that suit it, the system prompt.
+
+    For commands whose settings can have several values: flags and variables give all but those.
+    Raises as `load_config` and `find_model` do.
+    """
+    config = user_config()
+    found = find(loading.model, config=config, quiet=quiet)
+    layers = Layers(suits=config.suits(found), chosen=[given(context)])
+    defaults: dict[str, object] = {}
+    for source in layers.suits:
+        defaults |= source.settings()
+    return found, loading.after(layers), defaults, layers.value("system", "")
 
 
 def enough(texts: Iterable[str], settings: Iterable[Settings]) -> int:

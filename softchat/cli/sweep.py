@@ -25,8 +25,9 @@ _INTERRUPTED = DecodeAbortedError.exit_status
 def sweep(
     data: Data,
     *,
+    context: typer.Context,
     settings: GridFlags,
-    system: System = None,
+    system: System = None,  # `prepare` reads it
     loading: Loading,
     evaluating: Evaluating,
     csv_file: Annotated[
@@ -44,7 +45,7 @@ def sweep(
         raise UsageError(
             "no setting has several values", hint="softchat sweep DATA --tau 0.01,0.05,0.1"
         )
-    evaluation = evaluate_file(data, grid, (), system, loading, evaluating, answers=False)
+    evaluation = evaluate_file(data, grid, (), context, loading, evaluating, answers=False)
     if evaluation is None:
         return _INTERRUPTED
     rows = _rows(evaluation)

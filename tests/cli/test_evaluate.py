@@ -151,6 +151,19 @@ def test_sweep(softchat, data, tmp_path):
     assert softchat("sweep", str(blank)).status == 2
 
 
+def test_a_users_defaults(softchat, data, tmp_path, real_model):
+    """config.toml holds for measuring too, weaker than flags, and its τ is none for hard."""
+    (tmp_path / "config.toml").write_text("tau = 0.2\npatience = 3\nsystem = 'Be brief.'\n")
+    command = ("eval", str(data), *QUICK, "--limit", "1", "--json", "-m", str(real_model))
+    done = softchat(*command, "--patience", "2", SOFTCHAT_HOME=str(tmp_path))
+    assert done.status == 0, done
+    report = json.loads(done.out)
+    assert report["system"] == "Be brief."
+    hard, soft = (run["settings"] for run in report["runs"])
+    assert (hard["tau"], soft["tau"]) == (0, 0.2)
+    assert hard["patience"] == soft["patience"] == 2
+
+
 def test_compare(softchat, data):
     """Runs of a question in columns, or a line of JSON each; all with the same seed."""
     shown = softchat("compare", "What is 2 + 2?", *QUICK)
