@@ -9,6 +9,7 @@ import softchat.engine.native as native
 from softchat.engine.batch import run_together
 from softchat.engine.llama import LlamaEngine
 from softchat.errors import ContextError, DecodeAbortedError
+from tests import zoo
 
 # The largest difference of logits that is taken as the same result, where they span 12: for several
 # rows llama.cpp may take the sums of a product in another order than for one.
@@ -26,7 +27,7 @@ def job_of(length: int, steps: int):
 
     def job(engine):
         rng = np.random.default_rng(length)
-        rows = [engine.decode_tokens([1, *(3 + i % 90 for i in range(length))]).copy()]
+        rows = [engine.decode_tokens([1, *(3 + i % 60 for i in range(length))]).copy()]
         for step in range(steps):
             if (step + length) % 3:
                 weights = rng.dirichlet(np.ones(3)).astype(np.float32)
@@ -63,6 +64,21 @@ def test_a_small_context(tiny_model):
         for number, job in enumerate(jobs):
             engine.rollback(0)
             assert np.abs(found[number] - job(engine)).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("model", ["gemma3", "llama4", "mamba", "jamba", "qwen3next"])
+def test_other_memories(tmp_path, model):
+    """Windows and recurrent states are kept apart too; sums differ by parts of their range."""
+    path = tmp_path / "tiny.gguf"
+    zoo.write(path, model)
+    jobs = [job_of(*job) for job in ((5, 6), (100, 4), (20, 9), (3, 2))]
+    with LlamaEngine(path, n_ctx=256, n_threads=1, sequences=3) as engine:
+        found = dict(run_together(engine, jobs))
+    with LlamaEngine(path, n_ctx=256, n_threads=1) as engine:
+        for number, job in enumerate(jobs):
+            engine.rollback(0)
+            alone = job(engine)
+            assert np.abs(found[number] - alone).max() <= TOLERANCE * np.ptp(alone)
 
 
 def test_a_decode_of_all_is_one_native_call(together, monkeypatch):
