@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 
 from softchat.models import find_model
 from tests.terminal import Terminal
+
+# A shell starts what it runs in the background with Ctrl-C ignored, and so would be all that is
+# started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
