@@ -134,7 +134,7 @@ def _math() -> Reader:
     except ImportError as error:
         raise UsageError(
             "reading answers as mathematics needs math-verify",
-            hint="pip install 'softchat[math]', or take another --extract",
+            hint="pip install 'math-verify[antlr4-13-2]', or take another --extract",
         ) from error
 
     def parse(text: str) -> list[Any]:
