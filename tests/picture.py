@@ -1,6 +1,6 @@
 """Draws docs/panel.svg, the README's picture, from a real run: `python tests/picture.py TRACE`.
 
-TRACE is a file that `softchat ask --trace` wrote; the panel is as it was at step 40 of it, or the
+TRACE is a file that `softchat ask --trace` wrote; the panel is as it was at step 20 of it, or the
 last one.
 """
 
@@ -17,7 +17,7 @@ from softchat.trace import replay
 from softchat.views.panel import PanelState, render_panel
 from softchat.views.wording import UNICODE
 
-STEP = 40
+STEP = 20
 WIDTH = 92
 
 
