@@ -62,6 +62,9 @@ def _run() -> int:
 
     try:
         return app(standalone_mode=False) or 0
+    except typer.Abort:
+        print(file=sys.stderr)  # Ctrl-C or Ctrl-D in place of an answer: its line is still open
+        return _INTERRUPTED
     except typer.TyperException as error:
         if not (message := error.format_message()):
             return error.exit_code  # help was shown instead

@@ -82,6 +82,7 @@ def _restored(folder: Path, resume: str | None) -> Saved | None:
     """The session to go on with: the one that is named, or one that was killed, if wanted."""
     from softchat.sessions import SavedSession, find_killed, load_session
     from softchat.text import printable
+    from softchat.views.wording import plural
 
     if resume is not None:
         return load_session(folder, resume)
@@ -89,7 +90,8 @@ def _restored(folder: Path, resume: str | None) -> Saved | None:
     if killed is None:
         return None
     title = printable(" ".join(killed.title.split())[:50], newlines=False)
-    typer.echo(f"A session was not left but killed ({len(killed.turns)} turns): {title}", err=True)
+    said = plural(len(killed.turns), "turn")
+    typer.echo(f"A session was not left but killed ({said}): {title}", err=True)
     if typer.confirm("Go on with it?", default=True, err=True):
         return killed
     SavedSession(folder, killed).close(killed)  # left now: it is listed, and not offered again

@@ -19,12 +19,13 @@ def sessions(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from softchat.sessions import list_sessions
+    from softchat.views.wording import plural
 
     found = list_sessions(_folder())
     if not found:
         typer.echo("no session yet", err=True)
     for saved in found:
-        turns = f"{len(saved.turns)} turn" + "s" * (len(saved.turns) != 1)
+        turns = plural(len(saved.turns), "turn")
         title = printable(" ".join(saved.title.split()), newlines=False)
         name = printable(saved.model.rpartition("/")[2], newlines=False)
         when = saved.updated[:16].replace("T", " ")

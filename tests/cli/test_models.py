@@ -149,8 +149,11 @@ def test_a_named_file_that_is_gone(softchat, new_user, tiny_file):
 
 
 def test_rm_asks(softchat, new_user, tiny_file):
-    """Without --yes, and an empty answer is no."""
+    """Without --yes, and an empty answer is no; so is the end of the input, which says so."""
     softchat("models", "add", "mine", "tiny.gguf", **new_user)
+    ended = softchat("models", "rm", "mine", stdin="", **new_user)
+    assert ended.status == 130
+    assert "Traceback" not in ended.err
     softchat("models", "rm", "mine", stdin="\n", **new_user)
     assert softchat("models", "path", "mine", **new_user).status == 0
     softchat("models", "rm", "mine", stdin="y\n", **new_user)

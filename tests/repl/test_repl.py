@@ -262,7 +262,12 @@ def test_a_session_that_was_killed_is_offered(session, terminal, environ):
     one.child.kill(signal.SIGKILL)
     one.finish()
     two = terminal()
-    two.until(r"1 turn.*capital of France[^\n]*\n.*Go on with it\? \[Y/n\]")
+    two.until(r"\(1 turn\): .*capital of France[^\n]*\n.*Go on with it\? \[Y/n\]")
+    two.child.send("\x03")  # neither yes nor no: it is offered again
+    assert two.finish() == 130
+    assert "Traceback" not in two.text
+    two = terminal()
+    two.until(r"\(1 turn\): .*capital of France[^\n]*\n.*Go on with it\? \[Y/n\]")
     two.child.send("y\r")
     two.until(r"going on after 1 turn[\s\S]*> What is[\s\S]*Paris[\s\S]*" + PROMPT)
     say(two, "/think", r"steps of this turn were not kept[\s\S]*/again seed=1 thinks once more")
