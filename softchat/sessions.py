@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import secrets
+import stat
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from softchat.files import replace_file
 from softchat.text import printable
 
 SCHEMA = 1
+_LARGEST = 2**26  # bytes of a file that is read; years of talk are less
 
 
 class Chat(Protocol):
@@ -174,12 +176,14 @@ def write_file(path: Path, chat: Chat) -> None:
         text = _to_markdown(chat)
     else:
         text = _to_json(chat, path.stem, _now(), pending="", closed=True)
+    shown = printable(str(path), newlines=False)
     try:
+        if path.exists() and not path.is_file():  # a device would be one no more
+            raise UsageError(f"can't write {shown}: it is no file", hint="name another file")
         replace_file(path, text)
     except OSError as error:
         raise UsageError(
-            printable(f"can't write {path}: {error.strerror}", newlines=False),
-            hint="name another file",
+            f"can't write {shown}: {error.strerror}", hint="name another file"
         ) from error
 
 
@@ -192,6 +196,9 @@ def read_file(path: Path) -> Saved:
     """
     shown = printable(str(path), newlines=False)
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:  # there may be no end to it
+            raise UsageError(f"{shown} is no saved session", hint="/save FILE.json makes one")
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"can't read {shown}: {error.strerror}", hint="is it a file?") from error

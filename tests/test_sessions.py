@@ -165,3 +165,23 @@ def test_an_id_may_be_shortened_but_not_ambiguous(begin, tmp_path):
     assert load_session(tmp_path, names[0]).id == names[0]
     with pytest.raises(UsageError, match="2 sessions"):
         load_session(tmp_path, names[0][:8])
+
+
+def test_what_has_no_end_is_no_session(tmp_path):
+    """A device, a pipe or a huge file is refused unread."""
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "huge").open("wb") as huge:
+        huge.truncate(2**26 + 1)
+    for path in (Path("/dev/zero"), tmp_path / "pipe", tmp_path / "huge"):
+        with pytest.raises(UsageError, match="is no saved session"):
+            read_file(path)
+
+
+def test_a_session_replaces_no_device(tmp_path):
+    """Only a file is written over: a pipe or a device would be one no more."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        with pytest.raises(UsageError, match="it is no file"):
+            write_file(path, Chat([turn()]))
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
