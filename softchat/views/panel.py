@@ -186,8 +186,9 @@ def render_summary(state: PanelState, halted: Halted, *, width: int, glyphs: Gly
     warn = halted.reason is HaltReason.INTERRUPTED
     line.append(f"{glyphs.dot}{REASONS[halted.reason]}", "yellow" if warn else "dim cyan")
     if state.steps:
-        span = f"{short_nats(state.lowest)} to {short_nats(state.highest)}"
-        line.append(f"{glyphs.dot}H {span}", "dim")
+        span = f"{glyphs.dot}H {short_nats(state.lowest)} to {short_nats(state.highest)}"
+        if line.cell_len + cell_len(span) < width:  # half a number would be another number
+            line.append(span, "dim")
     return _clipped(line, width)
 
 

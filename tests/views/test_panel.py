@@ -170,14 +170,17 @@ def test_plain_lines_and_tables_say_why():
 
 @pytest.mark.parametrize("reason", list(HaltReason))
 def test_the_summary_names_the_reason(reason):
-    """One line for every reason, that fits into 80 columns and is cut at 40."""
+    """One line for every reason, that fits into 80 columns; no number is cut in a narrow one."""
     state = state_of(step(index=36, entropy=0.02), step(index=37, entropy=3.1))
     halted = Halted(reason=reason, steps=38, injected="")
     text = render_summary(state, halted, width=80, glyphs=UNICODE).plain
     assert text.startswith("thought 38 soft steps in 0.4 s (100/s)")
     assert REASONS[reason] in text
     assert text.endswith("H 0.02 to 3.1")
-    assert cell_len(render_summary(state, halted, width=40, glyphs=UNICODE).plain) < 40
+    for width in range(1, 80):
+        narrow = render_summary(state, halted, width=width, glyphs=UNICODE).plain
+        assert cell_len(narrow) <= max(1, width - 1)
+        assert "H" not in narrow or narrow.endswith("H 0.02 to 3.1")
 
 
 def run_view(*events, width=80):
