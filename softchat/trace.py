@@ -11,6 +11,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -32,20 +33,31 @@ class TraceWriter:
     """
 
     def __init__(self, path: Path | str) -> None:
+        self._shown = printable(str(path), newlines=False)
         try:
             # Questions and answers are nobody else's business: readable by the owner only.
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as error:
             raise UsageError(
-                f"can't write the trace {printable(str(path), newlines=False)}: {error.strerror}",
-                hint="name another file with --trace",
+                f"can't write the trace {self._shown}: {error.strerror}", hint="name another file"
             ) from error
         self._file = os.fdopen(handle, "w", encoding="utf-8")
 
     def write(self, event: Event) -> None:
-        """Append one event."""
-        self._file.write(to_json(event) + "\n")
-        self._file.flush()
+        """Append one event.
+
+        Raises:
+            SoftchatError: it can't be written; the disk may be full.
+
+        """
+        try:
+            self._file.write(to_json(event) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise SoftchatError(
+                f"can't write the trace {self._shown}: {error.strerror}",
+                hint="what was written before is still in it",
+            ) from error
 
     def __enter__(self) -> TraceWriter:
         return self
@@ -57,9 +69,11 @@ class TraceWriter:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file; if the run failed, with the error as its last line."""
-        if isinstance(value, SoftchatError):
-            self.write(Error.of(value))
-        self._file.close()
+        with suppress(SoftchatError):  # it may be the very one that this trace has raised
+            if isinstance(value, SoftchatError):
+                self.write(Error.of(value))
+        with suppress(OSError):  # what was left of a write that failed; that was told then
+            self._file.close()
 
 
 def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -> Iterator[Event]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from softchat import trace as module
-from softchat.errors import UsageError
+from softchat.errors import SoftchatError, UsageError
 from softchat.events import (
     Answer,
     ConceptEntry,
@@ -205,6 +206,14 @@ def test_a_trace_is_read_as_it_is_written(tmp_path):
     with TraceWriter(tmp_path / "live.jsonl") as trace, warnings.catch_warnings():
         trace.write(RUN[0])
         assert list(replay(tmp_path / "live.jsonl")) == RUN[:1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_is_an_error_for_a_user():
+    """One line, once: neither a traceback nor the same again when the trace is closed."""
+    full = pytest.raises(SoftchatError, match="can't write the trace /dev/full: No space")
+    with full, TraceWriter("/dev/full") as trace:
+        trace.write(RUN[0])
 
 
 @pytest.mark.parametrize("value", [None, 3, [], "started", {}, {"event": None}])
