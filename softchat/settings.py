@@ -108,7 +108,7 @@ def check(name: str, value: object) -> StrEnum | float:
     """
     knob = KNOBS.get(name)
     if knob is None:
-        near = difflib.get_close_matches(name, KNOBS, n=1)
+        near = difflib.get_close_matches(name.lower(), KNOBS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(KNOBS)}"
         raise UsageError(f"no setting '{name}'", hint=hint)
     kind = _TYPES[name]

@@ -15,13 +15,17 @@ from typing import Any
 from softchat.config import LOADING, OPTIONS, Config
 from softchat.conversation import Conversation, Room, Turn
 from softchat.engine.llama import LlamaEngine
-from softchat.errors import SoftchatError, UsageError
+from softchat.errors import DecodeAbortedError, SoftchatError, UsageError
 from softchat.events import Event
 from softchat.interrupt import Interrupt
 from softchat.layers import Layers, Source
 from softchat.models import Located
 from softchat.sessions import Saved
 from softchat.settings import KNOBS, Settings
+
+_LOOK_S = 0.05  # how soon a Ctrl-C ends the waiting for a model
+_UNSET = dict.fromkeys(LOADING, 0) | {"keep_thoughts": False}
+"""Options that nobody has set; the others have no value then."""
 
 OpenEngine = Callable[[Located, Callable[[], bool]], LlamaEngine]
 
@@ -61,6 +65,7 @@ class Chat:
                 name: (kept[name], "the session") for name in kept if name not in given
             }
         self._talk: Conversation | None = None
+        self._left = False
         self._loading: Future[LlamaEngine] = self._load(found)
 
     def _load(self, found: Located) -> Future[LlamaEngine]:
@@ -68,9 +73,13 @@ class Chat:
         # speed of the first one's.
         future: Future[LlamaEngine] = Future()
 
+        def cancelled() -> bool:
+            # Ctrl-C stops a turn, not the loading: that goes on behind the prompt.
+            return self._left or (self._talk is not None and self.interrupt.pressed)
+
         def load() -> None:
             try:
-                future.set_result(self._open_engine(found, self.interrupt))
+                future.set_result(self._open_engine(found, cancelled))
             except BaseException as error:  # noqa: BLE001  # raised where the result is asked for
                 future.set_exception(error)
 
@@ -106,17 +115,27 @@ class Chat:
 
         Raises:
             ModelError: it can't be loaded.
+            DecodeAbortedError: the user did not want to wait; the loading goes on.
 
         """
         if self._talk is None:
             self._talk = Conversation(
-                self._loading.result(),
+                self._loaded(),
                 tags=self.found.tags,
                 system=self.system,
                 keep_thoughts=bool(self.layers.value("keep_thoughts", False)),
             )
             self._talk.turns = self._turns
         return self._talk
+
+    def _loaded(self) -> LlamaEngine:
+        while True:
+            try:
+                return self._loading.result(timeout=_LOOK_S)
+            except TimeoutError:
+                if self.interrupt.pressed:
+                    self.interrupt.pressed = False
+                    raise DecodeAbortedError("stopped; the model goes on loading") from None
 
     def change_model(self, found: Located) -> None:
         """Go on with another model; if it can't be loaded, with this one as before.
@@ -248,7 +267,7 @@ class Chat:
         values = self.settings.to_dict()
         shown = {name: (values[name], self.layers.origin(name)) for name in KNOBS}
         for name in OPTIONS:
-            value = self.layers.value(name, 0 if name in LOADING else None)
+            value = self.layers.value(name, _UNSET.get(name))
             shown[name] = self._changed.get(name, (value, self.layers.origin(name)))
         _, origin = shown["model"]
         default = "models.toml" if origin == "built in" else origin  # which model that is, it says
@@ -257,6 +276,6 @@ class Chat:
 
     def close(self) -> None:
         """Free the model."""
-        self.interrupt.pressed = True  # a model that is still loading stops
+        self._left = True  # a model that is still loading stops
         with suppress(SoftchatError):
             self._loading.result().close()

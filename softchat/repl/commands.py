@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from softchat.repl.loop import Session
 
 
+_ROOMY = 76  # cells; in a narrower window /set has no place for what each setting does
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A slash command."""
@@ -58,12 +61,14 @@ def run_command(session: Session, line: str) -> None:
     name, _, rest = line.strip().partition(" ")
     command = COMMANDS.get(name)
     if command is None:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else "/help shows all of them"
+        near = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "/help shows all of them."
         raise UsageError(
             f"no command {printable(name, newlines=False)}",
             hint=f"{hint} To say this to the model, begin with a space",
         )
+    if rest.strip() and command.usage == name:
+        raise UsageError(f"{name} takes nothing behind it", hint=f"{name}: {command.help}")
     command.run(session, rest.strip())
 
 
@@ -85,7 +90,10 @@ def _set(session: Session, rest: str) -> None:
     if not rest:
         values = session.chat.origins()
         for names in (KNOBS, OPTIONS):
-            session.console.print(settings_table({name: values[name] for name in names}))
+            table = settings_table(
+                {name: values[name] for name in names}, helped=session.console.width >= _ROOMY
+            )
+            session.console.print(table)
         return
     name, _, value = rest.replace("=", " ", 1).partition(" ")
     name = name.replace("-", "_")
@@ -149,13 +157,14 @@ def _think(session: Session, rest: str) -> None:
 
 def _why(session: Session, rest: str) -> None:
     steps = _steps(session)
-    if not rest.isdigit() or int(rest) >= len(steps):
+    index = _whole(rest)
+    if index is None or not 0 <= index < len(steps):
         raise UsageError(
             f"no step {printable(rest, newlines=False) or 'given'}",
             hint=f"/why N, from 0 to {len(steps) - 1}",
         )
     tau = number(session.chat.last().settings.get("tau"))
-    session.console.print(step_in_full(steps[int(rest)], tau=tau, glyphs=session.glyphs))
+    session.console.print(step_in_full(steps[index], tau=tau, glyphs=session.glyphs))
 
 
 def _steps(session: Session) -> list[Step]:
@@ -229,15 +238,25 @@ def _clear(session: Session, rest: str) -> None:
 
 
 def _drop(session: Session, rest: str) -> None:
-    count = int(rest) if rest.isdigit() else 1
-    if not 0 < count <= len(session.chat.turns):
+    count = _whole(rest or "1")
+    turns = len(session.chat.turns)
+    if count is None or not 0 < count <= turns:
         raise UsageError(
-            f"there are {plural(len(session.chat.turns), 'turn')}",
+            f"can't forget {printable(rest, newlines=False) or 'a turn'}: "
+            f"there {'is' if turns == 1 else 'are'} {plural(turns, 'turn')}",
             hint="/drop N forgets the N oldest",
         )
     session.chat.talk().drop(count)
     session.keep()
     session.say(f"the oldest {plural(count, 'turn')} forgotten", "dim")
+
+
+def _whole(text: str) -> int | None:
+    """The whole number that this is, or None."""
+    try:
+        return int(text)
+    except ValueError:  # not for isdigit() to tell: ² is one of its digits
+        return None
 
 
 def _save(session: Session, rest: str) -> None:
@@ -259,9 +278,7 @@ def _trace(session: Session, rest: str) -> None:
     if not rest:
         session.say(f"to {printable(str(session.trace_path))}" if session.trace else "off")
         return
-    if session.trace is not None:
-        session.trace.__exit__(None, None, None)
-        session.trace = None
+    session.end_trace()
     if rest != "off":
         session.trace_path = expand(rest)
         session.trace = TraceWriter(session.trace_path)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from softchat import __version__
-from softchat.errors import SoftchatError
+from softchat.errors import DecodeAbortedError, SoftchatError
 from softchat.events import Answer, Event, Finished, FinishReason
 from softchat.interrupt import TWICE_S, catch_interrupt
 from softchat.models import Located
@@ -56,6 +56,7 @@ class Session:
         self.find = find
         self.trace: TraceWriter | None = None
         self.trace_path: Path | None = None
+        self._trace_error: SoftchatError | None = None
         self._make_view = make_view
         self._saved = saved
         self._save_failed = False
@@ -114,6 +115,8 @@ class Session:
                 # Around all of it: between loading and thinking a press must not get lost.
                 with catch_interrupt(self.chat.interrupt):
                     self._ask(question)
+        except DecodeAbortedError as error:
+            self.say(error.message, "yellow")  # as the user wanted
         except SoftchatError as error:
             self.say(f"error: {printable(error.message, newlines=False)}", "red")
             if error.hint:
@@ -151,12 +154,35 @@ class Session:
         try:
             with catch_interrupt(self.chat.interrupt), self._make_view() as view:
                 for event in events:
-                    if self.trace is not None:
-                        self.trace.write(event)
+                    self._write_down(event)
                     view.show(event)
         finally:
             self.keep()
+            self._tell_of_the_trace()
         sys.stdout.flush()
+
+    def _write_down(self, event: Event) -> None:
+        """Write an event down if that is wanted; if it fails, the trace ends, not the turn."""
+        if self.trace is None:
+            return
+        try:
+            self.trace.write(event)
+        except SoftchatError as error:
+            self.end_trace()
+            self._trace_error = error
+
+    def end_trace(self) -> None:
+        """Close the trace, if there is one."""
+        if self.trace is not None:
+            self.trace.__exit__(None, None, None)
+            self.trace = None
+
+    def _tell_of_the_trace(self) -> None:
+        # Not sooner: a line of ours in the middle of a live panel would tear it.
+        if self._trace_error is not None:
+            message = printable(self._trace_error.message, newlines=False)
+            self.say(f"warning: {message}; /trace is off", "yellow")
+            self._trace_error = None
 
     def run_quietly(self, events: Iterator[Event]) -> list[Event] | None:
         """Run a turn without showing it; None if it was stopped."""
@@ -202,7 +228,7 @@ class Session:
             "tau": f"{self.glyphs.tau} {values.tau:g}",
             "patience": f"patience {values.patience}",
             "topn": f"n {values.topn}",
-            "context": f"context {used}/{n_ctx}" if n_ctx else "loading…",
+            "context": f"context {used}/{n_ctx}" if n_ctx else self._absence(),
         }
         for least in ("", "patience", "model", "strategy", "topn", "tau"):
             parts.pop(least, None)
@@ -211,10 +237,12 @@ class Session:
                 break
         return text
 
+    def _absence(self) -> str:
+        return "loading…" if self.chat.loading else "not loaded"
+
     def close(self) -> None:
         """Write the last word, and free everything."""
         with ExitStack() as stack:
             stack.callback(self.chat.close)
-            if self.trace is not None:
-                stack.callback(self.trace.__exit__, None, None, None)
+            stack.callback(self.end_trace)
             stack.callback(self._saved.close, self.chat)

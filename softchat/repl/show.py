@@ -18,13 +18,14 @@ from softchat.views.wording import duration, plural, rate
 _WIDEST = 24  # cells of a value in the table of settings: a system prompt is longer
 
 
-def settings_table(settings: Mapping[str, tuple[Any, str]]) -> Table:
-    """Every setting and option, its value, where that comes from, and what it does."""
+def settings_table(settings: Mapping[str, tuple[Any, str]], *, helped: bool = True) -> Table:
+    """Every setting and option, its value, where that comes from, and if `helped` what it does."""
     table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("setting" if KNOBS.keys() & settings else "option", no_wrap=True)
     table.add_column("value", no_wrap=True, max_width=_WIDEST)
     table.add_column("from", no_wrap=True)
-    table.add_column("", overflow="fold")
+    if helped:
+        table.add_column("", overflow="fold")
     for name, (value, origin) in settings.items():
         plain = origin in ("built in", "drawn for each turn")
         drawn = name == "seed" and origin.startswith("drawn")
@@ -33,7 +34,7 @@ def settings_table(settings: Mapping[str, tuple[Any, str]]) -> Table:
             Text(name, "" if plain else "bold"),
             Text(shown, "" if plain else "bold"),
             Text(origin, "dim"),
-            Text(help_of(name), "dim"),
+            *([Text(help_of(name), "dim")] if helped else []),
         )
     return table
 

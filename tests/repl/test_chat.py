@@ -13,7 +13,7 @@ from rich.console import Console
 
 from softchat.config import Config
 from softchat.conversation import Turn
-from softchat.errors import UsageError
+from softchat.errors import DecodeAbortedError, ModelRefusedError, UsageError
 from softchat.layers import Source
 from softchat.models import Located
 from softchat.repl.chat import Chat
@@ -36,7 +36,9 @@ def begin(released, tmp_path):
     """Begin a session whose model is not loaded before `released`."""
 
     def open_engine(found, cancelled):
-        released.wait()
+        while not released.wait(0.01):
+            if cancelled():
+                raise DecodeAbortedError("stopped while loading the model")
         pieces = ["</think>", "<end>", "\n", *map(chr, range(32, 127))]
         engine = FakeEngine(pieces, [{"</think>": 1}, {"a": 1}, {"<end>": 1}])
         engine.close = lambda: None
@@ -138,4 +140,96 @@ def test_ctrl_c_between_loading_and_thinking_stops_the_turn(begin, released, mon
     session.handle("Hi")
     assert session.chat.last().interrupted
     assert signal.getsignal(signal.SIGINT) == before
+    session.close()
+
+
+def test_ctrl_c_while_the_model_loads_stops_the_question_only(begin, released):
+    """The loading goes on behind the prompt, and the next question has its answer."""
+    session, out = begin()
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    session.handle("Hi")
+    assert "stopped; the model goes on loading" in out.getvalue()
+    assert not session.chat.turns
+    released.set()
+    session.handle("Hi")
+    assert session.chat.last().answer == "a"
+    session.close()
+
+
+def test_leaving_does_not_wait_for_a_model_that_loads(begin):
+    """It stops loading."""
+    session, _ = begin()
+    assert session.chat.loading
+    session.close()
+    assert not session.chat.loading
+
+
+def test_a_model_that_cannot_be_loaded_is_not_loading(begin, released, monkeypatch):
+    """The toolbar tells the one from the other; the reason comes with the question."""
+
+    def refuse(*_):
+        raise ModelRefusedError("it is broken")
+
+    monkeypatch.setattr("tests.repl.test_chat.FakeEngine", refuse)
+    session, out = begin()
+    assert "loading" in session.toolbar()
+    released.set()
+    session.handle("Hi")
+    assert "error: it is broken" in out.getvalue()
+    assert "not loaded" in session.toolbar()
+    session.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_trace_that_can_not_be_written_costs_no_turn(begin, released):
+    """A full disk ends the trace, with a warning; the turn is answered and kept."""
+    session, out = begin()
+    released.set()
+    session.handle("/trace /dev/full")
+    session.handle("Hi")
+    assert "warning: can't write the trace /dev/full: No space left on device" in out.getvalue()
+    assert session.chat.last().answer == "a"
+    session.handle("/trace")
+    assert out.getvalue().endswith("off\n")
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/why ²", "no step ²"),
+        ("/why -1", "no step -1"),
+        ("/drop x", "can't forget x: there is 1 turn"),
+        ("/drop 0", "can't forget 0: there is 1 turn"),
+        ("/undo 3", "/undo takes nothing behind it"),
+        ("/clear all", "/clear takes nothing behind it"),
+        ("/HELP", "did you mean /help?"),
+        ("/xyz", "/help shows all of them. To say this"),
+        ("/set TAU 3", "did you mean 'tau'?"),
+    ],
+)
+def test_what_is_no_command_changes_nothing(begin, released, line, said):
+    """One line and a hint: neither a turn is lost nor the session."""
+    session, out = begin()
+    released.set()
+    session.handle("Hi")
+    before = session.chat.last()
+    session.handle(line)
+    assert said in out.getvalue()
+    assert session.chat.turns == [before]
+    session.close()
+
+
+def test_settings_in_a_narrow_window(begin, released):
+    """A line for each, without what it does; in a wide one with it."""
+    session, out = begin()
+    session.console.width = 60
+    session.handle("/set")
+    lines = out.getvalue().splitlines()
+    assert len(lines) == len(session.chat.origins()) + 2  # and two headings
+    assert ["keep_thoughts", "False", "built", "in"] in [line.split() for line in lines]
+    session.console.width = 100
+    session.handle("/set")
+    assert "Entropy in nats under which" in out.getvalue()
+    released.set()
     session.close()
