@@ -1,0 +1,118 @@
+"""What is trained on, as tokens: prompt, thinking, answer, and which of them count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+from softchat.engine.protocol import Engine
+from softchat.template import make_prompt
+from training.chat import THOUGHT
+from training.prompt import CLOSE, END, SYSTEM, TAGS
+from training.tasks import HELD_OUT, TRAINED, Problem, problems
+
+_CHAT_SHARE = 0.12
+_CUT_SHARE = 0.25
+_OTHER_SYSTEM_SHARE = 0.1
+_HISTORY_SHARE = 0.06
+_LONGEST_ANSWER = 48  # tokens; how an ordinary answer goes on from there is not trained on
+_OTHER_SYSTEMS = (
+    "You are a helpful assistant.",
+    "You are a helpful AI assistant named SmolLM, trained by Hugging Face",
+    "Answer briefly.",
+    "You are a friendly teacher.",
+    "You are a helpful assistant. First think about the question inside <think> and </think>, "
+    "then write the answer.",
+)
+
+SPLITS = {
+    "dev": (TRAINED, 270),
+    "test-seeds": (TRAINED, 540),
+    "test-families": (HELD_OUT, 550),
+}
+"""The sets that are only ever asked: their families, and how many questions."""
+
+CHAT_TRAINED = 450
+"""How many of the ordinary questions are trained on; the rest is to measure by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One text to train on, (T,) tokens."""
+
+    tokens: tuple[int, ...]
+    counts: tuple[bool, ...]  # (T,) whether the model must learn to say this token
+    thinking: range
+    """Where its thoughts stand: positions that may be fed as mixtures."""
+
+
+def split(name: str) -> Iterator[tuple[str, Problem]]:
+    """The problems of a set that is only asked, each with its family's name."""
+    families, count = SPLITS[name]
+    earlier = [
+        p.question for other in list(SPLITS)[: list(SPLITS).index(name)] for _, p in split(other)
+    ]
+    return islice(problems(families, name, without=earlier), count)
+
+
+def make_examples(engine: Engine, chat: Path, count: int, seed: int) -> list[Example]:
+    """So many examples: mostly problems, some of them cut short, and ordinary questions.
+
+    A problem that is cut short has its thinking closed at some line's end. The model learns to
+    answer from there as well as it can, though not to close there: so its sureness of the answer
+    means something at any time.
+
+    Args:
+        engine: for its tokens only.
+        chat: the answers of `training.distil`.
+        count: how many.
+        seed: of all that is drawn.
+
+    """
+    rng = Random(seed)
+    ordinary = [json.loads(line) for line in chat.read_text("utf-8").splitlines()[:CHAT_TRAINED]]
+    asked = [p.question for name in SPLITS for _, p in split(name)]
+    source = problems(TRAINED, f"train {seed}", without=asked)
+    made: list[Example] = []
+    before: Problem | None = None
+    for _ in range(count):
+        system = rng.choice(_OTHER_SYSTEMS) if rng.random() < _OTHER_SYSTEM_SHARE else SYSTEM
+        messages = [{"role": "system", "content": system}]
+        if before and rng.random() < _HISTORY_SHARE:
+            messages.append({"role": "user", "content": before.question})
+            messages.append({"role": "assistant", "content": before.answer})
+        if rng.random() < _CHAT_SHARE:
+            told = rng.choice(ordinary)
+            messages.append({"role": "user", "content": told["question"]})
+            answer = told["answer"] + (END if told["ended"] else "")
+            made.append(_encode(engine, messages, [THOUGHT], answer, cut=False))
+            continue
+        _, before = next(source)
+        messages.append({"role": "user", "content": before.question})
+        lines: Sequence[str] = before.steps
+        cut = rng.random() < _CUT_SHARE
+        if cut:
+            lines = lines[: rng.randrange(len(lines))]
+        made.append(_encode(engine, messages, lines, before.answer + END, cut=cut))
+    return made
+
+
+def _encode(
+    engine: Engine, messages: list[dict[str, str]], lines: Sequence[str], answer: str, *, cut: bool
+) -> Example:
+    prompt = make_prompt(engine, messages, tags=TAGS).tokens
+    thoughts = engine.tokenize("\n".join(lines)) if lines else []
+    close = engine.tokenize(CLOSE, special=True)
+    said = engine.tokenize(answer, special=True)[:_LONGEST_ANSWER]
+    # softchat feeds the token that completes the closing tag as itself, never as a mixture.
+    closing = 0 if cut else len(engine.tokenize(TAGS.before_close + TAGS.close)) - 1
+    parts = ((prompt, False), (thoughts, True), (close, not cut), (said, True))
+    return Example(
+        tokens=tuple(token for part, _ in parts for token in part),
+        counts=tuple(counted for part, counted in parts for _ in part),
+        thinking=range(len(prompt), len(prompt) + len(thoughts) + closing),
+    )
