@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import softchat.engine.native  # noqa: F401  # what llama.cpp says of a broken file is not shown
 from softchat.engine.embeddings import find_matrix
 from softchat.engine.gguf import Header, all_parts, open_header
 

@@ -63,6 +63,15 @@ def test_info_reads_the_header(softchat, tiny_file):
     assert "--prove" in lines["soft thinking"]
 
 
+def test_info_of_a_broken_file(softchat, tmp_path):
+    """An error and a hint, and not a word of llama.cpp's own."""
+    (tmp_path / "broken.gguf").write_bytes(b"GGUFxxxx")
+    done = softchat("models", "info", "broken.gguf")
+    assert done.status == 3
+    assert done.err.splitlines()[0] == "error: not a readable GGUF file: broken.gguf"
+    assert len(done.err.splitlines()) == 2
+
+
 def test_info_can_prove(softchat, tiny_file):
     """The proof is made by loading the model."""
     out = softchat("models", "info", str(tiny_file), "--prove").out
