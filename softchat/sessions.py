@@ -146,7 +146,8 @@ def load_session(folder: Path, name: str) -> Saved:
         if not sessions:
             raise UsageError("there is no session yet", hint="softchat chat begins one")
         return sessions[0]
-    paths = sorted(path for path in folder.glob("*.json") if path.stem.startswith(name))
+    # An empty name, as of a variable that was never set, is no session's beginning.
+    paths = sorted(path for path in folder.glob("*.json") if name and path.stem.startswith(name))
     if len(paths) != 1:
         what = "no session" if not paths else f"{len(paths)} sessions"
         raise UsageError(

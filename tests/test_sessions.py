@@ -167,6 +167,13 @@ def test_an_id_may_be_shortened_but_not_ambiguous(begin, tmp_path):
         load_session(tmp_path, names[0][:8])
 
 
+def test_an_empty_name_is_no_session(begin, tmp_path):
+    """`sessions rm "$ID"` with no ID does not delete the only one."""
+    begin(tmp_path).write(Chat([turn()]))
+    with pytest.raises(UsageError, match="no session ''"):
+        load_session(tmp_path, "")
+
+
 def test_what_has_no_end_is_no_session(tmp_path):
     """A device, a pipe or a huge file is refused unread."""
     os.mkfifo(tmp_path / "pipe")
