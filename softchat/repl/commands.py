@@ -320,7 +320,7 @@ def _clipped(text: str, cells: int = 60) -> str:
 
 
 def _commands() -> Iterator[Command]:
-    yield Command(usage="/help [COMMAND]", help="This.", run=_help)
+    yield Command(usage="/help [COMMAND]", help="This.", takes="command", run=_help)
     yield Command(
         usage="/set [NAME VALUE]", help="Change a setting; bare: show all.", takes="setting",
         run=_set,

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from softchat import __version__
+from softchat.conversation import Turn
 from softchat.errors import DecodeAbortedError, SoftchatError
 from softchat.events import Answer, Event, Finished, FinishReason
 from softchat.interrupt import TWICE_S, catch_interrupt
@@ -129,12 +130,6 @@ class Session:
             return
         self.keep(pending=question)
         self.run_turn(self.chat.ask(question))
-        used, n_ctx = self.chat.used
-        if used > _NEARLY_FULL * n_ctx:
-            self.say(
-                f"context {used} of {n_ctx}: nearly full; /drop N forgets the oldest turns",
-                "yellow",
-            )
 
     def _wait_for_model(self) -> None:
         if self.chat.loading:
@@ -160,6 +155,20 @@ class Session:
             self.keep()
             self._tell_of_the_trace()
         sys.stdout.flush()
+        self._tell_of_limits(self.chat.last())
+
+    def _tell_of_limits(self, turn: Turn) -> None:
+        """Nothing is cut in silence, and a context that fills up is told before it is full."""
+        used, n_ctx = self.chat.used
+        finished, limit = turn.finished, turn.settings.get("max_answer")
+        if limit and finished and finished.finish_reason is FinishReason.LENGTH:
+            by = f"max_answer {limit}" if finished.answer_tokens == limit else "the context is full"
+            self.say(f"the answer was cut here: {by}", "yellow")
+        if used > _NEARLY_FULL * n_ctx:
+            self.say(
+                f"context {used} of {n_ctx}: nearly full; /drop N forgets the oldest turns",
+                "yellow",
+            )
 
     def _write_down(self, event: Event) -> None:
         """Write an event down if that is wanted; if it fails, the trace ends, not the turn."""

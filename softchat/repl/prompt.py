@@ -25,7 +25,8 @@ class SlashCompleter(Completer):
     """Commands behind a slash; behind a command what it takes.
 
     Args:
-        commands: name → what it takes: "file", "setting", "settings", "strategy", "model", or "".
+        commands: name → what it takes: "command", "file", "setting", "settings", "strategy",
+            "model", or "".
         models: the names that a model can be called by, when asked.
 
     """
@@ -58,6 +59,8 @@ class SlashCompleter(Completer):
                     yield from _matching(value, choices(name) if name in KNOBS else [])
                 else:
                     yield from _matching(word, [f"{knob}=" for knob in KNOBS])
+            case "command":
+                yield from _matching(rest, self._commands)
             case "strategy":
                 yield from _matching(rest, choices("strategy"))
             case "model":

@@ -233,3 +233,25 @@ def test_settings_in_a_narrow_window(begin, released):
     assert "Entropy in nats under which" in out.getvalue()
     released.set()
     session.close()
+
+
+def test_an_answer_that_was_cut_says_so(begin, released):
+    """By its own limit; one that ended by itself says nothing."""
+    released.set()
+    for limit, cut in ((1, True), (2, False)):
+        session, out = begin(max_answer=limit)
+        session.handle("Hi")
+        assert ("the answer was cut here: max_answer 1\n" in out.getvalue()) == cut
+        session.close()
+
+
+def test_a_context_that_is_nearly_full_says_so_after_any_turn(begin, released, monkeypatch):
+    """After /again as after a question."""
+    session, out = begin()
+    released.set()
+    session.handle("Hi")
+    assert "nearly full" not in out.getvalue()
+    monkeypatch.setattr(type(session.chat), "used", (90, 100))
+    session.handle("/again")
+    assert "context 90 of 100: nearly full; /drop N forgets" in out.getvalue()
+    session.close()

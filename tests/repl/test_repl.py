@@ -217,8 +217,16 @@ def test_commands_are_completed(session):
     one.until("/strategy")
     one.child.send("\t h")
     one.until("> /strategy h")
-    one.child.send("\t\r")
-    one.until("strategy hard")
+    one.child.send("\t")
+    one.until("> /strategy hard")
+    one.child.send("\r\r")  # the first takes what the menu offers, the second sends it
+    one.until("\nstrategy hard")
+    one.child.send("/help /sta")
+    one.until(r"\n\s+/stats")  # the menu
+    one.child.send("\t")
+    one.until("> /help /stats")
+    one.child.send("\r\r")
+    one.until("/stats\n  What the turns took")
 
 
 def test_ctrl_c_at_random_moments(session, softchat, environ):
