@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from softchat.config import OPTIONS
 from softchat.errors import UsageError
 from softchat.events import Event, Step
 from softchat.models.folders import expand
-from softchat.repl.show import help_of, settings_table, stats_table
+from softchat.repl.show import commands_table, help_of, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.text import printable
 from softchat.trace import TraceWriter
@@ -80,8 +78,8 @@ def _help(session: Session, rest: str) -> None:
             raise UsageError(f"no command {printable(name, newlines=False)}", hint="/help")
         session.say(f"{command.usage}\n  {command.help}")
         return
-    for command in COMMANDS.values():
-        session.console.print(Text(f"{command.usage:32}"), Text(command.help, "dim"))
+    shown = {command.usage: command.help for command in COMMANDS.values()}
+    session.console.print(commands_table(shown))
     session.say('Enter sends, Alt-Enter begins a new line, """ opens and closes a block.', "dim")
     session.say("Ctrl-C stops a turn, Ctrl-R searches what was typed, Ctrl-D leaves.", "dim")
 

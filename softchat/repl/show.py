@@ -13,7 +13,7 @@ from softchat.conversation import Turn
 from softchat.settings import KNOBS
 from softchat.text import printable
 from softchat.views.comparison import reason
-from softchat.views.wording import duration, plural, rate
+from softchat.views.wording import duration, rate
 
 _WIDEST = 24  # cells of a value in the table of settings: a system prompt is longer
 
@@ -39,6 +39,16 @@ def settings_table(settings: Mapping[str, tuple[Any, str]], *, helped: bool = Tr
     return table
 
 
+def commands_table(commands: Mapping[str, str]) -> Table:
+    """Every command as it is written, and what it does."""
+    table = Table.grid(padding=(0, 3))
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim")
+    for usage, help_ in commands.items():
+        table.add_row(Text(usage), Text(help_))
+    return table
+
+
 def help_of(name: str) -> str:
     """What a setting or an option does."""
     return str(KNOBS[name].metadata["help"]) if name in KNOBS else OPTIONS[name]
@@ -47,8 +57,9 @@ def help_of(name: str) -> str:
 def stats_table(turns: Sequence[Turn]) -> Table:
     """What each turn took."""
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    for name in ("turn", "steps", "steps/s", "ended", "answer", "tokens/s", "total"):
-        table.add_column(name, justify="left" if name == "ended" else "right", no_wrap=True)
+    for name in ("turn", "steps", "steps/s", "ended", "tokens", "tokens/s", "total"):
+        words = name == "ended"  # these give way in a narrow window, no number does
+        table.add_column(name, justify="left" if words else "right", no_wrap=not words)
     for index, turn in enumerate(turns, 1):
         finished = turn.finished
         if finished is None:
@@ -59,7 +70,7 @@ def stats_table(turns: Sequence[Turn]) -> Table:
             str(finished.steps),
             rate(finished.steps, finished.think_s) or "-",
             reason(turn.events),
-            plural(finished.answer_tokens, "token"),
+            str(finished.answer_tokens),
             rate(finished.answer_tokens, finished.answer_s) or "-",
             duration(finished.total_s),
         )

@@ -14,6 +14,7 @@ from rich.console import Console
 from softchat.config import Config
 from softchat.conversation import Turn
 from softchat.errors import DecodeAbortedError, ModelRefusedError, UsageError
+from softchat.events import Finished, FinishReason, Halted, HaltReason
 from softchat.layers import Source
 from softchat.models import Located
 from softchat.repl.chat import Chat
@@ -254,4 +255,25 @@ def test_a_context_that_is_nearly_full_says_so_after_any_turn(begin, released, m
     monkeypatch.setattr(type(session.chat), "used", (90, 100))
     session.handle("/again")
     assert "context 90 of 100: nearly full; /drop N forgets" in out.getvalue()
+    session.close()
+
+
+def test_tables_in_a_narrow_window(begin, released):
+    """At 60 columns no number of /stats is cut, and /help keeps to its columns."""
+    session, out = begin()
+    session.console.width = 60
+    ended = Finished(
+        finish_reason=FinishReason.STOP, answer="b", steps=1234, answer_tokens=2048, think_s=65.0,
+        answer_s=65.0, total_s=130.0,
+    )  # fmt: skip
+    halted = Halted(reason=HaltReason.LOOP, steps=1234, injected="")
+    turn = Turn(question="a", answer="b", settings={}, events=(halted, ended))
+    session.chat.turns.append(turn)
+    session.handle("/stats")
+    for number in ("total", "2 min 10 s", "2048", "1234", "19/s", "32/s"):
+        assert number in out.getvalue()
+    session.handle("/help")
+    rows = out.getvalue().split("/help [COMMAND]")[1].split("Enter sends")[0].splitlines()[1:]
+    assert all(row.startswith(("/", " " * 20)) for row in rows)
+    released.set()
     session.close()
