@@ -53,7 +53,11 @@ def chat(
     folder = state_folder(os.environ)
     config = user_config()
     restored = _restored(folder / "sessions", resume)
-    found = find(loading.model or (restored.model if restored else None), config=config)
+    found = (
+        find(loading.model, config=config)
+        if restored is None or loading.model
+        else _model_of(restored, find)
+    )
     chosen = given(context)
 
     def opened(which: Located, cancelled: Callable[[], bool]) -> LlamaEngine:
@@ -76,6 +80,17 @@ def chat(
         pending = restored.pending if restored else ""
         session.run(history=folder / "history", models=_names, pending=pending)
     return 0
+
+
+def _model_of(restored: Saved, find: Callable[[str], Located]) -> Located:
+    """The model that a session had."""
+    from softchat.errors import ModelNotFoundError
+
+    try:
+        return find(restored.model)
+    except ModelNotFoundError as error:
+        other = f"with another model: softchat chat --resume {restored.id} -m NAME"
+        raise ModelNotFoundError(error.message, hint=other) from error
 
 
 def _restored(folder: Path, resume: str | None) -> Saved | None:

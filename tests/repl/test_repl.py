@@ -305,6 +305,23 @@ def test_sessions_are_listed_and_resumed(session, softchat, environ):
     assert missing.err.startswith(f"error: no session '{name}'\nhint: ")
 
 
+def test_a_session_whose_model_has_gone(terminal, environ):
+    """It says how to go on with another, and that works."""
+    kept = {
+        "schema": 1, "started": "", "updated": "", "model": "/nowhere/x.gguf", "system": "",
+        "turns": [{"question": "a", "answer": "b", "settings": {}}], "pending": "", "closed": True,
+    }  # fmt: skip
+    folder = Path(environ["SOFTCHAT_HOME"], "sessions")
+    folder.mkdir()
+    (folder / "old.json").write_text(json.dumps(kept))
+    one = terminal("chat", "--resume", "last")
+    assert one.finish() == 3
+    assert "hint: with another model: softchat chat --resume old -m NAME" in one.text
+    two = terminal("chat", "--resume", "old", "-m", "smollm2")
+    two.until("going on after 1 turn[\\s\\S]*" + PROMPT)
+    assert leave(two) == 0
+
+
 @pytest.mark.parametrize("size", [{"columns": 60, "lines": 20}, {"columns": 30, "lines": 10}])
 def test_a_small_window(session, size):
     """It works at 60 columns and less, with wide characters."""
