@@ -302,6 +302,9 @@ def _copy(session: Session, rest: str) -> None:
         answer = "".join(blocks)
     elif rest:
         raise UsageError("/copy takes 'code' or nothing")
+    if session.console.is_dumb_terminal:
+        hint = "/save FILE.md writes the session"
+        raise UsageError("this terminal has no clipboard that can be reached", hint=hint)
     # OSC 52: the terminal puts it into its clipboard, over ssh too.
     data = base64.b64encode(answer.encode("utf-8", "replace")).decode("ascii")
     session.console.file.write(f"\x1b]52;c;{data}\x07")

@@ -138,7 +138,7 @@ class Session:
 
     def _offer_room(self, question: str, missing: int) -> None:
         count = self.chat.droppable(question)
-        self.say(f"this does not fit: {plural(missing, 'position')} of context are lacking", "red")
+        self.say(f"this does not fit: it lacks {plural(missing, 'position')} of context", "red")
         if not count:
             self.say("hint: shorten it, or start with more: softchat --ctx N", "dim")
             return

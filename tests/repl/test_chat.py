@@ -277,3 +277,17 @@ def test_tables_in_a_narrow_window(begin, released):
     assert all(row.startswith(("/", " " * 20)) for row in rows)
     released.set()
     session.close()
+
+
+def test_a_dumb_terminal_gets_no_escape_sequence(begin, released, monkeypatch):
+    """It would show it as text; so /copy says that it can't."""
+    session, out = begin(saved(Turn(question="a", answer="b", settings={})))
+    session.handle("/copy")
+    assert "\x1b]52;c;Yg==\x07" in out.getvalue()
+    monkeypatch.setattr(Console, "is_dumb_terminal", True)
+    out.truncate(0)
+    session.handle("/copy")
+    assert "\x1b" not in out.getvalue()
+    assert "error: this terminal has no clipboard" in out.getvalue()
+    released.set()
+    session.close()
