@@ -20,7 +20,7 @@ from typing import IO, Any, Protocol
 
 from softchat.conversation import Turn
 from softchat.errors import UsageError
-from softchat.files import replace_file
+from softchat.files import make_private, replace_file
 from softchat.text import printable
 
 SCHEMA = 1
@@ -96,7 +96,7 @@ class SavedSession:
             OSError: it can't be written; the file is as it was.
 
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self._folder)
         if self._lock is None:
             self._lock = _lock(_lock_of(self._folder, self.id))
         text = _to_json(chat, self.id, self._started, pending=pending, closed=closed)
@@ -281,6 +281,7 @@ def _lock_of(folder: Path, id_: str) -> Path:
 
 
 def _lock(path: Path) -> IO[bytes]:
+    path.touch(mode=0o600)
     file = path.open("ab")
     with suppress(OSError):
         _try_lock(file)

@@ -65,12 +65,13 @@ def test_what_is_written_is_read(begin, tmp_path):
 
 
 def test_files_are_the_owners_alone(begin, tmp_path):
-    """0600 in a folder of 0700."""
-    folder = tmp_path / "sessions"
+    """0600 in folders of 0700, the lock too."""
+    folder = tmp_path / "softchat" / "sessions"
     begin(folder).write(Chat([turn()]))
-    (file,) = folder.glob("*.json")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    files = list(folder.iterdir())
+    assert {file.suffix for file in files} == {".json", ".lock"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert {stat.S_IMODE(made.stat().st_mode) for made in (folder, folder.parent)} == {0o700}
 
 
 def test_a_session_in_which_nothing_was_said_leaves_no_file(tmp_path):

@@ -15,6 +15,7 @@ from prompt_toolkit.filters import is_searching
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
+from softchat.files import make_private
 from softchat.models.folders import expand
 from softchat.settings import KNOBS, choices
 
@@ -142,5 +143,5 @@ def _keys() -> KeyBindings:
 
 def _make_private(history: Path) -> None:
     # What was typed is nobody else's business.
-    history.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(history.parent)
     history.touch(mode=0o600)
