@@ -32,7 +32,7 @@ def ask(
 ) -> int:
     """Ask one question: it is thought about in concept tokens."""
     # Imported here, as --help must not wait for them.
-    from softchat.cli.model import enough, find, open_engine, user_config
+    from softchat.cli.model import enough, find, open_engine, told_if_slow, user_config
     from softchat.model import Model
 
     finish_reason = FinishReason.STOP
@@ -44,12 +44,13 @@ def ask(
         layers = Layers(suits=config.suits(found), chosen=[given(context)])
         chosen, wording = layers.resolve(), layers.value("system", "")
         with catch_interrupt() as interrupt:
-            engine = open_engine(
-                found,
-                loading.after(layers),
-                n_ctx_most=enough([asked + wording], [chosen]),
-                cancelled=interrupt,
-            )
+            with told_if_slow(found.name, quiet=outputs.quiet):
+                engine = open_engine(
+                    found,
+                    loading.after(layers),
+                    n_ctx_most=enough([asked + wording], [chosen]),
+                    cancelled=interrupt,
+                )
             with Model.of(found, engine) as model:
                 for event in model.ask(
                     asked, system=wording, cancelled=interrupt, **chosen.to_dict()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from softchat.layers import Layers
 from softchat.models import Located, find_model
 from softchat.models.folders import expand, is_file
 from softchat.models.progress import OnProgress, Progress
+from softchat.text import printable
 
 if TYPE_CHECKING:
     import typer
@@ -145,6 +147,22 @@ def _lora(text: str) -> Lora:
     if not math.isfinite(lora.scale):
         raise UsageError(f"the scale of {text} is not finite", hint="--lora FILE=0.5")
     return lora
+
+
+@contextmanager
+def told_if_slow(name: str, *, quiet: bool = False, after_s: float = 1.0) -> Iterator[None]:
+    """Tell on a terminal that a model is being loaded, if that takes longer than people like."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    line = f"loading {printable(name, newlines=False)}…"
+    timer = threading.Timer(after_s, print, (line,), {"file": sys.stderr, "flush": True})
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # a line that has begun is whole before anything else is written
 
 
 class _Bar:

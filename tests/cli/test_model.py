@@ -1,0 +1,42 @@
+"""Loading a model for a command."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from io import StringIO
+
+import pytest
+
+from softchat.cli.model import told_if_slow
+
+
+class Terminal(StringIO):
+    """A terminal that tells when it has been written to."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = threading.Event()
+
+    def isatty(self):
+        return True
+
+    def flush(self):
+        self.written.set()
+
+
+def test_a_model_that_loads_slowly_is_told():
+    """On one line, from which nothing of its name can break out."""
+    stderr = Terminal()
+    with contextlib.redirect_stderr(stderr), told_if_slow("m\x1b[2J", after_s=0.0):
+        assert stderr.written.wait(60)
+    assert stderr.getvalue() == "loading m␛[2J…\n"
+
+
+@pytest.mark.parametrize("how", [{"after_s": 600.0}, {"after_s": 0.0, "quiet": True}])
+def test_a_model_that_loads_at_once_is_not(how):
+    """Nor is any where nothing but the answer is wanted."""
+    stderr = Terminal()
+    with contextlib.redirect_stderr(stderr), told_if_slow("m", **how):
+        pass
+    assert not stderr.getvalue()
