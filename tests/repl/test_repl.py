@@ -66,7 +66,7 @@ def test_settings_are_shown_with_their_origin(session, environ):
         "topn 3 --topn",
         "top_k 20 SOFTCHAT_TOP_K",
         "min_p 0.01 config.toml:2",
-        "patience 8 models.toml",
+        "patience 32 models.toml",
         "top_p 0.95 built in",
         "model smollm2-135m models.toml",
         "system Be brief. config.toml:5",
@@ -75,7 +75,7 @@ def test_settings_are_shown_with_their_origin(session, environ):
     ):
         assert re.search(r"\n " + re.escape(row).replace(r"\ ", " +"), one.text), (row, one.text)
     say(one, "/unset tau", r"tau 0\.05 \(models\.toml\)")
-    one.until("τ 0.05 · patience 8 · n 3")
+    one.until("τ 0.05 · patience 32 · n 3")
     say(one, "/strategy hard", "strategy hard")
     say(one, "/set tau", r"tau 0\.0 \(strategy hard\)")
     say(one, "/system Speak.", "from the next turn on")
