@@ -14,7 +14,7 @@ from softchat import __version__
 
 def machine() -> str:
     """This machine in a line."""
-    return f"{platform.machine()}, {os.cpu_count()} CPUs, {_cpu()}, {platform.system()}"
+    return f"{platform.machine()}, {os.cpu_count()} CPUs, {cpu_name()}, {platform.system()}"
 
 
 def versions() -> str:
@@ -36,7 +36,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """What the processor calls itself."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

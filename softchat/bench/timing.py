@@ -34,6 +34,7 @@ from softchat.think import Prompt, think
 from softchat.views import View
 
 _QUESTION = "A farmer has 3 fields with 12 cows each. He sells 7 cows. How many are left?"
+_FEW_STEPS = 8
 _VOCABULARIES = (32_000, 49_152, 151_936, 262_144)
 
 
@@ -117,6 +118,27 @@ def measure(
         versions=versions(),
         command=command(),
     )
+
+
+def soft_to_bare(path: Path, name: str, *, seconds: float = 1.0) -> tuple[float, float]:
+    """A first look: soft step ÷ bare decode, and bare decodes a second, in about this time.
+
+    Loading comes on top, with the proof that soft thinking is exact. Raises ModelRefusedError.
+    """
+    n_ctx = 512
+    with (
+        closing(BareContext(path, n_ctx=n_ctx)) as bare,
+        _Endless(path, name=name, n_ctx=n_ctx) as engine,
+    ):
+        tokens, soft = list(_prompt(engine).tokens), _settings(StrategyName.SOFT, _FEW_STEPS)
+        bare.fill(tokens)
+        ends = time.perf_counter() + seconds
+        floors: list[float] = []
+        steps: list[float] = []
+        while not steps or time.perf_counter() < ends:
+            floors.append(bare.run(tokens[-1], _FEW_STEPS) / _FEW_STEPS)
+            steps.append(_step_s(engine, soft))
+    return _ratio(floors, steps), round(1 / statistics.median(floors), 1)
 
 
 def _loops(

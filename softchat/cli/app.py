@@ -12,6 +12,7 @@ from softchat.cli.ask import ask
 from softchat.cli.bench import bench
 from softchat.cli.chat import chat
 from softchat.cli.compare import compare
+from softchat.cli.doctor import doctor
 from softchat.cli.evaluate import eval_
 from softchat.cli.models import app as models
 from softchat.cli.plot import plot
@@ -52,6 +53,7 @@ app.command()(compare)
 app.command("eval")(eval_)
 app.command()(sweep)
 app.command()(bench)
+app.command()(doctor)
 
 
 def _show_version(wanted: bool) -> None:

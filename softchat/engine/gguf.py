@@ -43,16 +43,21 @@ class _InitParams(ctypes.Structure):
     _fields_ = (("no_alloc", ctypes.c_bool), ("ctx", ctypes.c_void_p))
 
 
-@functools.cache
-def _library() -> ctypes.CDLL:
+def load_ggml(part: str) -> ctypes.CDLL:
+    """The ggml that libllama uses, with no types declared; `part` is its library on Windows."""
     from llama_cpp import llama_cpp
     from llama_cpp._ctypes_extensions import load_shared_library
 
     if sys.platform == "win32":  # there a library shows its own symbols only
-        lib: ctypes.CDLL = load_shared_library("ggml-base", Path(llama_cpp.__file__).parent / "lib")
-    else:
-        # The ggml that libllama itself has loaded: loading it by path could give a second copy.
-        lib = ctypes.CDLL(None, handle=llama_cpp._lib._handle)
+        lib: ctypes.CDLL = load_shared_library(part, Path(llama_cpp.__file__).parent / "lib")
+        return lib
+    # The ggml that libllama itself has loaded: loading it by path could give a second copy.
+    return ctypes.CDLL(None, handle=llama_cpp._lib._handle)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    lib = load_ggml("ggml-base")
     header, key = ctypes.c_void_p, ctypes.c_int64
     for name, result, arguments in (
         ("gguf_init_from_file", header, [ctypes.c_char_p, _InitParams]),

@@ -1,0 +1,90 @@
+"""`softchat doctor`: what a bug report needs, and what is wrong here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from softchat.cli.info import plain, shown_size
+from softchat.cli.options import ModelsFile
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+    models_file: ModelsFile = None,
+) -> int:
+    """Look whether all is well here, and say what a bug report needs.
+
+    Nothing is fetched, and nothing private is told: no user name, no value of a variable.
+    """
+    from softchat.doctor import examine
+    from softchat.text import inert_json
+
+    report = examine(os.environ)
+    if json:
+        typer.echo(inert_json(report.to_json()))
+        return 1 if report.problems else 0
+    for label, text in _rows(report.facts):
+        typer.echo(f"{label:18}{plain(text)}")
+    for problem in report.problems:
+        typer.echo(plain(f"problem: {problem.what} (hint: {problem.hint})"))
+    if not report.problems:
+        typer.echo("all is well")
+    return 1 if report.problems else 0
+
+
+def _rows(facts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What is told, each fact a line."""
+    versions, machine, settings = facts["versions"], facts["machine"], facts["settings"]
+    rows = [(name, versions[name]) for name in ("softchat", "python", "system")]
+    packages = [name for name in versions if name not in dict(rows)]
+    rows.append(("packages", ", ".join(f"{name} {versions[name]}" for name in packages)))
+    threads = f"{machine['cpus']} CPUs, {machine['threads']} threads used"
+    rows.append(("processor", f"{machine['cpu']}, {threads}"))
+    features = facts["cpu_features"]
+    rows.append(("its features", f"used: {_listed(features['used'])}"))
+    for label, key in (("", "unused"), ("", "lacking")):
+        rows.append((label, f"{key}: {_listed(features[key])}"))
+    devices = facts["devices"]
+    rows.append(("back ends", f"{_listed(devices['backends'])}; GPUs: {_listed(devices['gpus'])}"))
+    free = machine["memory_available"]
+    rows.append(
+        ("memory", shown_size(machine["memory"]) + f", {shown_size(free)} available" * bool(free))
+    )
+    rows += [(name, _kept(about)) for name, about in facts["folders"].items()]
+    rows.append(("settings from", _listed(settings["files"])))
+    rows.append(("variables", _listed(settings["variables"])))
+    rows += _of_model(facts["default_model"])
+    return rows
+
+
+def _of_model(model: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if model["name"] is None:
+        return [("default model", "can't be told")]
+    if not model["here"]:
+        fetch = f"not here: softchat models pull {model['name']}"
+        return [("default model", f"{model['name']}, {fetch}"), ("self-test", "not done: no model")]
+    rows = [("default model", f"{model['name']}, {shown_size(model['bytes'])}, here")]
+    if "soft_to_bare" not in model:
+        return [*rows, ("self-test", "failed")]
+    pace = f"{model['soft_to_bare']:.2f} of bare decoding ({model['bare_steps_per_s']:g} tokens/s)"
+    return [*rows, ("self-test", f"soft thinking is exact; a step has {pace}")]
+
+
+def _kept(about: Mapping[str, Any]) -> str:
+    from softchat.views.wording import plural
+
+    size = about["bytes"]
+    shown = shown_size(size) if size >= 1_000_000 else f"{size:,} bytes"
+    if "files" in about:
+        shown += " in " + plural(about["files"], "file")
+    return f"{about['path']}: {shown}" + "".join(f", {name}" for name in about.get("models", ()))
+
+
+def _listed(values: list[str] | None) -> str:
+    if values is None:
+        return "can't be told"
+    return ", ".join(values) or "none"

@@ -1,0 +1,148 @@
+"""What llama.cpp was built for, and what this machine's processor can do. Loads no model."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import llama_cpp
+
+from softchat.engine.gguf import load_ggml
+
+# llama.cpp's name of a feature → what Linux and macOS call it, the first that is known there.
+_FEATURES = {
+    "SSE3": ("pni", "sse3"),
+    "SSSE3": ("ssse3",),
+    "AVX": ("avx", "avx1.0"),
+    "AVX_VNNI": ("avx_vnni",),
+    "AVX2": ("avx2",),
+    "F16C": ("f16c",),
+    "FMA": ("fma",),
+    "BMI2": ("bmi2",),
+    "AVX512": ("avx512f",),
+    "AVX512_VBMI": ("avx512vbmi",),
+    "AVX512_VNNI": ("avx512_vnni", "avx512vnni"),
+    "AVX512_BF16": ("avx512_bf16",),
+    "AMX_INT8": ("amx_int8",),
+    "NEON": ("asimd", "neon"),
+    "FP16_VA": ("asimdhp", "feat_fp16"),
+    "DOTPROD": ("asimddp", "feat_dotprod"),
+    "MATMUL_INT8": ("i8mm", "feat_i8mm"),
+    "SVE": ("sve", "feat_sve"),
+    "SME": ("sme", "feat_sme"),
+}
+_GPU = {1, 2}  # enum ggml_backend_dev_type: of its own, or part of the processor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Something that llama.cpp can compute on."""
+
+    backend: str
+    name: str
+    description: str
+    is_gpu: bool
+
+
+def llama_version() -> str:
+    """The version of the ggml inside, and its commit."""
+    version, commit = _library().ggml_version(), _library().ggml_commit()
+    return f"{_text(version)} ({_text(commit)})"
+
+
+def built_features() -> tuple[str, ...]:
+    """The processor features that llama.cpp was compiled to use, by its own names."""
+    said: str = _text(llama_cpp.llama_print_system_info())
+    return tuple(name for name in _FEATURES if re.search(rf"\b{name} = 1\b", said))
+
+
+def machine_features() -> tuple[str, ...] | None:
+    """Those of the same names that this processor has; None where it can't be told."""
+    flags = _flags()
+    if not flags:
+        return None
+    return tuple(name for name, known in _FEATURES.items() if flags & set(known))
+
+
+def devices() -> list[Device]:
+    """What it can compute on, in this build on this machine."""
+    llama_cpp.llama_backend_init()  # registers them
+    lib, found = _library(), []
+    for index in range(lib.ggml_backend_dev_count()):
+        device = lib.ggml_backend_dev_get(index)
+        found.append(
+            Device(
+                backend=_text(lib.ggml_backend_reg_name(lib.ggml_backend_dev_backend_reg(device))),
+                name=_text(lib.ggml_backend_dev_name(device)),
+                description=_text(lib.ggml_backend_dev_description(device)),
+                is_gpu=lib.ggml_backend_dev_type(device) in _GPU,
+            )
+        )
+    return found
+
+
+def parse_cpuinfo(text: str) -> set[str]:
+    """The flags of the first processor in Linux's /proc/cpuinfo."""
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return set(found[1].split()) if found else set()
+
+
+def parse_sysctl(text: str) -> set[str]:
+    """The flags that macOS's `sysctl -a` tells, those of Intel and of Apple chips."""
+    flags = set()
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if re.fullmatch(r"machdep\.cpu\.(leaf7_)?features", key):
+            flags |= set(value.lower().split())
+        elif key.startswith("hw.optional.") and value.strip() == "1":
+            flags.add(key.rpartition(".")[2].lower())
+    return flags
+
+
+def _flags() -> set[str]:
+    if sys.platform == "darwin":
+        return parse_sysctl(_sysctl("-a"))
+    return parse_cpuinfo(_cpuinfo())
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _sysctl(*arguments: str) -> str:
+    done = subprocess.run(
+        ["/usr/sbin/sysctl", *arguments], capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    lib = load_ggml("ggml")
+    text, pointer = ctypes.c_char_p, ctypes.c_void_p
+    for name, result, arguments in (
+        ("ggml_version", text, []),
+        ("ggml_commit", text, []),
+        ("ggml_backend_dev_count", ctypes.c_size_t, []),
+        ("ggml_backend_dev_get", pointer, [ctypes.c_size_t]),
+        ("ggml_backend_dev_name", text, [pointer]),
+        ("ggml_backend_dev_description", text, [pointer]),
+        ("ggml_backend_dev_type", ctypes.c_int, [pointer]),
+        ("ggml_backend_dev_backend_reg", pointer, [pointer]),
+        ("ggml_backend_reg_name", text, [pointer]),
+    ):
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
+    return lib

@@ -1,0 +1,205 @@
+"""What `softchat doctor` finds, and what it never tells."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from softchat.doctor import Private, examine
+from softchat.engine import system
+from softchat.engine.system import Device, parse_cpuinfo, parse_sysctl
+from softchat.errors import ModelRefusedError
+from softchat.models.catalogue import user_catalogue
+
+INTEL_MAC = """machdep.cpu.features: FPU VME SSE3 SSSE3 FMA AVX1.0 F16C
+machdep.cpu.leaf7_features: BMI1 AVX2 BMI2 AVX512F
+hw.optional.avx2_0: 1
+"""
+APPLE = """hw.optional.neon: 1
+hw.optional.arm.FEAT_DotProd: 1
+hw.optional.arm.FEAT_I8MM: 1
+hw.optional.arm.FEAT_SME: 0
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def never(*_):
+    raise AssertionError("there is no model to test")
+
+
+def whats(report):
+    return [problem.what for problem in report.problems]
+
+
+def with_model(home):
+    """The environment of a user whose default model is here: a file of its very size."""
+    environ = {"SOFTCHAT_HOME": str(home)}
+    catalogue = user_catalogue(environ)
+    source = catalogue.find(catalogue.default).source
+    file = home / "models" / source.sha256[:16] / source.basename
+    file.parent.mkdir(parents=True)
+    with file.open("wb") as written:
+        written.truncate(source.size)
+    return environ
+
+
+def test_a_new_user_is_well(mine):
+    """Nothing is here yet: that is no problem, nothing is fetched, and nothing is made."""
+    report = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never)
+    assert whats(report) == []
+    assert report.facts["default_model"]["here"] is False
+    assert list(mine.iterdir()) == []
+
+
+def test_the_self_test_is_told(mine):
+    """The ratio and the pace that it gives; a file that is refused is a problem with its hint."""
+    environ = with_model(mine)
+    told = examine(environ, self_test=lambda path, name: (0.95, 104.0)).facts["default_model"]
+    assert (told["soft_to_bare"], told["bare_steps_per_s"]) == (0.95, 104.0)
+
+    def refused(path, name):
+        raise ModelRefusedError(f"can't be loaded: {path}", hint="fetch it again")
+
+    report = examine(environ, self_test=refused)
+    assert report.problems[0].what.startswith("self-test: can't be loaded: $SOFTCHAT_HOME/models/")
+    assert report.problems[0].hint == "fetch it again"
+
+
+def test_a_build_for_another_processor(mine, monkeypatch):
+    """Features that the processor lacks are fatal, those that the build leaves unused are slow."""
+    monkeypatch.setattr(system, "built_features", lambda: ("SSE3", "AVX512"))
+    monkeypatch.setattr(system, "machine_features", lambda: ("SSE3", "AVX2", "BMI2"))
+    report = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never)
+    fatal, slow = whats(report)
+    assert fatal == "llama.cpp was built for a processor with AVX512, this one has none"
+    assert slow == "llama.cpp was built without AVX2, which this processor has"
+    assert report.facts["cpu_features"]["unused"] == ["AVX2", "BMI2"]
+
+
+def test_layers_for_a_gpu_that_is_not_there(mine, monkeypatch):
+    """SOFTCHAT_GPU_LAYERS without a GPU back end does nothing, and is told of."""
+    environ = {"SOFTCHAT_HOME": str(mine), "SOFTCHAT_GPU_LAYERS": "-1"}
+    gpu = Device(backend="CUDA", name="CUDA0", description="a card", is_gpu=True)
+    monkeypatch.setattr(system, "devices", lambda: [gpu])
+    assert whats(examine(environ, self_test=never)) == []
+    monkeypatch.setattr(system, "devices", list)
+    assert "no GPU back end" in whats(examine(environ, self_test=never))[0]
+
+
+def test_folders_that_cannot_be_used(mine):
+    """Below a file nothing can be written: what that costs is told, twice."""
+    (mine / "file").write_text("")
+    report = examine({"SOFTCHAT_HOME": str(mine / "file" / "x")}, self_test=never)
+    assert len(report.problems) == 2
+    assert "no session can be saved" in whats(report)[1]
+
+
+def test_a_history_that_is_a_folder(mine):
+    """What is typed is not remembered then."""
+    (mine / "history").mkdir(mode=0o700)
+    report = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never)
+    assert "is no file" in whats(report)[0]
+
+
+def test_others_must_not_read_what_was_said(mine):
+    """A folder of sessions that is open to all is a problem, its hint the way to close it."""
+    (mine / "sessions").mkdir()
+    (mine / "sessions").chmod(0o755)
+    (problem,) = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never).problems
+    assert problem.hint == "chmod 700 $SOFTCHAT_HOME/sessions"
+
+
+def test_files_of_settings(mine):
+    """Those that are in force are named; a config.toml that is wrong, or none, is a problem."""
+    config = mine / "config.toml"
+    config.write_text("tau = 0.5")
+    report = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never)
+    assert whats(report) == []
+    assert report.facts["settings"]["files"][1:] == ["$SOFTCHAT_HOME/config.toml"]
+    for text in ("tou = 0.5", "tau ="):
+        config.write_text(text)
+        (problem,) = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never).problems
+        assert problem.what.startswith("$SOFTCHAT_HOME/config.toml:1")
+        assert problem.hint
+
+
+def test_a_broken_models_toml_is_a_problem(mine):
+    """With its line, and without the folder it is in."""
+    (mine / "models.toml").write_text("default = 3\n")
+    report = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never)
+    assert whats(report)[0].startswith("$SOFTCHAT_HOME/models.toml:1")
+
+
+def test_nothing_private_is_told(mine, monkeypatch):
+    """Neither home folder nor user name nor the value of any variable, in no part of it."""
+    secrets = {
+        "HF_TOKEN": "hf_planted", "SOFTCHAT_SYSTEM": "You are planted", "HOME": str(mine),
+        "SOFTCHAT_MODELS": str(mine / "planted" / "models.toml"), "USER": "planteduser",
+        "SOFTCHAT_HOME": str(mine / "planted"), "PIP_INDEX_URL": "https://planted@host/simple",
+    }  # fmt: skip
+    monkeypatch.setenv("HOME", str(mine))
+    (mine / "planted" / "history").mkdir(parents=True)
+    (mine / "planted" / "models.toml").write_text("default = 3\n")
+    text = examine(secrets, self_test=never).to_json()
+    assert "planted" not in text
+    assert str(mine) not in text
+    assert {"HF_TOKEN", "SOFTCHAT_SYSTEM", "SOFTCHAT_MODELS"} <= set(
+        json.loads(text)["settings"]["variables"]
+    )
+
+
+def test_paths_are_shortened_the_longest_first():
+    """A variable's folder inside the home is the variable; a user's name in any path is gone."""
+    private = Private({"HOME": "/home/ann", "SOFTCHAT_HOME": "/home/ann/chat", "USER": "ann"})
+    assert private.clean("/home/ann/chat/models") == "$SOFTCHAT_HOME/models"
+    assert private.clean("can't read /home/ann/x") == "can't read ~/x"
+    assert private.clean({"a": ["/srv/ann/x", "/srv/annex", 3, None]}) == {
+        "a": ["/srv/…/x", "/srv/annex", 3, None]
+    }
+
+
+def test_flags_of_processors():
+    """As Linux tells them on x86 and ARM, and macOS on Intel and Apple chips."""
+    assert parse_cpuinfo("processor: 0\nflags\t\t: fpu pni avx2\n") == {"fpu", "pni", "avx2"}
+    assert parse_cpuinfo("Features\t: fp asimd i8mm\n") == {"fp", "asimd", "i8mm"}
+    assert {"sse3", "fma", "avx1.0", "avx2", "bmi2", "avx512f"} <= parse_sysctl(INTEL_MAC)
+    assert parse_sysctl(APPLE) == {"neon", "feat_dotprod", "feat_i8mm"}
+
+
+def test_this_build_runs_on_this_processor():
+    """llama.cpp says what it uses, and it is running: the processor must have all of it."""
+    has = system.machine_features()
+    assert has is None or set(system.built_features()) <= set(has)
+    assert [one.backend for one in system.devices()].count("CPU") == 1
+    assert system.llama_version()
+
+
+def test_the_command(softchat, tmp_path):
+    """On the real model each fact on a line, and status 0; as JSON where there is no model."""
+    done = softchat("doctor")
+    assert done.status == 0, done
+    rows = {line[:18].strip(): line[18:] for line in done.out.splitlines()}
+    assert "soft thinking is exact" in rows["self-test"]
+    assert rows["default model"].endswith(" here")
+    assert done.out.endswith("all is well\n")
+    told = json.loads(softchat("doctor", "--json", SOFTCHAT_HOME=str(tmp_path)).out)
+    assert told["default_model"]["here"] is False
+    assert told["problems"] == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes")
+def test_a_problem_is_one_line_and_status_1(softchat, tmp_path):
+    """What is wrong, with a hint."""
+    (tmp_path / "home" / "history").mkdir(parents=True)
+    done = softchat("doctor", SOFTCHAT_HOME=str(tmp_path / "home"))
+    assert done.status == 1
+    problems = [line for line in done.out.splitlines() if line.startswith("problem: ")]
+    assert any("what is typed is not remembered (hint: " in line for line in problems)
