@@ -74,10 +74,12 @@ def _run() -> int:
 
 
 def _report(error: SoftchatError) -> None:
-    from softchat.events import Error, to_json
-
     if "--json" in sys.argv or os.environ.get("SOFTCHAT_JSON") in ("1", "true", "yes"):
-        print(to_json(Error.of(error)), flush=True)
+        from softchat.events import Error
+        from softchat.views.jsonl import JsonView
+
+        # The message may quote an argument, and an argument can be anything.
+        JsonView(sys.stdout).show(Error.of(error))
     complain(error.message, error.hint)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 
 from softchat.cli import _whole
 
@@ -35,3 +37,12 @@ def test_a_buffered_stream_stays_as_it_is():
     """There is nothing to mend."""
     stream = io.TextIOWrapper(io.BufferedWriter(Cut()), encoding="utf-8")
     assert _whole(stream) is stream
+
+
+def test_an_error_that_quotes_what_no_terminal_should_see(softchat):
+    """As JSON too it is one line of plain characters; what no encoding can write ends nothing."""
+    done = softchat("ask", "--json", os.fsdecode(b"--x\x9b2J"), "\u202eq")
+    assert done.status == 2
+    assert json.loads(done.out)["kind"] == "usage"
+    assert "Traceback" not in done.err
+    assert not {"\x9b", "\u202e", "\x1b"} & set(done.out + done.err)
