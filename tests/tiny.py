@@ -67,6 +67,7 @@ def write(
     parts: int = 1,
     leave_out: str = "",
     chat_template: str = "",
+    name: str = "tiny",
 ) -> Path:
     """Write the model; the path of its (first) file.
 
@@ -76,7 +77,7 @@ def write(
     tensors = dict(sorted(weights().items(), key=lambda item: item[0] == "token_embd.weight"))
     limit = -(-len(tensors) // parts) if parts > 1 else 0
     writer = gguf.GGUFWriter(path, "llama", split_max_tensors=limit)
-    writer.add_name("tiny")
+    writer.add_name(name)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)

@@ -26,10 +26,11 @@ def sessions(context: typer.Context) -> None:
         typer.echo("no session yet", err=True)
     for saved in found:
         turns = plural(len(saved.turns), "turn")
-        title = printable(" ".join(saved.title.split()), newlines=False)
-        name = printable(saved.model.rpartition("/")[2], newlines=False)
+        title = " ".join(saved.title.split())[:60]
+        name = saved.model.rpartition("/")[2][:16]
         when = saved.updated[:16].replace("T", " ")
-        typer.echo(f"{saved.id}  {when}  {name[:16]:16}  {turns:>9}  {title[:60]}")
+        line = f"{saved.id}  {when}  {name:16}  {turns:>9}  {title}"
+        typer.echo(printable(line, newlines=False))
 
 
 @app.command()
@@ -38,7 +39,7 @@ def rm(ids: Annotated[list[str], typer.Argument(metavar="ID…")]) -> None:
     from softchat.sessions import remove_session
 
     for name in ids:
-        typer.echo(f"removed {remove_session(_folder(), name)}")
+        typer.echo(printable(f"removed {remove_session(_folder(), name)}", newlines=False))
 
 
 @app.command()
