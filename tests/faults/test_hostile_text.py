@@ -30,7 +30,7 @@ from tests.faults.strangers import EVIL, assert_inert, assert_own, evil_text
 from tests.recordings import run_of, started, write_trace
 
 GLYPHS = glyphs_for("utf-8")
-COUNT = times(20, 300)
+COUNT = times(8, 300)
 SAYABLE = [evil for evil in EVIL if evil != "\ud800"]  # no argument can be that
 
 
@@ -197,7 +197,7 @@ def test_models_of_strangers(command, tmp_path, seed):
 
 
 @pytest.mark.parametrize("json_flag", [[], ["--json"]])
-@pytest.mark.parametrize("evil", random.Random(0).sample(SAYABLE, times(12, len(SAYABLE))))
+@pytest.mark.parametrize("evil", random.Random(0).sample(SAYABLE, times(6, len(SAYABLE))))
 def test_mistakes_with_the_text_of_strangers(command, evil, json_flag):
     """Whatever is named wrongly is told of, as text."""
     name = "x" + evil.replace("\0", "")
