@@ -61,6 +61,7 @@ class Session:
         self._make_view = make_view
         self._saved = saved
         self._save_failed = False
+        self._notes: list[str] = []
 
     def greet(self, resumed: bool = False) -> None:
         """The first lines."""
@@ -78,10 +79,14 @@ class Session:
         """Until the user leaves. `pending` is what stands on the first line already."""
         takes = {name: command.takes for name, command in COMMANDS.items()}
         prompt = make_prompt_session(
-            history=history, completer=SlashCompleter(takes, models), toolbar=self.toolbar
+            history=history,
+            completer=SlashCompleter(takes, models),
+            toolbar=self.toolbar,
+            warn=self.note,
         )
         stopped_at = float("-inf")
         while True:
+            self._say_notes()
             try:
                 text = prompt.prompt("> ", default=pending)
                 pending = ""
@@ -210,6 +215,15 @@ class Session:
                 self._save_failed = True
                 reason = printable(str(error.strerror or error), newlines=False)
                 self.say(f"warning: this session can't be saved: {reason}", "yellow")
+
+    def note(self, message: str) -> None:
+        """Warn of this once no prompt is on the terminal."""
+        self._notes.append(message)
+
+    def _say_notes(self) -> None:
+        for message in self._notes:
+            self.say(f"warning: {printable(message, newlines=False)}", "yellow")
+        self._notes.clear()
 
     def save_as(self, path: Path) -> None:
         """Write the session to a file of the user's. Raises UsageError."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
@@ -20,6 +22,7 @@ from softchat.models.folders import expand
 from softchat.settings import KNOBS, choices
 
 _BLOCK = '"""'
+_T = TypeVar("_T")
 
 
 class SlashCompleter(Completer):
@@ -78,15 +81,16 @@ def make_prompt_session(
     history: Path,
     completer: Completer,
     toolbar: Callable[[], str],
+    warn: Callable[[str], object],
     environ: Mapping[str, str] = os.environ,
 ) -> PromptSession[str]:
     """The prompt of a session, with what was typed in earlier ones.
 
     Enter sends, Alt-Enter begins a new line, and so does Enter after an opening three quotes.
+    `warn` is told once if what is typed can't be kept; it is remembered for this session then.
     """
-    _make_private(history)
     return PromptSession(
-        history=FileHistory(str(history)),
+        history=History(history, warn),
         completer=completer,
         complete_while_typing=True,
         bottom_toolbar=toolbar,
@@ -141,7 +145,38 @@ def _keys() -> KeyBindings:
     return keys
 
 
-def _make_private(history: Path) -> None:
-    # What was typed is nobody else's business.
-    make_private(history.parent)
-    history.touch(mode=0o600)
+class History(FileHistory):
+    """What was typed, in a file that nobody else can read; without one if it can't be used."""
+
+    def __init__(self, path: Path, warn: Callable[[str], object]) -> None:
+        super().__init__(str(path))
+        self._path, self._warn = path, warn
+        self._usable = True
+        self._try(self._prepare)
+
+    def load_history_strings(self) -> Iterable[str]:
+        """The newest first."""
+        return self._try(lambda: list(super(History, self).load_history_strings())) or []
+
+    def store_string(self, string: str) -> None:
+        """Add a line."""
+        self._try(self._prepare)  # again: somebody may have removed it
+        self._try(lambda: super(History, self).store_string(string))
+
+    def _prepare(self) -> None:
+        make_private(self._path.parent)
+        self._path.touch(mode=0o600)
+        if not self._path.is_file():  # a folder, or a pipe that would wait for a reader
+            raise FileExistsError(errno.EEXIST, "it is no file")
+        if not os.access(self._path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def _try(self, action: Callable[[], _T]) -> _T | None:
+        if not self._usable:
+            return None
+        try:
+            return action()
+        except OSError as error:
+            self._usable = False
+            self._warn(f"what is typed is not remembered: {self._path}: {error.strerror or error}")
+            return None
