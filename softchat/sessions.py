@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import secrets
 import stat
 import sys
@@ -281,17 +282,18 @@ def _lock_of(folder: Path, id_: str) -> Path:
 
 
 def _lock(path: Path) -> IO[bytes]:
-    path.touch(mode=0o600)
-    file = path.open("ab")
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
     with suppress(OSError):
         _try_lock(file)
     return file
 
 
 def _is_locked(path: Path) -> bool:
-    if not path.exists():
+    try:
+        file = path.open("rb")  # a read-only folder has locks too
+    except OSError:  # there is none, or it is none
         return False
-    with path.open("ab") as file:
+    with file:
         try:
             _try_lock(file)
         except OSError:

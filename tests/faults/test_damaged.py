@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from softchat.repl.prompt import History
+from softchat.sessions import SCHEMA, find_killed, list_sessions
 from tests.faults.soak import times
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pipes and modes")
@@ -70,3 +71,36 @@ def test_a_history_is_private_from_its_first_byte(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     for folder in (path.parent, path.parent.parent):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+WHOLE = (
+    f'{{"schema": {SCHEMA}, "started": "", "updated": "2026", "model": "m", "system": "", '
+    '"turns": [{"question": "q", "answer": "a", "settings": {"tau": 0.1}}], "pending": "", '
+    '"closed": false}'
+)
+
+
+@pytest.mark.parametrize("seed", range(times(100, 3000)))
+def test_sessions_of_any_bytes(tmp_path, seed):
+    """A file that was cut, or changed in any byte, is read as one or passed over: nothing raises.
+
+    The whole one beside it is found.
+    """
+    rng = random.Random(seed)
+    data = bytearray(WHOLE.encode())
+    for _ in range(rng.randint(1, 4)):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    (tmp_path / "a.json").write_bytes(data[: rng.randint(0, len(data))])
+    (tmp_path / "b.json").write_bytes(bytes(data))
+    (tmp_path / "c.json").write_text(WHOLE)
+    assert "c" in [saved.id for saved in list_sessions(tmp_path)]
+    assert find_killed(tmp_path) is not None
+
+
+def test_sessions_that_are_folders(tmp_path):
+    """Neither a folder called like a session nor one in place of its lock stops the others."""
+    (tmp_path / "a.json").mkdir()
+    (tmp_path / "c.json").write_text(WHOLE)
+    (tmp_path / "c.lock").mkdir()
+    assert [saved.id for saved in list_sessions(tmp_path)] == ["c"]
+    assert find_killed(tmp_path).id == "c"
