@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+_HALF = ".tmp-"  # what a file is called until it is whole
+_STALE_S = 24 * 60 * 60
 
 
 def make_private(folder: Path) -> None:
@@ -14,6 +19,17 @@ def make_private(folder: Path) -> None:
     if not folder.is_dir():
         make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed have left half written in this folder.
+
+    A day spares those who are still at work.
+    """
+    for path in folder.glob(f"{_HALF}*"):
+        with suppress(OSError):  # gone just now, or no right to
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                path.unlink()
 
 
 def replace_file(
@@ -31,7 +47,7 @@ def replace_file(
 
     """
     data = content.encode(errors="replace") if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")  # mode 0600
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_HALF)  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -21,7 +21,7 @@ from typing import IO, Any, Protocol
 
 from softchat.conversation import Turn
 from softchat.errors import UsageError
-from softchat.files import make_private, replace_file
+from softchat.files import make_private, replace_file, sweep
 from softchat.text import printable
 
 SCHEMA = 1
@@ -99,6 +99,7 @@ class SavedSession:
         """
         make_private(self._folder)
         if self._lock is None:
+            sweep(self._folder)
             self._lock = _lock(_lock_of(self._folder, self.id))
         text = _to_json(chat, self.id, self._started, pending=pending, closed=closed)
         replace_file(self._folder / f"{self.id}.json", text)
