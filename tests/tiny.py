@@ -13,6 +13,9 @@ import numpy as np
 VOCABULARY, WIDTH, LAYERS, HEADS, KV_HEADS, HIDDEN, CONTEXT = 96, 32, 2, 4, 2, 48, 2048
 HEAD = WIDTH // HEADS
 EPSILON, BASE = 1e-5, 10000.0
+LETTERS = "".join(chr(0x4E00 + i) for i in range(VOCABULARY - 3))
+# All that a plain prompt is made of. A character that no piece spells aborts the process.
+ASCII = "\n▁" + "".join(chr(i) for i in range(0x21, 0x7F) if chr(i) not in "`^~")
 
 
 def weights(seed: int = 0) -> dict[str, np.ndarray]:
@@ -44,11 +47,11 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
     return tensors
 
 
-def add_letters(writer: gguf.GGUFWriter, chat_template: str = "") -> None:
+def add_letters(writer: gguf.GGUFWriter, chat_template: str = "", letters: str = LETTERS) -> None:
     """A tokenizer whose tokens are letters, and a chat template."""
     writer.add_tokenizer_model("llama")
     # SPM: <unk>, <s>, </s>, then letters of their own, none twice (twice aborts the process).
-    pieces = ["<unk>", "<s>", "</s>", *(chr(0x4E00 + i) for i in range(VOCABULARY - 3))]
+    pieces = ["<unk>", "<s>", "</s>", *letters]
     kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
     kinds += [gguf.TokenType.NORMAL] * (VOCABULARY - 3)
     writer.add_token_list(pieces)
@@ -68,10 +71,12 @@ def write(
     leave_out: str = "",
     chat_template: str = "",
     name: str = "tiny",
+    letters: str = LETTERS,
 ) -> Path:
     """Write the model; the path of its (first) file.
 
-    `leave_out` is a tensor to omit, `all` for every one.
+    `leave_out` is a tensor to omit, `all` for every one; `letters` are its pieces, a character
+    each.
     """
     # A split puts as many tensors in each part, in this order: the table is in the last.
     tensors = dict(sorted(weights().items(), key=lambda item: item[0] == "token_embd.weight"))
@@ -88,7 +93,7 @@ def write(
     writer.add_rope_freq_base(BASE)
     writer.add_layer_norm_rms_eps(EPSILON)
     writer.add_vocab_size(VOCABULARY)
-    add_letters(writer, chat_template)
+    add_letters(writer, chat_template, letters)
     for name, tensor in tensors.items():
         if leave_out in (name, "all"):
             continue
