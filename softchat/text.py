@@ -21,6 +21,8 @@ _CONTROLS = [
     *range(0x2028, 0x202F),  # line and paragraph separator, bidi embeddings and overrides
     *range(0x2066, 0x2070),  # bidi isolates, and the deprecated ones behind them
 ]
+CONTROLS = frozenset(map(chr, _CONTROLS))
+"""What a terminal obeys, beside C0 and DEL; each is replaced, as it has no picture."""
 _SURROGATES = range(0xD800, 0xE000)  # alone, they are no text: no encoding can write them
 
 _ONE_LINE = _PICTURES | dict.fromkeys([*_CONTROLS, *_SURROGATES], REPLACEMENT)

@@ -16,12 +16,18 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import is_searching
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout.screen import Char
 
 from softchat.files import make_private
 from softchat.models.folders import expand
 from softchat.settings import KNOBS, choices
+from softchat.text import CONTROLS, REPLACEMENT
 
 _BLOCK = '"""'
+# All that prompt-toolkit draws (what is typed, completions, history) goes through this table. It
+# has C0 and C1, not bidi controls; the name of a file, or a question left over, may hold some.
+for _control in CONTROLS - Char.display_mappings.keys():
+    Char.display_mappings[_control] = REPLACEMENT
 _T = TypeVar("_T")
 
 
