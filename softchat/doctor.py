@@ -7,7 +7,6 @@ user, no home folder, no value of a variable. Knows no terminal.
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import platform
 import re
@@ -60,10 +59,10 @@ class Report:
     """By topic, as JSON holds it; sizes in bytes."""
     problems: tuple[Problem, ...]
 
-    def to_json(self) -> str:
-        """All of it as one line."""
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as JSON holds it."""
         problems = [{"what": one.what, "hint": one.hint} for one in self.problems]
-        return json.dumps({**self.facts, "problems": problems})
+        return {**self.facts, "problems": problems}
 
 
 def examine(environ: Mapping[str, str], *, self_test: Callable[..., Any] = soft_to_bare) -> Report:

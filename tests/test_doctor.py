@@ -148,7 +148,7 @@ def test_nothing_private_is_told(mine, monkeypatch):
     monkeypatch.setenv("HOME", str(mine))
     (mine / "planted" / "history").mkdir(parents=True)
     (mine / "planted" / "models.toml").write_text("default = 3\n")
-    text = examine(secrets, self_test=never).to_json()
+    text = json.dumps(examine(secrets, self_test=never).to_dict())
     assert "planted" not in text
     assert str(mine) not in text
     assert {"HF_TOKEN", "SOFTCHAT_SYSTEM", "SOFTCHAT_MODELS"} <= set(

@@ -6,7 +6,8 @@ import gc
 import io
 import os
 import sys
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 from softchat.errors import SoftchatError, UsageError
 
@@ -81,6 +82,16 @@ def _report(error: SoftchatError) -> None:
         # The message may quote an argument, and an argument can be anything.
         JsonView(sys.stdout).show(Error.of(error))
     complain(error.message, error.hint)
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """One line of JSON on stdout, in which a terminal finds nothing to obey."""
+    import json
+
+    from softchat.text import inert_json, is_unicode
+
+    plain = not is_unicode(sys.stdout.encoding)
+    print(inert_json(json.dumps(data, ensure_ascii=plain, allow_nan=False)), flush=True)
 
 
 def complain(message: str, hint: str) -> None:

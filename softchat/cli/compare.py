@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import secrets
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softchat.cli import print_json
 from softchat.cli.evaluate import Named
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
@@ -70,8 +70,7 @@ def compare(
                 if isinstance(last, Finished) and last.finish_reason is FinishReason.INTERRUPTED:
                     return _INTERRUPTED
                 if json:
-                    line = _line(text, one, shown[one.name])
-                    print(json_module.dumps(line, ensure_ascii=False, allow_nan=False), flush=True)
+                    print_json(_line(text, one, shown[one.name]))
             if not json:
                 _show(text, shown)
     return 0

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from softchat.cli import print_json
 from softchat.cli.info import plain, shown_size
 from softchat.cli.options import ModelsFile
 
@@ -21,11 +22,10 @@ def doctor(
     Nothing is fetched, and nothing private is told: no user name, no value of a variable.
     """
     from softchat.doctor import examine
-    from softchat.text import inert_json
 
     report = examine(os.environ)
     if json:
-        typer.echo(inert_json(report.to_json()))
+        print_json(report.to_dict())
         return 1 if report.problems else 0
     for label, text in _rows(report.facts):
         typer.echo(f"{label:18}{plain(text)}")

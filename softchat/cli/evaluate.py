@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -14,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softchat.cli import print_json
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.interrupt import catch_interrupt
+from softchat.text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,7 +86,7 @@ def eval_(
         from softchat.views.evaluation import differences_table, ends_table, runs_table
 
         show_tables([runs_table, ends_table, differences_table], evaluation.summary)
-    print(evaluation.to_json())
+    print_json(evaluation.about | evaluation.summary.to_dict())
     return 0
 
 
@@ -110,10 +111,6 @@ class Evaluation:
     about: dict[str, Any]
     runs: Sequence[Run]
     summary: Summary
-
-    def to_json(self) -> str:
-        """All of it as one line."""
-        return json.dumps(self.about | self.summary.to_dict(), ensure_ascii=False, allow_nan=False)
 
 
 def evaluate_file(
@@ -195,7 +192,7 @@ def evaluate_file(
         left = wanted - file.done
         if not how.json:
             already = f", {len(wanted) - len(left)} of {len(wanted)} are there" * bool(file.results)
-            print(f"results: {path}{already}", file=sys.stderr)
+            print(printable(f"results: {path}{already}", newlines=False), file=sys.stderr)
         began = time.perf_counter()
         if left:
             bar = ProgressBar(sys.stderr, done=len(wanted) - len(left), total=len(wanted))

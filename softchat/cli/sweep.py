@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softchat.cli import print_json
 from softchat.cli.evaluate import Data, Evaluating, evaluate_file, show_tables
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
@@ -52,7 +52,7 @@ def sweep(
     if csv_file is not None:
         _write(csv_file, rows)
     if evaluating.json:
-        print(json.dumps(evaluation.about | {"grid": rows}, ensure_ascii=False, allow_nan=False))
+        print_json(evaluation.about | {"grid": rows})
         return 0
     from softchat.views.evaluation import runs_table
 

@@ -18,6 +18,7 @@ from softchat.repl.chat import Chat
 from softchat.repl.loop import Session
 from softchat.sessions import SavedSession
 from softchat.trace import TraceWriter
+from softchat.views.markdown import MarkdownView
 from softchat.views.panel import PanelView
 from tests import tiny
 
@@ -44,7 +45,7 @@ def main() -> None:
         console = Console(file=sink, force_terminal=True, width=80, height=24)
         session = Session(
             chat, console,
-            make_view=lambda: PanelView(console, sink, refresh_s=0),
+            make_view=lambda: PanelView(console, MarkdownView(console), refresh_s=0),
             find=lambda _: chat.found,
             saved=SavedSession(folder / "sessions"),
         )  # fmt: skip

@@ -15,10 +15,12 @@ from softchat import cli
 from softchat.conversation import Turn
 from softchat.errors import SoftchatError
 from softchat.events import ConceptEntry, Error, Mode, ModelInfo, Step
-from softchat.repl.show import comparison, stats_table
+from softchat.repl.show import stats_table
 from softchat.runs import split_runs
 from softchat.sessions import SCHEMA
+from softchat.views.comparison import comparison
 from softchat.views.jsonl import JsonView
+from softchat.views.markdown import MarkdownView
 from softchat.views.panel import PanelView
 from softchat.views.plain import AnswerView, StepView
 from softchat.views.recorded import run_page
@@ -83,13 +85,13 @@ def every_text(run, change):
 
 @pytest.mark.parametrize("seed", range(COUNT))
 def test_no_view_lets_it_through(seed):
-    """The panel on a terminal, plain lines, the answer alone, JSON lines."""
+    """The panel and Markdown on a terminal, plain lines, the answer alone, JSON lines."""
     run = every_text(evil_run(random.Random(seed)), whole)
     screen, lines, answer, rows = StringIO(), StringIO(), StringIO(), StringIO()
     console = Console(file=screen, force_terminal=True, width=80, height=24, legacy_windows=False)
     for view in (
-        PanelView(console, screen, refresh_s=0), StepView(lines, lines), AnswerView(answer),
-        JsonView(rows),
+        PanelView(console, MarkdownView(console), refresh_s=0), AnswerView(answer), JsonView(rows),
+        StepView(lines, AnswerView(lines)),
     ):  # fmt: skip
         with view:
             for event in run:
@@ -213,3 +215,11 @@ def test_mistakes_with_the_text_of_strangers(command, evil, json_flag):
         written = command(*arguments, *(json_flag if arguments[0] in ("ask", "replay") else []))
         assert "error: " in written
         assert_inert(written)
+
+
+def test_lines_of_json_quote_nothing_raw(softchat):
+    """A question comes back in the lines of `compare`: as JSON spells it."""
+    question = "x\x9b2J\u202e\u2028\x7f"
+    done = softchat("compare", "--json", question, "--max-think", "2", "--max-answer", "2")
+    assert [json.loads(line)["question"] for line in done.out.splitlines()] == [question] * 2
+    assert_inert(done.out + done.err)
