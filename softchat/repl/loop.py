@@ -129,11 +129,12 @@ class Session:
                 self.say(f"hint: {printable(error.hint, newlines=False)}", "dim")
 
     def _ask(self, question: str) -> None:
+        self.keep(pending=question)  # first: a model can end the process where it reads the prompt
         self._wait_for_model()
         if (missing := self.chat.room(question).missing) > 0:
+            self.keep()
             self._offer_room(question, missing)
             return
-        self.keep(pending=question)
         self.run_turn(self.chat.ask(question))
 
     def _wait_for_model(self) -> None:

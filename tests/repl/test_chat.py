@@ -12,14 +12,14 @@ import pytest
 from rich.console import Console
 
 from softchat.config import Config
-from softchat.conversation import Turn
+from softchat.conversation import Room, Turn
 from softchat.errors import DecodeAbortedError, ModelRefusedError, UsageError
 from softchat.events import Finished, FinishReason, Halted, HaltReason
 from softchat.layers import Source
 from softchat.models import Located
 from softchat.repl.chat import Chat
 from softchat.repl.loop import Session
-from softchat.sessions import Saved, SavedSession
+from softchat.sessions import Saved, SavedSession, read_file
 from softchat.testing import FakeEngine
 from softchat.views.plain import AnswerView
 
@@ -291,3 +291,28 @@ def test_a_dumb_terminal_gets_no_escape_sequence(begin, released, monkeypatch):
     assert "error: this terminal has no clipboard" in out.getvalue()
     released.set()
     session.close()
+
+
+def test_a_question_is_on_disk_before_the_model_sees_any_of_it(begin, released, tmp_path):
+    """A model that ends the process, while it loads or reads the prompt, costs no question."""
+    session, _ = begin()
+    seen = []
+
+    def room(question):
+        seen.append(find_pending(tmp_path / "sessions"))
+        return Room(prompt=9, reserved=0, n_ctx=1)
+
+    session.chat.room = room
+    talk = session.chat.talk
+    session.chat.talk = lambda: (seen.append(find_pending(tmp_path / "sessions")), talk())[1]
+    released.set()
+    session.handle("why?")
+    assert seen[:2] == ["why?", "why?"]
+    assert find_pending(tmp_path / "sessions") == ""  # it did not fit, and is told of
+    session.close()
+
+
+def find_pending(folder):
+    """The question of the one session in this folder whose turn has not ended."""
+    (path,) = folder.glob("*.json")
+    return read_file(path).pending
