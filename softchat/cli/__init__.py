@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from softchat.errors import SoftchatError, UsageError
 
 _INTERRUPTED = 130
+_NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _RARELY = 100_000  # allocations between two looks for garbage; imports make many and leave none
 
 
@@ -33,12 +35,21 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read the answer has gone (`| head -1`): nothing is left to say, and Python must
-        # not try to flush into the closed pipe when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        # Whoever read the answer has gone (`| head -1`): nothing is left to say.
+        _leave_stdout()
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        complain(f"can't write any more: {error.strerror}", "make room on the disk")
+        _leave_stdout()
     # All is closed and written: to tear the interpreter down would take 30 ms more.
     os._exit(status)
+
+
+def _leave_stdout() -> NoReturn:
+    # Python must not try to flush into it once more when it exits.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 def _whole(stream: TextIO) -> TextIO:
