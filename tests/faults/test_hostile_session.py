@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from softchat.sessions import SCHEMA
 from tests.faults.strangers import EVIL
 from tests.terminal import Terminal
@@ -20,17 +18,7 @@ FOREIGN = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def environ(environ, tmp_path, real_model):
-    """A home of its own, with the model in it."""
-    home = tmp_path / "home"
-    models = home / "models" / real_model.parent.name
-    models.mkdir(parents=True)
-    (models / real_model.name).symlink_to(real_model)
-    return environ | {"SOFTCHAT_HOME": str(home)}
-
-
-def test_a_session_of_a_stranger(environ, tmp_path):
+def test_a_session_of_a_stranger(own_home, environ, tmp_path):
     """Taken up, asked in, looked into, completed: the terminal gets none of what is in it."""
     evil = "".join(FOREIGN)
     turn = {"question": evil, "answer": evil, "settings": {"tau": evil, evil: evil}}
@@ -38,7 +26,7 @@ def test_a_session_of_a_stranger(environ, tmp_path):
         "schema": SCHEMA, "started": evil, "updated": evil, "model": "smollm2", "system": evil,
         "turns": [turn], "pending": evil, "closed": False,
     }  # fmt: skip
-    folder = tmp_path / "home" / "sessions"
+    folder = own_home / "sessions"
     folder.mkdir()
     (folder / "a.json").write_text(json.dumps(data))
     names = tmp_path / "names"

@@ -23,14 +23,10 @@ PLANTED = {
 URL = f"https://127.0.0.1:9/{MARK}/a.gguf?token={MARK}"
 
 
-@pytest.fixture
-def environ(environ, tmp_path, real_model):
-    """A home of its own, with the model in it, and the secrets."""
-    home = tmp_path / "home"
-    models = home / "models" / real_model.parent.name
-    models.mkdir(parents=True)
-    (models / real_model.name).symlink_to(real_model)
-    return environ | PLANTED | {"SOFTCHAT_HOME": str(home)}
+@pytest.fixture(autouse=True)
+def planted(own_home, environ):
+    """The secrets, in the environment of a softchat in a home of its own."""
+    environ |= PLANTED
 
 
 def assert_clean(folder):
@@ -61,7 +57,7 @@ def test_neither_session_nor_trace_nor_screen_has_one(environ, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("models",), ("models", "info", "smollm2"), ("doctor",), ("ask", "--tau", "x", "q"),
+        ("models",), ("models", "info", "smollm2"), ("ask", "--tau", "x", "q"),
         ("ask", "--json", "Why?", *SHORT), ("ask", "-m", "nowhere", "q"),
         ("models", "pull", "qwen3-0.6b"),
     ],
