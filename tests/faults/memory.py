@@ -49,7 +49,7 @@ def main() -> None:
             find=lambda _: chat.found,
             saved=SavedSession(folder / "sessions"),
         )  # fmt: skip
-        session.trace = TraceWriter(folder / "run.jsonl", warn=session.note)
+        session.trace = TraceWriter(folder / "run.jsonl")
         for turn in range(1, count + 1):
             question = f"question {turn}"
             if chat.room(question).missing:
