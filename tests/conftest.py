@@ -70,11 +70,15 @@ def softchat(environ, tmp_path):
 
 @pytest.fixture
 def terminal(environ):
-    """Open softchat on a terminal: `terminal("ask", "why?", columns=60)`."""
+    """Open softchat on a terminal: `terminal("ask", "why?", columns=60)`.
+
+    Its model is the default one's file as its authors made it: it thinks on until it is stopped.
+    """
     opened = []
+    plain = {"SOFTCHAT_MODEL": "smollm2-plain"}
 
     def open_(*arguments: str, **more):
-        opened.append(Terminal(arguments, environ, **more))
+        opened.append(Terminal(arguments, plain | environ, **more))
         return opened[-1]
 
     yield open_

@@ -56,7 +56,7 @@ def test_a_chat_of_two_turns(session):
 def test_settings_are_shown_with_their_origin(session, environ):
     """/set shows each value and where it comes from, flag and variable told apart."""
     environ["SOFTCHAT_TOP_K"] = "20"
-    config = 'topn = 4\nmin_p = 0.01\nthreads = 2\n[models.smollm2]\nsystem = "Be brief."\n'
+    config = 'topn = 4\nmin_p = 0.01\nthreads = 2\n[models.smollm2-plain]\nsystem = "Be brief."\n'
     Path(environ["SOFTCHAT_HOME"], "config.toml").write_text(config)
     one = session("--topn", "3", columns=110, lines=60)
     say(one, "/set tau 0.2", r"tau 0\.2")
@@ -66,16 +66,16 @@ def test_settings_are_shown_with_their_origin(session, environ):
         "topn 3 --topn",
         "top_k 20 SOFTCHAT_TOP_K",
         "min_p 0.01 config.toml:2",
-        "patience 32 models.toml",
+        "patience 8 models.toml",
         "top_p 0.95 built in",
-        "model smollm2-135m models.toml",
+        "model smollm2-plain SOFTCHAT_MODEL",
         "system Be brief. config.toml:5",
         "threads 2 config.toml:3",
         "ctx 0 built in",
     ):
         assert re.search(r"\n " + re.escape(row).replace(r"\ ", " +"), one.text), (row, one.text)
     say(one, "/unset tau", r"tau 0\.05 \(models\.toml\)")
-    one.until("τ 0.05 · patience 32 · n 3")
+    one.until("τ 0.05 · patience 8 · n 3")
     say(one, "/strategy hard", "strategy hard")
     say(one, "/set tau", r"tau 0\.0 \(strategy hard\)")
     say(one, "/system Speak.", "from the next turn on")
@@ -162,7 +162,7 @@ def test_saved_and_loaded(session, tmp_path):
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     say(one, f"/save {tmp_path}/chat.json", "written to")
     say(one, f"/save {tmp_path}/chat.md", "written to")
-    assert (tmp_path / "chat.md").read_text().startswith("# A chat with smollm2-135m")
+    assert (tmp_path / "chat.md").read_text().startswith("# A chat with smollm2-plain")
     assert f"## {QUESTION}" in (tmp_path / "chat.md").read_text()
     say(one, "/clear", "1 turn forgotten")
     say(one, f"/load {tmp_path}/chat.json", "1 turn\n")
@@ -311,6 +311,7 @@ def test_a_session_whose_model_has_gone(terminal, environ):
         "schema": 1, "started": "", "updated": "", "model": "/nowhere/x.gguf", "system": "",
         "turns": [{"question": "a", "answer": "b", "settings": {}}], "pending": "", "closed": True,
     }  # fmt: skip
+    environ["SOFTCHAT_MODEL"] = ""
     folder = Path(environ["SOFTCHAT_HOME"], "sessions")
     folder.mkdir()
     (folder / "old.json").write_text(json.dumps(kept))
