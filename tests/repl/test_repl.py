@@ -245,7 +245,9 @@ def test_ctrl_c_at_random_moments(session, softchat, environ):
     say(one, "/set max_think 5", "max_think 5")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     flags = (*flags, "--tau", "0", "--temperature", "1", "--max-think", "5")
-    fresh = softchat("ask", QUESTION, *flags, SOFTCHAT_HOME=environ["SOFTCHAT_HOME"])
+    fresh = softchat(
+        "ask", QUESTION, *flags, "-m", "smollm2-plain", SOFTCHAT_HOME=environ["SOFTCHAT_HOME"]
+    )
     answer = fresh.out.strip().splitlines()
     assert answer
     assert all(line in one.text for line in answer)
