@@ -130,6 +130,7 @@ def command(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("typer._click.utils.should_strip_ansi", lambda *_: False)
 
     def run(*arguments):
+        monkeypatch.setenv("SOFTCHAT_MODELS", "")  # --models-file sets it, for this process
         monkeypatch.setattr(sys, "argv", ["softchat", *arguments])
         try:
             cli._run()
