@@ -155,7 +155,7 @@ def make_machine(path, keep_thoughts):
 def run_machine(path, keep_thoughts, examples):
     machine = make_machine(path, keep_thoughts)
     machine.TestCase.settings = hypothesis_settings(
-        max_examples=examples, stateful_step_count=12, deadline=None
+        max_examples=examples, stateful_step_count=12, deadline=None, derandomize=True
     )
     machine.TestCase("runTest").runTest()
 

@@ -158,7 +158,8 @@ class LlamaEngine:
         self._checkpoints = (
             Checkpoints(self._context.handle)
             if llama_cpp.llama_model_is_recurrent(self._model)
-            or llama_cpp.llama_model_is_hybrid(self._model)
+            # Not of hybrids: after some rollbacks their logits were not those of a fresh context.
+            and not llama_cpp.llama_model_is_hybrid(self._model)
             else None
         )
         self._on_abort = llama_cpp.ggml_abort_callback(lambda _: self._cancelled())
