@@ -1,8 +1,8 @@
 """Copies of a memory that can't be cut back, so that it can go back all the same.
 
-A recurrent state (Mamba, RWKV, and the hybrids with some of its layers) is the sum of all that was
-read: nothing can be taken out of it. So a copy is made where a conversation is likely to come back
-to, and going back to a position means going back to the last copy before it.
+A recurrent state (Mamba, RWKV) is the sum of all that was read: nothing can be taken out of it. So
+a copy is made where a conversation is likely to come back to, and going back to a position means
+going back to the last copy before it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ class Checkpoints:
                 read = llama_cpp.llama_state_seq_set_data_ext(
                     self._context, copy, len(copy), 0, _PARTIAL
                 )
-                # A hybrid's attention was not copied: it is cut.
                 if read and llama_cpp.llama_memory_seq_rm(memory, 0, place, -1):
                     return place
             self._copies.pop()
