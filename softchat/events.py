@@ -49,6 +49,8 @@ class HaltReason(StrEnum):
     """`switching` has turned from soft to hard `switch_converge` times."""
     TERMINATED = "terminated"
     """`switching` has turned from soft to hard `switch_terminate` times."""
+    SURE = "sure"
+    """At a line's end each token of the answer to come had an entropy under `sure_entropy`."""
     INTERRUPTED = "interrupted"
     """The user pressed Ctrl-C."""
 

@@ -60,6 +60,9 @@ class Settings:
     loop_steps: int = _knob(48, "Steps of pure repetition that end the thinking; 0: never", 0)
     drift_steps: int = _knob(12, "Mixtures in a row, made in drift, that end it; 0: never", 0)
     drift_entropy: float = _knob(2.5, "Entropy in nats above which a mixture counts as drift", 0)
+    sure_entropy: float = _knob(
+        0.0, "End it at a line's end if the answer's entropy would be under this; 0: never", 0
+    )
     answer_temperature: float = _knob(0.6, "Temperature of the answer; 0: argmax", 0)
     answer_top_k: int = _knob(30, "As --top-k, for the answer", 0)
     answer_top_p: float = _knob(0.95, "As --top-p, for the answer", 0, 1)

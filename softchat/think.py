@@ -32,6 +32,7 @@ from softchat.events import (
     Step,
 )
 from softchat.halting import ClosingTag, ColdStop, Drift, Loop
+from softchat.probe import is_sure
 from softchat.sampling import sample
 from softchat.settings import Settings
 from softchat.strategies import TagTokens, make_strategy
@@ -179,11 +180,19 @@ class _Run:
                 reason = HaltReason.DRIFT
             elif engine.position + 1 + self._kept > engine.info.n_ctx:
                 reason = HaltReason.CONTEXT_FULL
+            elif self._is_sure(token):
+                reason = HaltReason.SURE
             else:
                 self._feed(choice.concept, choice.mode)
                 continue
             break
         yield from self._halt(reason, self._inject)
+
+    def _is_sure(self, token: int) -> bool:
+        """Whether this token ends a line behind which the answer is settled."""
+        limit = self._settings.sure_entropy
+        ends_line = limit > 0 and b"\n" in self._engine.piece(token)
+        return ends_line and is_sure(self._engine, self._inject, limit)
 
     def _tags(self) -> TagTokens:
         tags = (self._prompt.open, self._prompt.close)

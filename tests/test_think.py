@@ -164,6 +164,32 @@ def test_going_in_circles_ends_it():
     assert only(events, Halted)[0].reason is HaltReason.STEP_LIMIT
 
 
+def test_a_settled_answer_ends_it():
+    """At a line's end the answer is looked ahead at; a sure one ends the thinking there."""
+    script = [MIXED, {"\n": 1.0}, {"b": 1.0}, END, {"b": 1.0}, END]
+    events, engine = run(script, sure_entropy=0.1)
+    halted = only(events, Halted)[0]
+    assert halted == Halted(reason=HaltReason.SURE, steps=2, injected="\n</think>\n\n")
+    assert events[-1].answer == "b"
+    assert engine.fed[2:] == [*engine.tokenize("\n</think>\n\n"), engine.id("b")]
+
+
+def test_an_open_answer_does_not():
+    """An unsure look ahead is forgotten, and the thinking goes on from where it was."""
+    script = [MIXED, {"\n": 1.0}, MIXED, {"c": 1.0}, {"b": 1.0}, END]
+    events, engine = run(script, sure_entropy=0.1, max_think=3)
+    assert only(events, Halted)[0].reason is HaltReason.STEP_LIMIT
+    assert [step.concept[0].piece for step in only(events, Step)] == ["a", "\n", "c"]
+    assert len([item for item in engine.fed if isinstance(item, np.ndarray)]) == 3
+
+
+@pytest.mark.parametrize("flags", [{}, {"sure_entropy": 0.0}])
+def test_nobody_looks_ahead_unasked(flags):
+    """Off by default: the script is read on from the line's end."""
+    events, _ = run([MIXED, {"\n": 1.0}, {"b": 1.0}, END], **flags)
+    assert only(events, Halted)[0].reason is HaltReason.END_OF_TEXT
+
+
 def test_drifting_ends_it():
     """`drift_steps` steps in a row above `drift_entropy` nats; a sure one between them counts."""
     script = [MIXED, MIXED, SURE, MIXED, MIXED, MIXED]

@@ -16,6 +16,7 @@ REASONS = {
     HaltReason.CONTEXT_FULL: "context full",
     HaltReason.LOOP: "going in circles",
     HaltReason.DRIFT: "drifting",
+    HaltReason.SURE: "the answer is settled",
     HaltReason.CONVERGED: "enough switches",
     HaltReason.TERMINATED: "too many switches",
     HaltReason.INTERRUPTED: "interrupted",
