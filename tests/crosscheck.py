@@ -25,9 +25,11 @@ from softchat.settings import resolve
 from softchat.think import Prompt, think
 from tests import tiny, zoo
 
-MODELS = ["llama", "starcoder2", "mamba"]
+MODELS = ["llama", "qwen2", "qwen3", "gemma3", "starcoder2", "mamba"]
 STEPS, TOPN, TEMPERATURE = 24, 5, 0.8
 PROMPT = [1, 17, 42, 5]
+_QKV = ("attn_q.bias", "attn_k.bias", "attn_v.bias")
+_BIASES = {"qwen2": ("output.bias", "attn_output.bias"), "qwen3": _QKV, "gemma3": _QKV}
 TOLERANCE = 1e-2  # nats, of weights, and as a share of the logits' range
 
 
@@ -68,8 +70,20 @@ def main() -> int:
 
 
 def write(path: Path, model: str) -> Path:
-    """The tests' tiny Llama, without biases that transformers would pass over; else the zoo's."""
-    return tiny.write(path) if model == "llama" else zoo.write(path, model)
+    """The tests' tiny Llama, or the zoo's model without what transformers would pass over.
+
+    That is biases that an architecture need not have. And of Qwen3 and Gemma 3 it does not read
+    what a head's width, the scale of its scores or the pattern of its windows is: these are the
+    real models'.
+    """
+    if model == "llama":
+        return tiny.write(path)
+    if model in _BIASES:
+        width = {"qwen2": zoo.HEAD, "qwen3": 128, "gemma3": 256}[model]
+        sizes = {"attention.key_length": width, "attention.value_length": width}
+        sizes["attention.sliding_window_pattern"] = 6  # Gemma 3's: both layers have a window
+        return zoo.write(path, model, without=_BIASES[model], **sizes)
+    return zoo.write(path, model)
 
 
 def compare(path: Path) -> tuple[list[float], int]:
@@ -106,6 +120,7 @@ def compare(path: Path) -> tuple[list[float], int]:
 def soft_trace(path: Path) -> tuple[list[Step], list[np.ndarray], float]:
     """softchat's steps, the logits before each, and the scale of its rows."""
     asked = {"tau": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "topn": TOPN}
+    asked |= {"loop_steps": 0, "drift_steps": 0}
     settings = resolve(
         {}, asked | {"temperature": TEMPERATURE, "max_think": STEPS, "max_answer": 1}
     )

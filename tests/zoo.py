@@ -349,6 +349,7 @@ def write(
     chat_template: str = "",
     table_type: int = 0,
     tied: bool = False,
+    without: tuple[str, ...] = (),
     **more: Any,
 ) -> Path:
     """Write the tiny model.
@@ -359,6 +360,7 @@ def write(
         chat_template: as the file carries it.
         table_type: `enum ggml_type` of the token embeddings.
         tied: whether these are the output matrix too.
+        without: ends of names of tensors that llama.cpp can do without, and shall.
         more: keys of the header that differ from the table's.
 
     Raises:
@@ -368,7 +370,8 @@ def write(
     architecture = model.split()[0]
     keys = COMMON | MODELS[model] | more
     write_file(path, architecture, keys, {}, chat_template)
-    tensors = {name: _data(name, shape) for name, shape in _wanted(path).items()}
+    wanted = {n: shape for n, shape in _wanted(path).items() if not n.endswith(without)}
+    tensors = {name: _data(name, shape) for name, shape in wanted.items()}
     if tied:
         del tensors["output.weight"]
     write_file(path, architecture, keys, tensors, chat_template, table_type)
