@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -139,7 +140,7 @@ def evaluate_file(
     from softchat.cli.model import adapters_of, enough, open_engine, prepare
     from softchat.engine.batch import run_together
     from softchat.evaluate.answers import make_reader
-    from softchat.evaluate.evaluate import Plan, evaluate, one_by_one
+    from softchat.evaluate.evaluate import Plan, Pool, evaluate, one_by_one, shared_prefix
     from softchat.evaluate.plan import make_runs
     from softchat.evaluate.questions import read_questions
     from softchat.evaluate.results import ResultFile, default_path, make_identity
@@ -206,10 +207,11 @@ def evaluate_file(
                 ) as engine,
                 bar,
             ):
-                pool = one_by_one if how.parallel == 1 else run_together
-                results = evaluate(
-                    lambda jobs: pool(engine, jobs), plan, done=file.done, cancelled=interrupt
-                )
+                pool: Pool = partial(one_by_one, engine)
+                if how.parallel > 1:
+                    prefix = shared_prefix(engine, plan)
+                    pool = partial(run_together, engine, prefix=prefix)
+                results = evaluate(pool, plan, done=file.done, cancelled=interrupt)
                 for result in results:
                     file.add(result)
                     bar.step(_so_far(runs, file.results))

@@ -415,6 +415,14 @@ class LlamaEngine:
         raise decode_failure(code)
 
     @property
+    def can_cut(self) -> bool:
+        """Whether the memory of a sequence can be cut anywhere; recurrent states can't."""
+        model = self._model
+        return not llama_cpp.llama_model_is_recurrent(
+            model
+        ) and not llama_cpp.llama_model_is_hybrid(model)
+
+    @property
     def context(self) -> Context:
         """The native context, for who decodes on its other sequences."""
         return self._context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -21,6 +22,11 @@ from softchat.think import think
 Job = Callable[[Engine], "Outcome | None"]
 Pool = Callable[[Iterable[Job]], Iterator[tuple[int, "Outcome | None"]]]
 """Runs jobs and hands out the number of each with its result, as they end."""
+
+
+# Tokens. A system prompt without examples has fewer, and prompts that are read whole give the very
+# logits that they give alone: llama.cpp's attention sums otherwise from 64 rows on.
+_LONG_PREFIX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +117,25 @@ def one_by_one(engine: Engine, jobs: Iterable[Job]) -> Iterator[tuple[int, Outco
     for number, job in enumerate(jobs):
         engine.rollback(0)
         yield number, job(engine)
+
+
+def shared_prefix(engine: Engine, plan: Plan) -> list[int]:
+    """The tokens with which the prompts of nearly all questions begin, if they are many.
+
+    The system prompt, and what the chat template puts before a question. It is found without the
+    questions, so that a prompt is cut at the same place whatever others there are.
+
+    Raises:
+        ModelRefusedError: the chat template fails.
+
+    """
+    one, other = (
+        make_prompt(engine, single_turn(text, plan.system), tags=plan.tags).tokens
+        for text in ("0", "A")
+    )
+    pairs = zip(one, other, strict=False)
+    prefix = [token for token, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    return prefix if len(prefix) >= _LONG_PREFIX else []
 
 
 def seeded(settings: Settings, question: Question) -> Settings:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.resources import as_file, files
+
 import numpy as np
 import pytest
 
 import softchat.engine.native as native
 from softchat.engine.batch import run_together
 from softchat.engine.llama import LlamaEngine
+from softchat.engine.protocol import Lora
 from softchat.errors import ContextError, DecodeAbortedError
 from tests import zoo
 
@@ -22,12 +25,17 @@ def together(tiny_model):
         yield engine
 
 
+def prompt_of(length: int):
+    """The tokens of a prompt; shorter ones are what longer ones begin with."""
+    return [1, *(3 + i % 60 for i in range(length))]
+
+
 def job_of(length: int, steps: int):
     """A job: a prompt, then tokens and embeddings by turns; the logits of each decode."""
 
     def job(engine):
         rng = np.random.default_rng(length)
-        rows = [engine.decode_tokens([1, *(3 + i % 60 for i in range(length))]).copy()]
+        rows = [engine.decode_tokens(prompt_of(length)).copy()]
         for step in range(steps):
             if (step + length) % 3:
                 weights = rng.dirichlet(np.ones(3)).astype(np.float32)
@@ -71,9 +79,10 @@ def test_other_memories(tmp_path, model):
     """Windows and recurrent states are kept apart too; sums differ by parts of their range."""
     path = tmp_path / "tiny.gguf"
     zoo.write(path, model)
-    jobs = [job_of(*job) for job in ((5, 6), (100, 4), (20, 9), (3, 2))]
+    lengths_and_steps = ((5, 6), (100, 4), (20, 9), (3, 2), (100, 7), (20, 1))
+    jobs = [job_of(*job) for job in lengths_and_steps]
     with LlamaEngine(path, n_ctx=256, n_threads=1, sequences=3) as engine:
-        found = dict(run_together(engine, jobs))
+        found = dict(run_together(engine, jobs, prefix=prompt_of(4)))
     with LlamaEngine(path, n_ctx=256, n_threads=1) as engine:
         for number, job in enumerate(jobs):
             engine.rollback(0)
@@ -89,6 +98,36 @@ def test_a_decode_of_all_is_one_native_call(together, monkeypatch):
     jobs = [job_of(5 + number, 10) for number in range(4)]
     list(run_together(together, jobs))
     assert len(calls) == 4 + 10
+
+
+@pytest.mark.parametrize("prefix", [0, 20])
+def test_what_prompts_share_is_read_once(engine, together, monkeypatch, prefix):
+    """A prompt that another run has read is copied, when that run has gone on or ended, too."""
+    rows = []
+    add = native.Context.add
+    monkeypatch.setattr(
+        native.Context, "add", lambda self, *given: (rows.append(1), add(self, *given))[1]
+    )
+    # Six on four sequences: the last two begin where others have ended. Three prompts in all.
+    jobs = [job_of(*job) for job in ((40, 9), (40, 0), (600, 2), (600, 5), (40, 3), (25, 1))]
+    shared = prompt_of(prefix) if prefix else []
+    found = dict(run_together(together, jobs, prefix=shared))
+    lone = len(rows) - len(shared) - sum(len(prompt_of(n)) - len(shared) for n in (40, 600, 25))
+    # Each step of a run is a row, and two where it is the only run left.
+    assert 20 <= lone <= 20 + 9
+    for number, job in enumerate(jobs):
+        engine.rollback(0)
+        assert np.abs(found[number] - job(engine)).max() <= TOLERANCE
+
+
+def test_a_prompt_that_is_the_prefix(engine, together):
+    """Or shorter than it, or unlike it: it is read as any other."""
+    jobs = [job_of(length, 2) for length in (20, 21, 3, 19, 20)]
+    for prefix in (prompt_of(20), [9, 9, 9]):
+        found = dict(run_together(together, jobs, prefix=prefix))
+        for number, job in enumerate(jobs):
+            engine.rollback(0)
+            assert np.abs(found[number] - job(engine)).max() <= TOLERANCE
 
 
 def test_a_run_that_fails_leaves_the_others_alone(engine, together):
@@ -109,7 +148,7 @@ def test_a_run_that_fails_leaves_the_others_alone(engine, together):
 def test_a_native_failure_is_told_to_those_it_hit(together, monkeypatch):
     """If llama.cpp fails, the runs of that batch fail, and the sequence is as before it."""
     process = native.Context.process
-    codes = iter([0, 0, 2, 0])
+    codes = iter([0, 2, 0])  # of the prompt that both have, and of two steps
     monkeypatch.setattr(native.Context, "process", lambda self: process(self) or next(codes))
 
     def job(engine):
@@ -181,9 +220,36 @@ def test_cancelling_reaches_every_run(tiny_model):
         assert dict(run_together(engine, [job] * 3)) == {0: 3, 1: 3, 2: 3}
 
 
+def test_an_adapter_shows_nothing_of_who_is_beside(real_model):
+    """With a LoRA adapter, too, a run gives the same bits beside one run, beside seven, and last.
+
+    llama.cpp takes the adapter's products in another order for one row than for several, and what
+    is rounded otherwise in one layer grows in the next.
+    """
+    with as_file(files("softchat") / "adapters" / "smollm2-135m-think.gguf") as path:
+        loras = (Lora(path=path),)
+        found = []
+        for beside in (0, 1, 7):
+            jobs = [job_of(15, 12), *(job_of(8 + number, 3 + number) for number in range(beside))]
+            with LlamaEngine(real_model, n_ctx=64, n_threads=1, sequences=8, loras=loras) as engine:
+                found.append(dict(run_together(engine, jobs))[0])
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+
+
+def test_at_the_end_of_the_context(tiny_model):
+    """A run that is alone fills its context to the last position, as it would by itself."""
+    with LlamaEngine(tiny_model, n_ctx=64, n_threads=1, sequences=2) as engine:
+        size = engine.info.n_ctx
+        found = dict(run_together(engine, [job_of(size - 6, 5)]))[0]
+    with LlamaEngine(tiny_model, n_ctx=64, n_threads=1) as engine:
+        assert engine.info.n_ctx == size
+        assert np.abs(found - job_of(size - 6, 5)(engine)).max() <= TOLERANCE
+
+
 def test_on_the_real_model(real_model):
     """On SmolLM2, runs together are bit for bit runs alone: soft and hard, long and short ones."""
-    jobs = [job_of(length, 4) for length in (3, 90, 11, 60)]
+    jobs = [job_of(length, 4) for length in (3, 90, 11, 60, 60, 11)]
     with LlamaEngine(real_model, n_ctx=128, n_threads=1, sequences=3) as engine:
         found = dict(run_together(engine, jobs))
     with LlamaEngine(real_model, n_ctx=128, n_threads=1) as engine:
