@@ -1,25 +1,26 @@
-"""A conversation: turns, and what of them the model sees. Knows nothing of terminals or files.
+"""A conversation: its turns, and what of them is said to the model. Knows no terminals or files.
 
-Each turn is one run of `think`. The engine's memory is reused: of a new prompt only what the cache
-does not hold already is decoded, and the result is that of a run from an empty cache. Thoughts are
-dropped from the history, as chat templates do, unless `keep_thoughts`.
+Each turn is one run of `think`, by a `Speaker`. The turns are here and nowhere else, so that they
+outlive whoever speaks.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from softchat.engine.protocol import Engine
-from softchat.events import Event, Finished, FinishReason
-from softchat.sequence import Item, Sequence
+from softchat.errors import WorkerDiedError
+from softchat.events import Answer, Error, Event, Finished, FinishReason
 from softchat.settings import Settings
+from softchat.speaker import Question, Room, Said, Speaker
 from softchat.tags import ThinkTags
-from softchat.template import Message, make_prompt, make_text, tags_of
-from softchat.think import Prompt, reserved, think
 
-_MARK = "\N{WHITE SQUARE CONTAINING BLACK SMALL SQUARE}answer\N{WHITE SQUARE}"
+if TYPE_CHECKING:
+    from softchat.engine.protocol import Engine
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,8 @@ class Turn:
     """As the `started` event carries them: the seed too, so the turn can be had again."""
     events: tuple[Event, ...] = ()
     """All of the run; none for a turn that was loaded from a file without them."""
-    positions: tuple[Item, ...] = field(default=(), repr=False)
-    """What the cache held when it ended, if thoughts are kept; else nothing."""
+    number: int = field(default_factory=lambda: next(_numbers), repr=False, compare=False)
+    """Of this turn alone, in all of this process."""
 
     @property
     def finished(self) -> Finished | None:
@@ -47,39 +48,18 @@ class Turn:
         finished = self.finished
         return finished is not None and finished.finish_reason is FinishReason.INTERRUPTED
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """What a turn would need of the context."""
-
-    prompt: int
-    """Positions of its prompt, the history included."""
-    reserved: int
-    """Positions kept free for the answer."""
-    n_ctx: int
-
     @property
-    def missing(self) -> int:
-        """Positions that are lacking; 0 if the turn fits."""
-        return max(0, self.prompt + self.reserved - self.n_ctx)
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A prompt, and what it was made of."""
-
-    messages: list[Message]
-    thoughts: tuple[Item, ...]
-    prompt: Prompt
-    items: tuple[Item, ...]
+    def failed(self) -> bool:
+        """Whether it ended in the middle, as the model died."""
+        return bool(self.events) and isinstance(self.events[-1], Error)
 
 
 class Conversation:
     """Turns with one model.
 
     Args:
-        engine: emptied, and used by nobody else.
-        tags: how the model's thinking is opened and closed; None: as its template says.
+        speaker: who answers; or an engine, emptied, and used by nobody else.
+        tags: how an engine's thinking is opened and closed; None: as its template says.
         system: the system prompt; empty for none.
         keep_thoughts: leave thoughts in the history, as the soft positions that they were.
 
@@ -87,38 +67,30 @@ class Conversation:
 
     def __init__(
         self,
-        engine: Engine,
+        speaker: Speaker | Engine,
         *,
         tags: ThinkTags | None = None,
         system: str = "",
         keep_thoughts: bool = False,
     ) -> None:
-        self._sequence = Sequence(engine)
-        self._tags = tags or tags_of(engine)
-        self._made: _Made | None = None
-        self._system = system
+        if not isinstance(speaker, Speaker):
+            from softchat.inprocess import InProcess  # the maths: not needed to ask another process
+
+            speaker = InProcess(speaker, tags=tags)
+        self.speaker = speaker
+        self.system = system
         self.keep_thoughts = keep_thoughts
         self.turns: list[Turn] = []
 
     @property
-    def system(self) -> str:
-        """The system prompt; empty for none."""
-        return self._system
-
-    @system.setter
-    def system(self, text: str) -> None:
-        self._system = text
-        self._lose_thoughts()
-
-    @property
     def n_ctx(self) -> int:
         """Positions of context that there are."""
-        return self._sequence.info.n_ctx
+        return self.speaker.info.n_ctx
 
     @property
     def used(self) -> int:
         """Positions that the model's memory holds now."""
-        return self._sequence.position
+        return self.speaker.used
 
     def ask(
         self,
@@ -128,7 +100,7 @@ class Conversation:
         cancelled: Callable[[], bool] = lambda: False,
         keep: bool = True,
     ) -> Iterator[Event]:
-        """Run a turn, and keep it when it has ended; also one that was interrupted.
+        """Run a turn, and keep it when it has ended; also one that was interrupted, or died.
 
         Args:
             question: what the user says.
@@ -137,33 +109,40 @@ class Conversation:
             keep: False tries something out and leaves the conversation as it is.
 
         Raises:
-            ContextError: the turn does not fit; `room` tells before.
-            ModelRefusedError: the chat template fails.
-            DecodeError: the model failed.
+            SoftchatError: as `Speaker.ask`.
 
         """
-        prompt, items = self._prompt(question)
-        kept = self._sequence.rewind(items)
-        # What is missing of earlier thoughts is put back; the loop itself decodes tokens only.
-        start = max([kept, *(i + 1 for i, item in enumerate(items) if not isinstance(item, int))])
-        self._sequence.replay(items[kept:start])
-        rest = tuple(item for item in items[start:] if isinstance(item, int))
+        number = next(_numbers) if keep else None
+        asked = self.question(question, number=number)
         events: list[Event] = []
-        for event in think(
-            self._sequence, replace(prompt, tokens=rest), settings, cancelled=cancelled
-        ):
-            events.append(event)
-            if keep and isinstance(event, Finished):
-                self._commit(question, event, settings, events)
-            yield event
+        try:
+            for event in self.speaker.ask(asked, settings, cancelled=cancelled):
+                events.append(event)
+                if number is not None and isinstance(event, Finished):
+                    self._commit(number, question, settings, events)
+                yield event
+        except WorkerDiedError as error:
+            if number is not None:
+                self._commit(number, question, settings, [*events, Error.of(error)])
+            raise
 
     def room(self, question: str, settings: Settings) -> Room:
-        """What the context would have to hold for this turn. Raises ModelRefusedError as `ask`."""
-        prompt, items = self._prompt(question)
-        return Room(
-            prompt=len(items),
-            reserved=reserved(self._sequence, prompt, settings),
-            n_ctx=self.n_ctx,
+        """What the context would have to hold for this turn. Raises as `Speaker.room`."""
+        return self.speaker.room(self.question(question), settings)
+
+    def question(self, text: str, *, number: int | None = None) -> Question:
+        """The question with all that was said before, as the turn of this number."""
+        return Question(
+            text=text,
+            system=self.system,
+            # A turn that was stopped before it said anything is no part of what was said.
+            said=tuple(
+                Said(number=turn.number, question=turn.question, answer=turn.answer)
+                for turn in self.turns
+                if turn.answer
+            ),
+            keep_thoughts=self.keep_thoughts,
+            number=number,
         )
 
     def undo(self) -> Turn:
@@ -180,57 +159,16 @@ class Conversation:
         self.turns.clear()
 
     def drop(self, count: int) -> None:
-        """Forget the oldest turns, and with them what was thought since: it built on them."""
+        """Forget the oldest turns. What was thought since is not kept: it built on them."""
         del self.turns[:count]
-        self._lose_thoughts()
 
-    def _lose_thoughts(self) -> None:
-        self.turns[:] = [replace(turn, positions=()) for turn in self.turns]
-
-    def _commit(
-        self, question: str, finished: Finished, settings: Settings, events: list[Event]
-    ) -> None:
+    def _commit(self, number: int, question: str, settings: Settings, events: list[Event]) -> None:
         self.turns.append(
             Turn(
                 question=question,
-                answer=finished.answer,
+                answer="".join(event.text for event in events if isinstance(event, Answer)),
                 settings=settings.to_dict(),
                 events=tuple(events),
-                positions=self._sequence.items if self.keep_thoughts else (),
+                number=number,
             )
         )
-
-    def _prompt(self, question: str) -> tuple[Prompt, tuple[Item, ...]]:
-        """The prompt of the next turn, and all that the positions up to its end must hold."""
-        said = self._said()
-        messages = self._messages(question)
-        thoughts = said[-1].positions if self.keep_thoughts and said else ()
-        made = self._made
-        # `room` asks for the same one just before `ask` does.
-        if made is None or made.messages != messages or made.thoughts is not thoughts:
-            prompt = make_prompt(self._sequence, messages, tags=self._tags)
-            items = self._items(question, thoughts) or prompt.tokens
-            made = self._made = _Made(messages, thoughts, prompt, items)
-        return made.prompt, made.items
-
-    def _items(self, question: str, thoughts: tuple[Item, ...]) -> tuple[Item, ...]:
-        """The positions of a prompt that goes on from kept thoughts; none without them."""
-        if not thoughts:
-            return ()
-        # What the template writes between an answer and the next one's beginning.
-        text = make_text(self._sequence, self._messages(question, answer=_MARK), self._tags)
-        _, mark, between = text.rpartition(_MARK)
-        return (*thoughts, *self._sequence.tokenize(between, special=True)) if mark else ()
-
-    def _said(self) -> list[Turn]:
-        # A turn that was stopped before it said anything is no part of what was said.
-        return [turn for turn in self.turns if turn.answer]
-
-    def _messages(self, question: str, answer: str | None = None) -> list[Message]:
-        messages = [{"role": "system", "content": self.system}] if self.system else []
-        said = self._said()
-        for turn in said:
-            shown = turn.answer if answer is None or turn is not said[-1] else answer
-            messages.append({"role": "user", "content": turn.question})
-            messages.append({"role": "assistant", "content": shown})
-        return [*messages, {"role": "user", "content": question}]

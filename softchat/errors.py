@@ -7,6 +7,7 @@ SoftchatError                 exit status 1, kind "runtime"
 │   └── ModelRefusedError     3, "model_refused"     it can't be loaded, or proven exact
 ├── ContextError              1, "context"           the prompt does not fit
 ├── DecodeError               1, "decode"            llama.cpp failed while running
+├── WorkerDiedError           1, "worker_died"       the process that llama.cpp runs in has ended
 └── DecodeAbortedError        130, "interrupted"     the user stopped a decode half way
 
 The command line catches the root once; whatever else is raised is a bug and keeps its traceback.
@@ -65,6 +66,12 @@ class DecodeError(SoftchatError):
     """llama.cpp failed while running."""
 
     kind = "decode"
+
+
+class WorkerDiedError(SoftchatError):
+    """The process that llama.cpp runs in has ended, as nothing asked it to."""
+
+    kind = "worker_died"
 
 
 class DecodeAbortedError(SoftchatError):

@@ -12,18 +12,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from softchat.engine.protocol import Engine, Lora
 from softchat.events import Event
+from softchat.loading import Load
 from softchat.models import Located, find_model
 from softchat.settings import Settings, resolve
 from softchat.tags import ThinkTags
 from softchat.template import make_prompt, single_turn
 from softchat.think import Prompt, think
-
-if TYPE_CHECKING:
-    from softchat.engine.llama import LlamaEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,57 +116,8 @@ def load(
 
     """
     found = find_model(str(name.absolute()) if isinstance(name, Path) else name)
-    engine = open_engine(
-        found,
-        n_ctx=n_ctx,
-        n_threads=n_threads,
-        n_gpu_layers=n_gpu_layers,
-        loras=loras,
-        cancelled=cancelled,
-    )
-    return Model.of(found, engine)
-
-
-def open_engine(
-    found: Located,
-    *,
-    n_ctx: int = 0,
-    n_ctx_most: int = 2**31 - 1,
-    n_threads: int = 0,
-    n_gpu_layers: int = 0,
-    loras: Sequence[Lora] | None = None,
-    sequences: int = 1,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> LlamaEngine:
-    """The engine of a model. Raises as `LlamaEngine` does.
-
-    Args:
-        found: the model's file, and what suits it.
-        n_ctx: positions of context; 0 is what suits the model, but not more than `n_ctx_most`.
-        n_ctx_most: see there.
-        n_threads: as in `load`, like the rest.
-        sequences: how many runs there are at once, see `run_together`.
-
-    """
-    # Imported here: llama.cpp is not needed to check a setting, or to ask a fake engine.
-    from softchat.engine.llama import LONGEST_DEFAULT_CONTEXT, LlamaEngine
-
-    return LlamaEngine(
-        found.path,
-        name=found.name,
-        n_ctx=n_ctx,
-        n_ctx_most=min(found.context or LONGEST_DEFAULT_CONTEXT, n_ctx_most),
-        n_threads=n_threads,
-        n_gpu_layers=n_gpu_layers,
-        loras=own_adapters(found) if loras is None else loras,
-        sequences=sequences,
-        cancelled=cancelled,
-    )
-
-
-def own_adapters(found: Located) -> tuple[Lora, ...]:
-    """The LoRA adapters that models.toml has a model loaded with."""
-    return (Lora(path=found.lora),) if found.lora else ()
+    how = Load.of(found, n_ctx=n_ctx, n_threads=n_threads, n_gpu_layers=n_gpu_layers, loras=loras)
+    return Model.of(found, how.engine(cancelled=cancelled))
 
 
 def settings_of(defaults: Mapping[str, object], given: Mapping[str, object]) -> Settings:

@@ -137,8 +137,9 @@ def make_machine(path, keep_thoughts):
 
         @invariant()
         def the_next_logits_are_those_of_an_empty_cache(self):
-            _, items = self.talk._prompt("一")
-            sequence = self.talk._sequence
+            speaker = self.talk.speaker
+            _, items = speaker._prompt(self.talk.question("一"))
+            sequence = speaker._sequence
             kept = sequence.rewind(items)
             sequence.replay(items[kept:-1])
             reused = sequence.decode_tokens(items[-1:]).copy()
@@ -208,7 +209,7 @@ def test_kept_thoughts_are_soft_positions(engine):
     halted = next(event for event in events if isinstance(event, Halted))
     fed = steps if halted.reason == "step_limit" else steps[:-1]
     list(talk.ask("下", resolve(SHORT | {"max_think": 0})))
-    held = [item for item in talk._sequence.items if not isinstance(item, int)]
+    held = [item for item in talk.speaker._sequence.items if not isinstance(item, int)]
     assert len(held) == len(fed) > 0
     for item, step in zip(held, fed, strict=True):
         rows = engine.embedding_rows([entry.id for entry in step.concept])
@@ -220,13 +221,13 @@ def test_other_thoughts_at_the_same_place_are_replaced(engine):
     """What was only tried out does not stay in the cache in place of what was kept."""
     talk = Conversation(engine, tags=TAGS, keep_thoughts=True)
     list(talk.ask("一丈三", resolve(SHORT)))
+    kept = talk.speaker._sequence.items
     turn = talk.undo()
     list(talk.ask("一丈三", resolve(SHORT | {"topn": 2, "temperature": 1.0}), keep=False))
     talk.turns.append(turn)
     list(talk.ask("上", resolve(SHORT | {"max_think": 0})))
-    held = talk._sequence.items[: len(turn.positions)]
-    for mine, kept in zip(held, turn.positions, strict=True):
-        assert np.array_equal(mine, kept)
+    for mine, other in zip(talk.speaker._sequence.items[: len(kept)], kept, strict=True):
+        assert np.array_equal(mine, other)
 
 
 def test_what_is_dropped_takes_later_thoughts_along(engine):
@@ -234,12 +235,19 @@ def test_what_is_dropped_takes_later_thoughts_along(engine):
     talk = Conversation(engine, tags=TAGS, keep_thoughts=True)
     for question in ("一丈三", "上"):
         list(talk.ask(question, resolve(SHORT)))
-    assert talk._prompt("下")[1] != talk._prompt("下")[0].tokens
+    assert goes_on_from_thoughts(talk)
     talk.drop(1)
-    assert talk._prompt("下")[1] == talk._prompt("下")[0].tokens
+    assert not goes_on_from_thoughts(talk)
     list(talk.ask("丈", resolve(SHORT)))
+    assert goes_on_from_thoughts(talk)
     talk.system = "三"
-    assert talk._prompt("下")[1] == talk._prompt("下")[0].tokens
+    assert not goes_on_from_thoughts(talk)
+
+
+def goes_on_from_thoughts(talk):
+    """Whether the next prompt holds what was thought."""
+    prompt, items = talk.speaker._prompt(talk.question("下"))
+    return items != prompt.tokens
 
 
 def test_without_keep_thoughts_they_are_gone(engine):
@@ -247,7 +255,7 @@ def test_without_keep_thoughts_they_are_gone(engine):
     talk = Conversation(engine, tags=TAGS)
     list(talk.ask("一上三", resolve(SHORT)))
     list(talk.ask("下", resolve(SHORT | {"max_think": 0})))
-    assert all(isinstance(item, int) for item in talk._sequence.items)
+    assert all(isinstance(item, int) for item in talk.speaker._sequence.items)
 
 
 def test_a_turn_that_was_stopped_is_kept_with_what_it_said(engine):
@@ -257,7 +265,7 @@ def test_a_turn_that_was_stopped_is_kept_with_what_it_said(engine):
     list(talk.ask("一", resolve(SHORT), cancelled=lambda: next(calls) >= 2))
     assert talk.turns[-1].interrupted
     assert talk.turns[-1].answer == ""
-    assert talk._messages("上") == [{"role": "user", "content": "上"}]
+    assert talk.question("上").said == ()
 
 
 def test_room_tells_before_what_ask_would_raise(engine):

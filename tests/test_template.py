@@ -209,7 +209,7 @@ def test_a_turn_renders_its_prompt_once(engine, monkeypatch):
     """What `room` has made, `ask` takes."""
     made = []
     monkeypatch.setattr(
-        "softchat.conversation.make_prompt",
+        "softchat.inprocess.make_prompt",
         lambda *args, **more: made.append(args) or make_prompt(*args, **more),
     )
     talk = Conversation(engine, tags=ThinkTags())

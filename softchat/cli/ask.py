@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -32,9 +33,10 @@ def ask(
 ) -> int:
     """Ask one question: it is thought about in concept tokens."""
     # Imported here, as --help must not wait for them.
-    from softchat.cli.model import enough, find, open_engine, told_if_slow, user_config
-    from softchat.model import Model
+    from softchat.cli.model import Speakers, enough, find, told_if_slow, user_config
+    from softchat.speaker import Question
 
+    speakers = context.with_resource(closing(Speakers()))
     finish_reason = FinishReason.STOP
     config = user_config()
     with outputs.after(config).open() as show:
@@ -45,16 +47,15 @@ def ask(
         chosen, wording = layers.resolve(), layers.value("system", "")
         with catch_interrupt() as interrupt:
             with told_if_slow(found.name, quiet=outputs.quiet):
-                engine = open_engine(
+                speaker = speakers.open(
                     found,
                     loading.after(layers),
                     n_ctx_most=enough([asked + wording], [chosen]),
                     cancelled=interrupt,
                 )
-            with Model.of(found, engine) as model:
-                for event in model.ask(
-                    asked, system=wording, cancelled=interrupt, **chosen.to_dict()
-                ):
+            with speaker:
+                whole = Question(text=asked, system=wording)
+                for event in speaker.ask(whole, chosen, cancelled=interrupt):
                     show(event)
                     if isinstance(event, Finished):
                         finish_reason = event.finish_reason

@@ -17,9 +17,9 @@ from softchat.errors import UsageError
 from softchat.layers import Layers
 
 if TYPE_CHECKING:
-    from softchat.engine.llama import LlamaEngine
     from softchat.models import Located
     from softchat.sessions import Saved
+    from softchat.speaker import Speaker
 
 
 @with_groups
@@ -43,13 +43,14 @@ def chat(
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
     from rich.console import Console
 
-    from softchat.cli.model import find, open_engine, user_config
+    from softchat.cli.model import Speakers, find, user_config
     from softchat.models.folders import state_folder
     from softchat.repl.chat import Chat
     from softchat.repl.loop import Session
     from softchat.sessions import SavedSession
     from softchat.trace import TraceWriter
 
+    speakers = context.with_resource(closing(Speakers()))
     folder = state_folder(os.environ)
     config = user_config()
     restored = _restored(folder / "sessions", resume)
@@ -60,9 +61,9 @@ def chat(
     )
     chosen = given(context)
 
-    def opened(which: Located, cancelled: Callable[[], bool]) -> LlamaEngine:
+    def opened(which: Located, cancelled: Callable[[], bool]) -> Speaker:
         layers = Layers(suits=config.suits(which), chosen=[chosen])
-        return open_engine(which, loading.after(layers), cancelled=cancelled)
+        return speakers.open(which, loading.after(layers), cancelled=cancelled)
 
     started = Chat(found, opened, config=config, chosen=chosen, restored=restored)
     outputs = Outputs(panel=panel, markdown=markdown).after(config)

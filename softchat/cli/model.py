@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     import typer
 
     from softchat.engine.llama import LlamaEngine
+    from softchat.loading import Load
     from softchat.settings import Settings
+    from softchat.speaker import Speaker
+    from softchat.worker.process import Worker
 
 _TEMPLATE = 512  # tokens that a chat template may add
 
@@ -73,17 +76,61 @@ def open_engine(
         cancelled: True stops loading and decoding.
 
     """
-    from softchat import model
+    how = _how(found, loading, n_ctx_most)
+    return how.engine(sequences=sequences, cancelled=cancelled)
 
-    return model.open_engine(
+
+class Speakers:
+    """Opens models to talk with, each in a process of its own, so that no model can end this one.
+
+    The first process is started at once, and imports what it needs while this one does other
+    things. With SOFTCHAT_WORKER=0, for debugging, and on Windows the models are in this process.
+    """
+
+    def __init__(self) -> None:
+        self._isolated = os.name == "posix" and os.environ.get("SOFTCHAT_WORKER") != "0"
+        self._idle = self._new()
+
+    def open(
+        self,
+        found: Located,
+        loading: Loading,
+        *,
+        n_ctx_most: int = 2**31 - 1,
+        cancelled: Callable[[], bool],
+    ) -> Speaker:
+        """The model, loaded and proven. Arguments and errors are as `open_engine` has them."""
+        how = _how(found, loading, n_ctx_most)
+        worker, self._idle = self._idle or self._new(), None
+        if worker is not None:
+            from softchat.worker.remote import Remote
+
+            return Remote(worker, how, cancelled=cancelled)
+        from softchat.inprocess import InProcess
+
+        return InProcess(how.engine(cancelled=cancelled), tags=how.tags)
+
+    def _new(self) -> Worker | None:
+        from softchat.worker.process import Worker
+
+        return Worker() if self._isolated else None
+
+    def close(self) -> None:
+        """End a process that nobody has asked for. Speakers are closed by whoever opened them."""
+        if self._idle is not None:
+            self._idle.close()
+
+
+def _how(found: Located, loading: Loading, n_ctx_most: int) -> Load:
+    from softchat.loading import Load
+
+    return Load.of(
         found,
         n_ctx=loading.ctx,
         n_ctx_most=n_ctx_most,
         n_threads=loading.threads,
         n_gpu_layers=loading.gpu_layers,
         loras=adapters_of(found, loading),
-        sequences=sequences,
-        cancelled=cancelled,
     )
 
 
@@ -118,7 +165,7 @@ def enough(texts: Iterable[str], settings: Iterable[Settings]) -> int:
 
 def adapters_of(found: Located, loading: Loading) -> tuple[Lora, ...]:
     """The adapters that the model is loaded with. Raises as `_loras` does."""
-    from softchat.model import own_adapters
+    from softchat.loading import own_adapters
 
     named = _loras(loading.lora)
     return own_adapters(found) if named is None else named

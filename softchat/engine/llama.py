@@ -24,7 +24,7 @@ from softchat.engine.checkpoints import Checkpoints
 from softchat.engine.embeddings import EmbeddingTable, find_matrix
 from softchat.engine.gguf import all_parts, open_header
 from softchat.engine.native import Context, load_model, reason
-from softchat.engine.protocol import Lora
+from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
 from softchat.engine.threads import default_threads
 from softchat.errors import (
     ContextError,
@@ -38,7 +38,6 @@ from softchat.text import printable
 Floats = npt.NDArray[np.float32]
 
 _ABORTED = 2  # return code of a decode that the abort callback stopped
-LONGEST_DEFAULT_CONTEXT = 8192  # unless the user asks for more: each position takes memory
 # Asking Python for leave to go on costs 0.13 ms a decode (it is asked once a graph node), so it is
 # only done where a decode takes long enough for someone to wait for it.
 _SLOW_DECODE_S = 0.02

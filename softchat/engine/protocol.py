@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from softchat.events import ModelInfo
 
-Floats = npt.NDArray[np.float32]
+if TYPE_CHECKING:  # it takes 0.1 s to import, and some who name an engine never see an array
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float32]
+
+LONGEST_DEFAULT_CONTEXT = 8192  # unless the user asks for more: each position takes memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,25 +9,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from softchat.config import LOADING, OPTIONS, Config
-from softchat.conversation import Conversation, Room, Turn
-from softchat.engine.llama import LlamaEngine
-from softchat.errors import DecodeAbortedError, SoftchatError, UsageError
-from softchat.events import Event
+from softchat.conversation import Conversation, Turn
+from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
+from softchat.events import Event, Finished
 from softchat.interrupt import Interrupt
 from softchat.layers import Layers, Source
 from softchat.models import Located
 from softchat.sessions import Saved
 from softchat.settings import KNOBS, Settings
+from softchat.speaker import Room, Speaker
 
+_RESTARTS = 2  # of a model that dies, without a turn completed between
 _LOOK_S = 0.05  # how soon a Ctrl-C ends the waiting for a model
 _UNSET = dict.fromkeys(LOADING, 0) | {"keep_thoughts": False}
 """Options that nobody has set; the others have no value then."""
 
-OpenEngine = Callable[[Located, Callable[[], bool]], LlamaEngine]
+OpenSpeaker = Callable[[Located, Callable[[], bool]], Speaker]
 
 
 class Chat:
@@ -35,7 +36,7 @@ class Chat:
 
     Args:
         found: the model to begin with.
-        open_engine: loads a model.
+        open_speaker: loads a model.
         config: what the user's config.toml says.
         chosen: what flags and variables give.
         restored: the session to go on with, if it is not a new one.
@@ -45,7 +46,7 @@ class Chat:
     def __init__(
         self,
         found: Located,
-        open_engine: OpenEngine,
+        open_speaker: OpenSpeaker,
         *,
         config: Config,
         chosen: Source,
@@ -56,7 +57,7 @@ class Chat:
         self.layers = Layers(suits=config.suits(found), chosen=[chosen])
         self._config = config
         self._changed: dict[str, tuple[str, str]] = {}  # options, and what has changed them
-        self._open_engine = open_engine
+        self._open_speaker = open_speaker
         self._turns: list[Turn] = list(restored.turns) if restored else []
         if restored:
             kept = {"model": restored.model, "system": restored.system}
@@ -66,12 +67,13 @@ class Chat:
             }
         self._talk: Conversation | None = None
         self._left = False
-        self._loading: Future[LlamaEngine] = self._load(found)
+        self._deaths = 0  # of workers, since a turn was completed
+        self._loading: Future[Speaker] = self._load(found)
 
-    def _load(self, found: Located) -> Future[LlamaEngine]:
+    def _load(self, found: Located) -> Future[Speaker]:
         # A thread that ends, no pool: the OpenMP workers of a second thread that stays halve the
         # speed of the first one's.
-        future: Future[LlamaEngine] = Future()
+        future: Future[Speaker] = Future()
 
         def cancelled() -> bool:
             # Ctrl-C stops a turn, not the loading: that goes on behind the prompt.
@@ -79,7 +81,7 @@ class Chat:
 
         def load() -> None:
             try:
-                future.set_result(self._open_engine(found, cancelled))
+                future.set_result(self._open_speaker(found, cancelled))
             except BaseException as error:  # noqa: BLE001  # raised where the result is asked for
                 future.set_exception(error)
 
@@ -121,14 +123,13 @@ class Chat:
         if self._talk is None:
             self._talk = Conversation(
                 self._loaded(),
-                tags=self.found.tags,
                 system=self.system,
                 keep_thoughts=bool(self.layers.value("keep_thoughts", False)),
             )
             self._talk.turns = self._turns
         return self._talk
 
-    def _loaded(self) -> LlamaEngine:
+    def _loaded(self) -> Speaker:
         while True:
             try:
                 return self._loading.result(timeout=_LOOK_S)
@@ -145,13 +146,14 @@ class Chat:
 
         """
         before = self.found
-        self._close_engine()
+        self._close_speaker()
         try:
             self._use(found)
             self.talk()
         except SoftchatError:
             self._use(before)
             raise
+        self._deaths = 0
         self._changed["model"] = found.name, "/model"
 
     def _use(self, found: Located) -> None:
@@ -159,12 +161,34 @@ class Chat:
         self.layers.suits = self._config.suits(found)
         self._loading = self._load(found)
 
-    def _close_engine(self) -> None:
+    def _close_speaker(self) -> None:
         with suppress(SoftchatError):
             self._loading.result().close()
-        if self._talk is not None:
-            self._talk.drop(0)  # thoughts of another model
         self._talk = None
+
+    @contextmanager
+    def _outliving(self) -> Iterator[None]:
+        """A worker that dies in here is replaced, behind the prompt, if that may help.
+
+        Raises:
+            WorkerDiedError: it died; the hint says what happens now.
+
+        """
+        try:
+            yield
+        except WorkerDiedError as error:
+            self._talk = None
+            self._deaths += 1
+            if self._deaths > _RESTARTS:
+                self._loading = Future()
+                self._loading.set_exception(error)
+                error.hint = "it was loaded again in vain; /model NAME loads it, or another one"
+            else:
+                self._loading = self._load(self.found)
+                error.hint = "what was said is kept, and the model is loaded again; just go on"
+                if self.layers.value("keep_thoughts", False) and self._turns:
+                    error.hint += " (what it thought until now is gone)"
+            raise
 
     # -- turns -----------------------------------------------------------------------------------
 
@@ -197,7 +221,13 @@ class Chat:
 
     def ask(self, question: str, **once: object) -> Iterator[Event]:
         """A turn, with these settings for this once. Raises as `Conversation.ask`."""
-        yield from self.talk().ask(question, self.layers.resolve(**once), cancelled=self.interrupt)
+        with self._outliving():
+            for event in self.talk().ask(
+                question, self.layers.resolve(**once), cancelled=self.interrupt
+            ):
+                if isinstance(event, Finished):
+                    self._deaths = 0
+                yield event
 
     def again(self, **once: object) -> Iterator[Event]:
         """The last question once more, in place of its turn; the turn comes back if that fails.
@@ -212,8 +242,8 @@ class Chat:
         try:
             yield from self.ask(turn.question, **once)
         finally:
-            if len(self._turns) == count:
-                self._turns.append(turn)
+            if len(self._turns) == count or self._turns[-1].failed:
+                self._turns[count:] = [turn]
 
     def try_out(self, question: str | None, **once: object) -> Iterator[Event]:
         """A turn that leaves no trace; of the last question, as if it were asked now, if None."""
@@ -221,19 +251,21 @@ class Chat:
         if turn is not None:
             self._turns.pop()
         try:
-            yield from self.talk().ask(
-                question or (turn.question if turn else ""),
-                self.layers.resolve(**once),
-                cancelled=self.interrupt,
-                keep=False,
-            )
+            with self._outliving():
+                yield from self.talk().ask(
+                    question or (turn.question if turn else ""),
+                    self.layers.resolve(**once),
+                    cancelled=self.interrupt,
+                    keep=False,
+                )
         finally:
             if turn is not None:
                 self._turns.append(turn)
 
     def room(self, question: str) -> Room:
         """What the next turn would need of the context."""
-        return self.talk().room(question, self.layers.resolve())
+        with self._outliving():
+            return self.talk().room(question, self.layers.resolve())
 
     def droppable(self, question: str) -> int:
         """How many of the oldest turns must go for this question to fit; more than there are: 0."""

@@ -12,14 +12,16 @@ import pytest
 from rich.console import Console
 
 from softchat.config import Config
-from softchat.conversation import Room, Turn
+from softchat.conversation import Turn
 from softchat.errors import DecodeAbortedError, ModelRefusedError, UsageError
 from softchat.events import Finished, FinishReason, Halted, HaltReason
+from softchat.inprocess import InProcess
 from softchat.layers import Source
 from softchat.models import Located
 from softchat.repl.chat import Chat
 from softchat.repl.loop import Session
 from softchat.sessions import Saved, SavedSession, read_file
+from softchat.speaker import Room
 from softchat.testing import FakeEngine
 from softchat.views.plain import AnswerView
 
@@ -36,19 +38,18 @@ def released():
 def begin(released, tmp_path):
     """Begin a session whose model is not loaded before `released`."""
 
-    def open_engine(found, cancelled):
+    def open_speaker(found, cancelled):
         while not released.wait(0.01):
             if cancelled():
                 raise DecodeAbortedError("stopped while loading the model")
         pieces = ["</think>", "<end>", "\n", *map(chr, range(32, 127))]
         engine = FakeEngine(pieces, [{"</think>": 1}, {"a": 1}, {"<end>": 1}])
-        engine.close = lambda: None
-        return engine
+        return InProcess(engine)
 
     def begin_(restored=None, **chosen):
         chat = Chat(
             Located(name="fake", path=Path("fake.gguf"), entry=None),
-            open_engine,
+            open_speaker,
             config=Config(),
             chosen=Source(values=chosen, origin=lambda name: f"--{name}"),
             restored=restored,

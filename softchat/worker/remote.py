@@ -1,0 +1,82 @@
+"""A speaker whose model is in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+from softchat.errors import ModelRefusedError, WorkerDiedError
+from softchat.events import Event, ModelInfo
+from softchat.loading import Load
+from softchat.settings import Settings
+from softchat.speaker import Question, Room, Speaker
+from softchat.worker.process import Worker
+
+
+class Remote(Speaker):
+    """A model that a worker loads, and answers with.
+
+    Args:
+        worker: one that has loaded nothing yet. It is closed with the speaker.
+        load: the model, and how.
+        cancelled: True stops loading.
+
+    Raises:
+        ModelRefusedError: as `LlamaEngine`, or its file has killed the worker.
+
+    """
+
+    def __init__(
+        self, worker: Worker, load: Load, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.worker = worker
+        worker.model = str(load.path)
+        values = asdict(load) | {"path": str(load.path)}
+        values["loras"] = [{"path": str(one.path), "scale": one.scale} for one in load.loras]
+        try:
+            loaded = worker.call("load", load=values, cancelled=cancelled)
+        except WorkerDiedError as error:
+            raise ModelRefusedError(error.message, hint=error.hint) from error
+        except BaseException:
+            worker.close()
+            raise
+        self.scale = float(loaded["scale"])
+        """What embedding rows are multiplied by, as `LlamaEngine` has proven."""
+        info = loaded["info"]
+        self._info = ModelInfo(**info | {"loras": tuple(info["loras"])})
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, architecture and sizes."""
+        return self._info
+
+    @property
+    def used(self) -> int:
+        """Positions that the model's memory held when the last turn ended."""
+        return self.worker.used
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker runs."""
+        return self.worker.alive
+
+    def ask(
+        self,
+        question: Question,
+        settings: Settings,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
+        """Run a turn. See `Speaker`."""
+        yield from self.worker.request(
+            "ask", question=asdict(question), settings=settings.to_dict(), cancelled=cancelled
+        )
+
+    def room(self, question: Question, settings: Settings) -> Room:
+        """What the context would have to hold for this turn. See `Speaker`."""
+        needed = self.worker.call("room", question=asdict(question), settings=settings.to_dict())
+        return Room(**needed)
+
+    def close(self) -> None:
+        """End the worker."""
+        self.worker.close()
