@@ -65,6 +65,11 @@ class InProcess(Speaker):
         return self._sequence.info
 
     @property
+    def scale(self) -> float:
+        """As the engine's."""
+        return self._engine.scale
+
+    @property
     def used(self) -> int:
         """Positions that the model's memory holds now."""
         return self._sequence.position

@@ -69,13 +69,16 @@ class Speaker(ABC):
 
     @property
     @abstractmethod
+    def scale(self) -> float:
+        """What an embedding row is multiplied by to be the same input as its token."""
+
+    @property
+    @abstractmethod
     def used(self) -> int:
         """Positions that the model's memory holds now."""
 
-    @property
-    def alive(self) -> bool:
-        """Whether it can answer: one in another process may have died."""
-        return True
+    def check(self) -> None:  # noqa: B027  # most have nothing to check
+        """Raise WorkerDiedError if it is in another process, and that has ended."""
 
     @abstractmethod
     def ask(

@@ -55,6 +55,7 @@ class FakeEngine:
             n_embd=self.embeddings.shape[1],
             n_ctx=n_ctx,
         )
+        self.scale = 1.0
         self.adds_bos: int | None = None
         self.chat_template: str | None = None
 

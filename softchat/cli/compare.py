@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,10 +42,11 @@ def compare(
 
     A setting with several values, as --tau 0.01,0.05, makes a run of each.
     """
-    from softchat.cli.model import enough, open_engine, prepare
+    from softchat.cli.model import Speakers, enough, prepare
     from softchat.evaluate.plan import make_runs
-    from softchat.model import Model
+    from softchat.speaker import Question
 
+    speakers = context.with_resource(closing(Speakers()))
     asked = _asked(question, questions)
     grid = grid_of(settings)
     if not run and "strategy" not in grid:
@@ -55,17 +57,16 @@ def compare(
     n_ctx_most = enough([wording + text for text in asked], [one.settings for one in runs])
     with (
         catch_interrupt() as interrupt,
-        open_engine(found, loading, n_ctx_most=n_ctx_most, cancelled=interrupt) as engine,
+        speakers.open(found, loading, n_ctx_most=n_ctx_most, cancelled=interrupt) as speaker,
     ):
-        model = Model.of(found, engine)
         for text in asked:
             shown: dict[str, list[Event]] = {}
             for one in runs:
                 if not json:
                     _say(f"{one.name}…")
-                given = one.settings.to_dict()
-                events = model.ask(text, system=wording, cancelled=interrupt, **given)
-                shown[one.name] = list(events)
+                # As `softchat ask` would: nothing of one run is left for the next.
+                whole = Question(text=text, system=wording, fresh=True)
+                shown[one.name] = list(speaker.ask(whole, one.settings, cancelled=interrupt))
                 last = shown[one.name][-1]
                 if isinstance(last, Finished) and last.finish_reason is FinishReason.INTERRUPTED:
                     return _INTERRUPTED

@@ -116,9 +116,9 @@ def _origin(entry: ModelEntry) -> str:
 
 
 def _proof(found: Located) -> str:
-    from contextlib import AbstractContextManager, nullcontext
+    from contextlib import AbstractContextManager, closing, nullcontext
 
-    from softchat.cli.model import open_engine
+    from softchat.cli.model import Speakers
     from softchat.cli.options import Loading
 
     waiting: AbstractContextManager[object] = nullcontext()
@@ -128,9 +128,10 @@ def _proof(found: Located) -> str:
         waiting = Console(stderr=True).status("loading it, and comparing logits…")
     with (
         waiting,
-        open_engine(found, Loading(ctx=256), cancelled=lambda: False) as engine,
+        closing(Speakers()) as speakers,
+        speakers.open(found, Loading(ctx=256), cancelled=lambda: False) as speaker,
     ):
-        return f"exact, with embedding rows scaled by {engine.scale:g}"
+        return f"exact, with embedding rows scaled by {speaker.scale:g}"
 
 
 def _print(rows: dict[str, str]) -> None:

@@ -26,6 +26,11 @@ class Delegate:
         return self._engine.info
 
     @property
+    def scale(self) -> float:
+        """As the engine's."""
+        return self._engine.scale
+
+    @property
     def adds_bos(self) -> int | None:
         """As the engine's."""
         return self._engine.adds_bos

@@ -44,6 +44,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def scale(self) -> float:
+        """What an embedding row is multiplied by to be the same input as its token."""
+        ...
+
+    @property
     def position(self) -> int:
         """How many positions the sequence has, which is the next one to be written."""
         ...

@@ -138,6 +138,12 @@ class Chat:
                     self.interrupt.pressed = False
                     raise DecodeAbortedError("stopped; the model goes on loading") from None
 
+    def check(self) -> None:
+        """Raise WorkerDiedError if the model has died since it was last used; it is replaced."""
+        if self._talk is not None:
+            with self._outliving():
+                self._talk.speaker.check()
+
     def change_model(self, found: Located) -> None:
         """Go on with another model; if it can't be loaded, with this one as before.
 

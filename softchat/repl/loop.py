@@ -14,7 +14,7 @@ from rich.text import Text
 
 from softchat import __version__
 from softchat.conversation import Turn
-from softchat.errors import DecodeAbortedError, SoftchatError
+from softchat.errors import DecodeAbortedError, SoftchatError, WorkerDiedError
 from softchat.events import Answer, Event, Finished, FinishReason
 from softchat.interrupt import TWICE_S, catch_interrupt
 from softchat.models import Located
@@ -138,6 +138,10 @@ class Session:
         self.run_turn(self.chat.ask(question))
 
     def _wait_for_model(self) -> None:
+        try:
+            self.chat.check()
+        except WorkerDiedError as error:  # no turn is lost by it: this one waits for the next model
+            self.say(f"warning: {printable(error.message, newlines=False)}", "yellow")
         if self.chat.loading:
             self.say(f"loading {printable(self.chat.found.name, newlines=False)}…", "dim")
         self.chat.talk()

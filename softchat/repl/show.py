@@ -63,7 +63,8 @@ def stats_table(turns: Sequence[Turn]) -> Table:
     for index, turn in enumerate(turns, 1):
         finished = turn.finished
         if finished is None:
-            table.add_row(str(index), *["-"] * 6)
+            ended = "died" if turn.failed else "-"
+            table.add_row(str(index), "-", "-", ended, "-", "-", "-")
             continue
         table.add_row(
             str(index),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -84,10 +85,12 @@ class Worker:
         self._ready.register(self._up, select.POLLIN)
         self._ready.register(self._print, select.POLLIN)
 
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._death is None and self._process.poll() is None
+    def check(self) -> None:
+        """Raise WorkerDiedError if the process has ended."""
+        if self._death is None and self._process.poll() is not None:
+            self._died()
+        if self._death is not None:
+            raise self._death
 
     def request(
         self, do: str, *, cancelled: Callable[[], bool] = lambda: False, **values: object
@@ -99,8 +102,7 @@ class Worker:
             SoftchatError: what the worker raised.
 
         """
-        if self._death is not None:
-            raise self._death
+        self.check()
         self._asked += 1
         number = self._asked
         try:
@@ -206,8 +208,8 @@ class Worker:
         self._drain()
         self._let_go()
         on = f" on {printable(Path(self.model).name, newlines=False)}" if self.model else ""
-        said = self._printed.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        last = f": {printable(said, newlines=False)[:_LONGEST]}" if said else ""
+        said = _last(self._printed)
+        last = f": {said}" if said else ""
         if status < 0:
             with suppress(ValueError):  # a number that has no name
                 name = signal.Signals(-status).name
@@ -230,6 +232,12 @@ class Worker:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _last(printed: bytes) -> str:
+    """The last line of what native code has printed, without the folders of its source."""
+    line = printed.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    return printable(re.sub(r"^\S*/(?=[^/\s]+:\d+: )", "", line), newlines=False)[:_LONGEST]
 
 
 def _hint(number: int) -> str:

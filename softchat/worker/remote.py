@@ -40,8 +40,7 @@ class Remote(Speaker):
         except BaseException:
             worker.close()
             raise
-        self.scale = float(loaded["scale"])
-        """What embedding rows are multiplied by, as `LlamaEngine` has proven."""
+        self._scale = float(loaded["scale"])
         info = loaded["info"]
         self._info = ModelInfo(**info | {"loras": tuple(info["loras"])})
 
@@ -51,14 +50,18 @@ class Remote(Speaker):
         return self._info
 
     @property
+    def scale(self) -> float:
+        """What the worker has proven."""
+        return self._scale
+
+    @property
     def used(self) -> int:
         """Positions that the model's memory held when the last turn ended."""
         return self.worker.used
 
-    @property
-    def alive(self) -> bool:
-        """Whether the worker runs."""
-        return self.worker.alive
+    def check(self) -> None:
+        """Raise WorkerDiedError if the worker has ended."""
+        self.worker.check()
 
     def ask(
         self,
