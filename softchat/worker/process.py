@@ -25,6 +25,7 @@ from softchat.events import Event, from_dict
 from softchat.text import printable
 from softchat.worker.wire import error_of, line_of
 
+COMMAND = [sys.executable, "-P", "-m", "softchat.worker"]
 _PASSED_ON = {
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP"),
     *("LD_LIBRARY_PATH", "LD_PRELOAD", "XDG_CACHE_HOME"),
@@ -69,7 +70,7 @@ class Worker:
         self._rest = b""  # the beginning of a line
         self._printed = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "softchat.worker"],
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from softchat.errors import ModelRefusedError, WorkerDiedError
-from softchat.events import Event, ModelInfo
+from softchat.events import Event, Finished, ModelInfo
 from softchat.loading import Load
 from softchat.settings import Settings
 from softchat.speaker import Question, Room, Speaker
@@ -71,9 +71,16 @@ class Remote(Speaker):
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
         """Run a turn. See `Speaker`."""
-        yield from self.worker.request(
-            "ask", question=asdict(question), settings=settings.to_dict(), cancelled=cancelled
-        )
+        whole = False
+        try:
+            for event in self.worker.request(
+                "ask", question=asdict(question), settings=settings.to_dict(), cancelled=cancelled
+            ):
+                whole = isinstance(event, Finished)
+                yield event
+        except WorkerDiedError:
+            if not whole:  # else nothing is lacking, and the next turn is told
+                raise
 
     def room(self, question: Question, settings: Settings) -> Room:
         """What the context would have to hold for this turn. See `Speaker`."""

@@ -1,0 +1,249 @@
+"""Native code that ends its process: a turn is cut, and the conversation goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from softchat.config import Config
+from softchat.conversation import Conversation
+from softchat.errors import WorkerDiedError
+from softchat.events import Answer, Error, Finished, Step, to_dict
+from softchat.inprocess import InProcess
+from softchat.layers import Source
+from softchat.loading import Load
+from softchat.models import Located
+from softchat.repl.chat import Chat
+from softchat.repl.loop import Session
+from softchat.sessions import SavedSession, read_file
+from softchat.settings import resolve
+from softchat.views.plain import AnswerView
+from softchat.worker.process import Worker
+from softchat.worker.remote import Remote
+from tests import tiny
+from tests.faults.soak import times
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no workers")
+SIGNALS = [signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL]
+CHOSEN = {
+    "tau": 0.0, "topn": 4, "temperature": 1.2, "max_think": 60, "max_answer": 40, "seed": 1,
+    "loop_steps": 0, "drift_steps": 0, "answer_temperature": 1.5,
+}  # fmt: skip
+
+
+@pytest.fixture
+def session(tiny_model, tmp_path):
+    """A session without a terminal, whose model is in a worker."""
+
+    def open_speaker(found, cancelled):
+        load = Load(path=found.path, name="tiny", n_ctx=2048, n_threads=1)
+        return Remote(Worker(), load, cancelled=cancelled)
+
+    chat = Chat(
+        Located(name="tiny", path=tiny_model, entry=None),
+        open_speaker,
+        config=Config(),
+        chosen=Source(values=CHOSEN, origin=str),
+    )
+    out = StringIO()
+    one = Session(
+        chat,
+        Console(file=out, width=200),
+        make_view=lambda: AnswerView(out),
+        find=lambda name: chat.found,
+        saved=SavedSession(tmp_path / "sessions"),
+    )
+    one.out = out
+    yield one
+    one.close()
+
+
+def pid_of(chat):
+    return chat.talk().speaker.worker.pid
+
+
+def kill_after(session, number, events):
+    """Have the worker end in this way once so many events were seen, in the next turn alone."""
+    make_view, seen = session._make_view, []
+
+    class View(AnswerView):
+        def show(self, event):
+            super().show(event)
+            seen.append(event)
+            if len(seen) == events:
+                os.kill(pid_of(session.chat), number)
+
+    def once():
+        session._make_view = make_view
+        return View(session.out)
+
+    session._make_view = once
+    return seen
+
+
+def test_a_worker_that_dies_at_a_random_step_costs_the_rest_of_a_turn(session, tiny_model):
+    """What was seen of it is kept, and the next turn is the one of a process that never died."""
+    rng = random.Random(5)
+    load = Load(path=tiny_model, name="tiny", n_ctx=2048, n_threads=1)
+    tried = 0
+    with InProcess(load.engine(cancelled=lambda: False)) as here:
+        while tried < times(8, 50):
+            number = SIGNALS[tried % len(SIGNALS)]
+            session.out.truncate(0)
+            seen = kill_after(session, number, rng.randint(1, 80))
+            session.handle("One?")
+            cut = session.chat.last()
+            if not cut.failed:  # it had ended before
+                continue
+            tried += 1
+            assert cut.events[: len(seen)] == tuple(seen)
+            assert isinstance(cut.events[-1], Error)
+            assert cut.answer == "".join(one.text for one in cut.events if isinstance(one, Answer))
+            assert f"error: llama.cpp died of {number.name} on tiny.gguf" in session.out.getvalue()
+            assert "the model is loaded again" in session.out.getvalue()
+            before = list(session.chat.turns)
+            session.handle("Two?")
+            talk = Conversation(here)
+            talk.turns = before
+            asked = replace(talk.question("Two?"), fresh=True)
+            expected = list(here.ask(asked, resolve(CHOSEN)))
+            assert answer_of(session.chat.last().events) == answer_of(expected)
+            session.handle("/clear")
+    print(tried, "deaths, each in a turn that was kept, each with a turn behind it that was whole")
+
+
+def answer_of(events):
+    """All of a run that does not depend on what the cache held before, nor on the clock."""
+    assert isinstance(events[-1], Finished)
+    whole = [to_dict(event) for event in events if isinstance(event, Step | Answer)]
+    return [{k: v for k, v in one.items() if k != "elapsed_s"} for one in whole]
+
+
+def test_what_was_seen_is_on_disk(session, tmp_path):
+    """The question and the part of the answer, in the session's file."""
+    seen = kill_after(session, signal.SIGSEGV, 75)
+    session.handle("One?")
+    (path,) = (tmp_path / "sessions").glob("*.json")
+    (turn,) = read_file(path).turns
+    assert turn.question == "One?"
+    assert turn.answer.startswith("".join(one.text for one in seen if isinstance(one, Answer)))
+    assert turn.answer
+    session.handle("/stats")
+    assert re.search(r"1 +- +- +died", session.out.getvalue())
+
+
+def test_a_model_that_dies_again_and_again_is_left_alone(session):
+    """Two new workers at the most without a turn that ends; /model has another go."""
+    for said in ("loaded again", "loaded again", "in vain"):
+        kill_after(session, signal.SIGABRT, 3)
+        session.handle("One?")
+        assert said in session.out.getvalue().splitlines()[-1]
+    session.out.truncate(0)
+    session.handle("Two?")
+    assert "error: llama.cpp died of SIGABRT" in session.out.getvalue()
+    assert len(session.chat.turns) == 3
+    session.handle("/model tiny")
+    session.handle("Two?")
+    assert session.chat.last().finished
+    kill_after(session, signal.SIGABRT, 3)  # the count begins anew
+    session.handle("One?")
+    assert "loaded again" in session.out.getvalue().splitlines()[-1]
+
+
+def test_a_turn_between_two_deaths_makes_them_two_single_ones(session):
+    """Many deaths in a long session are no reason to give up."""
+    for _ in range(4):
+        kill_after(session, signal.SIGKILL, 3)
+        session.handle("One?")
+        session.handle("Two?")
+        assert session.chat.last().finished
+
+
+def test_a_worker_that_dies_between_turns_costs_none(session):
+    """The next question is asked of a new one, with a warning."""
+    session.handle("One?")
+    os.kill(pid_of(session.chat), signal.SIGKILL)
+    time.sleep(0.1)
+    session.handle("Two?")
+    assert "warning: llama.cpp died of SIGKILL on tiny.gguf" in session.out.getvalue()
+    assert [turn.question for turn in session.chat.turns if turn.finished] == ["One?", "Two?"]
+
+
+def test_again_has_its_turn_back(session):
+    """A whole answer is not given up for a part of one."""
+    session.handle("One?")
+    before = session.chat.last()
+    kill_after(session, signal.SIGSEGV, 70)
+    session.handle("/again seed=2")
+    assert session.chat.turns == [before]
+
+
+def test_a_file_that_is_cut_while_it_is_open(tiny_model, tmp_path):
+    """SIGBUS, where llama.cpp reads what is no longer there; told with the file's name."""
+    copy = tmp_path / "short.gguf"
+    copy.write_bytes(tiny_model.read_bytes())
+    with Remote(Worker(), Load(path=copy, name="t", n_ctx=256, n_threads=1)) as remote:
+        os.truncate(copy, 4096)
+        talk = Conversation(remote)
+        with pytest.raises(WorkerDiedError, match=r"llama\.cpp died of SIGBUS on short\.gguf"):
+            list(talk.ask("One?", resolve(CHOSEN)))
+        assert talk.turns[0].failed
+
+
+@pytest.fixture
+def twice(tmp_path):
+    """A vocabulary that holds one token twice: llama.cpp aborts."""
+    letters = tiny.ASCII[:-1] + tiny.ASCII[0]
+    return tiny.write(tmp_path / "twice.gguf", letters=letters)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("ask", "x"), ("compare", "x"), ("ask", "x", "--json"), ("models", "info", "--prove")],
+)
+def test_a_file_that_aborts_llama_cpp_is_refused(softchat, twice, command):
+    """One line and a hint, with what llama.cpp said last; status 3, and no debugger is started."""
+    where = (str(twice),) if "info" in command else ("-m", str(twice))
+    result = softchat(*command, *where)
+    assert result.status == 3, result
+    error, hint = result.err.splitlines()
+    assert error.startswith("error: llama.cpp died of SIGABRT on twice.gguf: llama-vocab.cpp:")
+    assert hint.startswith("hint: the file may be damaged")
+
+
+def test_with_json_the_error_comes_last(environ, real_model):
+    """Behind all events that were seen; status 1."""
+    command = [sys.executable, "-m", "softchat", "ask", "Why?", "--json", "-m", "smollm2-plain"]
+    command += ["--tau", "0", "--max-think", "3000", "--loop-steps", "0", "--drift-steps", "0"]
+    with subprocess.Popen(
+        command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE,
+    ) as child:  # fmt: skip
+        lines = [child.stdout.readline() for _ in range(4)]
+        (worker,) = children_of(child.pid)
+        os.kill(worker, signal.SIGSEGV)
+        lines += child.stdout.readlines()
+        error = child.stderr.read()
+    assert child.returncode == 1
+    assert all(line.startswith('{"event": ') for line in lines)
+    assert lines[-1].startswith('{"event": "error", "kind": "worker_died", "message": "llama.cpp')
+    assert error.startswith("error: llama.cpp died of SIGSEGV on SmolLM2")
+
+
+def children_of(pid):
+    """The processes that this one has started."""
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        pytest.skip("this system does not tell of children")
