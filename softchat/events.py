@@ -181,6 +181,10 @@ class Error:
 
 Event = Started | Prefill | Step | Halted | Answer | Finished | Error
 _KINDS = {kind.event: kind for kind in get_args(Event)}
+_NAMES: dict[type, list[str]] = {
+    kind: [field.name for field in fields(kind)]
+    for kind in (*get_args(Event), ModelInfo, ConceptEntry)
+}
 
 
 def to_dict(value: Event) -> dict[str, Any]:
@@ -195,11 +199,10 @@ def to_json(value: Event) -> str:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever JSON holds
     # Not dataclasses.asdict: it deep-copies, at several times the cost, once a step.
-    if isinstance(value, Event | ModelInfo | ConceptEntry):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return [_plain(item) for item in value]
-    return value
+    names = _NAMES.get(type(value))
+    return value if names is None else {name: _plain(getattr(value, name)) for name in names}
 
 
 def from_dict(value: object) -> Event:

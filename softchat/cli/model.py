@@ -111,9 +111,11 @@ class Speakers:
         return InProcess(how.engine(cancelled=cancelled), tags=how.tags)
 
     def _new(self) -> Worker | None:
+        if not self._isolated:
+            return None
         from softchat.worker.process import Worker
 
-        return Worker() if self._isolated else None
+        return Worker()
 
     def close(self) -> None:
         """End a process that nobody has asked for. Speakers are closed by whoever opened them."""

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from softchat.config import Config
 from softchat.engine.llama import LlamaEngine
+from softchat.inprocess import InProcess
 from softchat.layers import Source
 from softchat.models import Located
 from softchat.repl.chat import Chat
@@ -37,7 +38,7 @@ def main() -> None:
     never = {"tau": 0.0, "loop_steps": 0, "drift_steps": 0}
     chat = Chat(
         Located(name="tiny", path=model, entry=None),
-        lambda found, cancelled: LlamaEngine(found.path, n_ctx=2048, n_threads=1),
+        lambda found, cancelled: InProcess(LlamaEngine(found.path, n_ctx=2048, n_threads=1)),
         config=Config(),
         chosen=Source(values=never | {"max_think": 12, "max_answer": 6}, origin=str),
     )

@@ -33,6 +33,7 @@ from softchat.worker.process import Worker
 from softchat.worker.remote import Remote
 from tests import tiny
 from tests.faults.soak import times
+from tests.terminal import assert_settled
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no workers")
 SIGNALS = [signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL]
@@ -247,3 +248,39 @@ def children_of(pid):
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         pytest.skip("this system does not tell of children")
+
+
+def test_without_a_worker_such_a_file_ends_softchat(softchat, twice):
+    """So the tests above would see it if there were none."""
+    assert softchat("ask", "x", "-m", str(twice), SOFTCHAT_WORKER="0").status == -signal.SIGABRT
+
+
+def test_a_session_leaves_no_process_behind(terminal, own_home):
+    """Neither on its way out nor when another model is loaded."""
+    one = terminal()
+    one.until(r"context \d+/\d+$")
+    (first,) = children_of(one.child.pid)
+    one.child.send("/model smollm2-plain\r")
+    one.until(r"model smollm2-plain[\s\S]*context \d+/\d+$")
+    (second,) = children_of(one.child.pid)
+    assert first != second
+    one.child.sendeof()
+    assert one.finish() == 0
+    for pid in (first, second):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_the_second_ctrl_c_waits_for_nobody(terminal, own_home):
+    """A worker that hangs is killed; softchat leaves with 130, the terminal as before."""
+    one = terminal("ask", "Why?", "--tau", "0", "--max-think", "3000", "--loop-steps", "0")
+    one.until(r"\d+ steps")
+    (worker,) = children_of(one.child.pid)
+    os.kill(worker, signal.SIGSTOP)
+    one.child.send("\x03")
+    one.read(0.3)
+    one.child.send("\x03")
+    assert one.finish() == 130
+    assert_settled(one)
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)

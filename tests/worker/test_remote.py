@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +27,11 @@ LONG = {"tau": 0.0, "max_think": 900, "loop_steps": 0, "drift_steps": 0, "temper
 
 
 def timeless(events):
-    return [
-        {name: value for name, value in to_dict(event).items() if not name.endswith("_s")}
-        for event in events
-    ]
+    return [without_times(to_dict(event)) for event in events]
+
+
+def without_times(event):
+    return {name: value for name, value in event.items() if not name.endswith("_s")}
 
 
 def talk_of(speaker, **more):
@@ -74,6 +76,17 @@ def test_so_it_is_on_the_default_model(real_model):
             there = timeless(remote.ask(question, settings))
             assert there == timeless(here.ask(question, settings)), strategy
             assert sum(event["event"] == "step" for event in there) > 3
+
+
+def test_the_command_line_can_do_without_a_worker(softchat):
+    """SOFTCHAT_WORKER=0 has the model in softchat's own process; the events are the same."""
+    flags = ("--json", "--seed", "3", "--max-think", "6", "--max-answer", "6", "--threads", "1")
+    runs = [softchat("ask", "Why?", *flags, SOFTCHAT_WORKER=worker) for worker in "10"]
+    there, here = (
+        [without_times(json.loads(line)) for line in run.out.splitlines()] for run in runs
+    )
+    assert there == here
+    assert here[-1]["event"] == "finished"
 
 
 def test_a_fresh_question_reads_all_of_its_prompt(remote):
