@@ -25,7 +25,7 @@ from softchat.events import Event, from_dict
 from softchat.text import printable
 from softchat.worker.wire import error_of, line_of
 
-COMMAND = [sys.executable, "-P", "-m", "softchat.worker"]
+COMMAND = [sys.executable, "-P", "-c", "from softchat.worker.serve import main; main()"]
 _PASSED_ON = {
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP"),
     *("LD_LIBRARY_PATH", "LD_PRELOAD", "XDG_CACHE_HOME"),

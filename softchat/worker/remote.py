@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
-from softchat.errors import ModelRefusedError, WorkerDiedError
+from softchat.errors import DecodeAbortedError, ModelRefusedError, WorkerDiedError
 from softchat.events import Event, Finished, ModelInfo
 from softchat.loading import Load
 from softchat.settings import Settings
@@ -23,6 +23,7 @@ class Remote(Speaker):
 
     Raises:
         ModelRefusedError: as `LlamaEngine`, or its file has killed the worker.
+        DecodeAbortedError: `cancelled` said so.
 
     """
 
@@ -30,11 +31,17 @@ class Remote(Speaker):
         self, worker: Worker, load: Load, *, cancelled: Callable[[], bool] = lambda: False
     ) -> None:
         self.worker = worker
+
+        def left() -> bool:
+            if cancelled():  # a worker that has nothing yet need not be asked to stop
+                raise DecodeAbortedError("stopped while loading the model")
+            return False
+
         worker.model = str(load.path)
         values = asdict(load) | {"path": str(load.path)}
         values["loras"] = [{"path": str(one.path), "scale": one.scale} for one in load.loras]
         try:
-            loaded = worker.call("load", load=values, cancelled=cancelled)
+            loaded = worker.call("load", load=values, cancelled=left)
         except WorkerDiedError as error:
             raise ModelRefusedError(error.message, hint=error.hint) from error
         except BaseException:

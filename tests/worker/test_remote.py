@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -125,20 +127,11 @@ def test_a_model_that_can_not_be_loaded_is_refused(load, tmp_path):
     with pytest.raises(ModelRefusedError, match=r"cut short: cut\.gguf"):
         Remote(worker, replace(load, path=cut))
     with pytest.raises(ProcessLookupError):
-        signal_zero(worker.pid)
-
-
-def signal_zero(pid):
-    """Raise ProcessLookupError if there is no such process, not even a zombie."""
-    import os
-
-    os.kill(pid, 0)
+        os.kill(worker.pid, 0)
 
 
 def test_all_of_a_load_is_sent(load):
     """A worker gets each value as it was given, paths of any bytes included."""
-    from dataclasses import asdict
-
     whole = replace(
         load,
         path=Path("/a/\udcff.gguf"),
@@ -190,13 +183,16 @@ def test_a_turn_that_nobody_looks_at_any_more_is_stopped(remote):
     assert found[2:] == expected[2:]  # the prompt, partly, is there already
 
 
-def test_loading_can_be_stopped(load):
-    """Before the worker has even begun, and nothing of it is left."""
+@pytest.mark.parametrize("hangs", [False, True])
+def test_loading_can_be_stopped(load, hangs):
+    """Before the worker has even begun, also if it hangs; and nothing of it is left."""
     worker = Worker()
+    if hangs:
+        os.kill(worker.pid, signal.SIGSTOP)
     with pytest.raises(DecodeAbortedError):
-        Remote(worker, load, cancelled=lambda: True)
+        Remote(worker, load, cancelled=stopped_after(3))
     with pytest.raises(ProcessLookupError):
-        signal_zero(worker.pid)
+        os.kill(worker.pid, 0)
 
 
 def test_a_worker_waits_for_a_reader_that_is_slow(remote):
