@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
-from softchat.models import Located
 from softchat.tags import ThinkTags
 
 if TYPE_CHECKING:
     from softchat.engine.llama import LlamaEngine
+    from softchat.models import Located  # a worker need not know how a model is found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ _PASSED_ON_BY_BEGINNING = (
 _SECRET = ("TOKEN", "KEY", "SECRET", "PASSWORD")  # in a name: never passed on
 _LOOK_MS = 10  # how soon a Ctrl-C is told to the worker
 _PATIENCE_S = 2.0  # for a worker to end that has closed its wire
+_AHEAD = 16384  # bytes, some 40 steps: how far it runs on while its parent is slow, or stopped
 _KEPT = 4096  # bytes of what native code has printed
 _CHUNK = 65536  # bytes that are read at once
 _LONGEST = 300  # characters of a native message
@@ -75,6 +76,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            pipesize=_AHEAD,
             env=environment(os.environ),
             start_new_session=True,
         )

@@ -36,9 +36,11 @@ def main() -> None:
     os.dup2(2, 1)  # native code prints to what it takes for stdout
     server = _Server(wire)
     threading.Thread(target=server.listen, name="listen", daemon=True).start()
-    # While the parent still reads its flags: numpy and llama.cpp take as long to import.
+    # While the parent still reads its flags: numpy, llama.cpp and jinja2 take as long to import.
     import softchat.engine.llama
-    import softchat.inprocess  # noqa: F401
+    import softchat.inprocess
+    import softchat.loading
+    import softchat.sandbox  # noqa: F401
 
     while True:
         server.answer(server.requests.get())
