@@ -42,7 +42,7 @@ def compare(
 
     A setting with several values, as --tau 0.01,0.05, makes a run of each.
     """
-    from softchat.cli.model import Speakers, enough, prepare
+    from softchat.cli.model import Speakers, enough, prepare, told_if_slow
     from softchat.evaluate.plan import make_runs
     from softchat.speaker import Question
 
@@ -55,26 +55,30 @@ def compare(
     # One seed for all, so that nothing differs but what is compared.
     runs = make_runs({"seed": secrets.randbits(32), **defaults}, grid, run or ())
     n_ctx_most = enough([wording + text for text in asked], [one.settings for one in runs])
-    with (
-        catch_interrupt() as interrupt,
-        speakers.open(found, loading, n_ctx_most=n_ctx_most, cancelled=interrupt) as speaker,
-    ):
-        for text in asked:
-            shown: dict[str, list[Event]] = {}
-            for one in runs:
+    with catch_interrupt() as interrupt:
+        with told_if_slow(found.name, quiet=json):
+            speaker = speakers.open(found, loading, n_ctx_most=n_ctx_most, cancelled=interrupt)
+        with speaker:
+            for text in asked:
+                shown: dict[str, list[Event]] = {}
+                for one in runs:
+                    if not json:
+                        _say(f"{one.name}…")
+                    # As `softchat ask` would: nothing of one run is left for the next.
+                    whole = Question(text=text, system=wording, fresh=True)
+                    shown[one.name] = list(speaker.ask(whole, one.settings, cancelled=interrupt))
+                    if _was_stopped(shown[one.name]):
+                        return _INTERRUPTED
+                    if json:
+                        print_json(_line(text, one, shown[one.name]))
                 if not json:
-                    _say(f"{one.name}…")
-                # As `softchat ask` would: nothing of one run is left for the next.
-                whole = Question(text=text, system=wording, fresh=True)
-                shown[one.name] = list(speaker.ask(whole, one.settings, cancelled=interrupt))
-                last = shown[one.name][-1]
-                if isinstance(last, Finished) and last.finish_reason is FinishReason.INTERRUPTED:
-                    return _INTERRUPTED
-                if json:
-                    print_json(_line(text, one, shown[one.name]))
-            if not json:
-                _show(text, shown)
+                    _show(text, shown)
     return 0
+
+
+def _was_stopped(events: list[Event]) -> bool:
+    last = events[-1]
+    return isinstance(last, Finished) and last.finish_reason is FinishReason.INTERRUPTED
 
 
 def _asked(words: list[str] | None, path: Path | None) -> list[str]:

@@ -137,7 +137,7 @@ def evaluate_file(
 
     """
     from softchat import __version__
-    from softchat.cli.model import adapters_of, enough, open_engine, prepare
+    from softchat.cli.model import adapters_of, enough, open_engine, prepare, told_if_slow
     from softchat.engine.batch import run_together
     from softchat.evaluate.answers import make_reader
     from softchat.evaluate.evaluate import Plan, Pool, evaluate, one_by_one, shared_prefix
@@ -172,14 +172,15 @@ def evaluate_file(
         [wording + question.text for question in questions.questions],
         [run.settings for run in runs],
     )
-    model = {
-        "name": found.name,
-        "sha256": sha256_of(found.path),
-        "adapters": [
-            {"name": lora.path.name, "sha256": sha256_of(lora.path), "scale": lora.scale}
-            for lora in adapters_of(found, loading)
-        ],
-    }
+    with told_if_slow(found.name, doing="reading", quiet=how.json):
+        model = {
+            "name": found.name,
+            "sha256": sha256_of(found.path),
+            "adapters": [
+                {"name": lora.path.name, "sha256": sha256_of(lora.path), "scale": lora.scale}
+                for lora in adapters_of(found, loading)
+            ],
+        }
     identity = make_identity(
         plan,
         questions,
@@ -197,16 +198,15 @@ def evaluate_file(
         began = time.perf_counter()
         if left:
             bar = ProgressBar(sys.stderr, done=len(wanted) - len(left), total=len(wanted))
-            with (
-                open_engine(
+            with told_if_slow(found.name, quiet=how.json):
+                engine = open_engine(
                     found,
                     loading,
                     n_ctx_most=n_ctx_most,
                     sequences=how.parallel,
                     cancelled=interrupt,
-                ) as engine,
-                bar,
-            ):
+                )
+            with engine, bar:
                 pool: Pool = partial(one_by_one, engine)
                 if how.parallel > 1:
                     prefix = shared_prefix(engine, plan)

@@ -199,12 +199,14 @@ def _lora(text: str) -> Lora:
 
 
 @contextmanager
-def told_if_slow(name: str, *, quiet: bool = False, after_s: float = 1.0) -> Iterator[None]:
+def told_if_slow(
+    name: str, *, doing: str = "loading", quiet: bool = False, after_s: float = 1.0
+) -> Iterator[None]:
     """Tell on a terminal that a model is being loaded, if that takes longer than people like."""
     if quiet or not sys.stderr.isatty():
         yield
         return
-    line = f"loading {printable(name, newlines=False)}…"
+    line = f"{doing} {printable(name, newlines=False)}…"
     timer = threading.Timer(after_s, print, (line,), {"file": sys.stderr, "flush": True})
     timer.start()
     try:

@@ -8,6 +8,7 @@ from io import StringIO
 
 import pytest
 
+from softchat.cli.app import app
 from softchat.cli.model import told_if_slow
 
 
@@ -40,3 +41,24 @@ def test_a_model_that_loads_at_once_is_not(how):
     with contextlib.redirect_stderr(stderr), told_if_slow("m", **how):
         pass
     assert not stderr.getvalue()
+
+
+@pytest.mark.parametrize("command", ["compare", "eval"])
+def test_every_command_tells_of_a_slow_load(tmp_path, monkeypatch, home, real_model, command):
+    """Not only ask: whoever waits for a model wants to know for what."""
+    told = []
+
+    @contextlib.contextmanager
+    def tell(name, *, doing="loading", quiet):
+        told.append((doing, quiet))
+        yield
+
+    monkeypatch.setattr("softchat.cli.model.told_if_slow", tell)
+    monkeypatch.setenv("SOFTCHAT_HOME", str(home))
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"question": "1 + 1?", "answer": 2}\n')
+    given = [str(data), "--out", str(tmp_path / "out")] if command == "eval" else ["1 + 1?"]
+    few = ["--max-think", "1", "--max-answer", "1", "--strategy", "soft"]
+    assert not app([command, *given, "-m", str(real_model), *few], standalone_mode=False)
+    assert told[-1] == ("loading", False)
+    assert ("reading", False) in told or command != "eval"
