@@ -27,14 +27,14 @@ def started(name="model", **settings):
     return Started(model=model, settings=chosen, prompt_tokens=12)
 
 
-def step(index, *, entropy=1.0, below=0, mode=Mode.SOFT, **weights):
+def step(index, *, entropy=1.0, below=0, mode=Mode.SOFT, why="", **weights):
     concept = tuple(
         ConceptEntry(id=place, piece=piece.replace("_", " "), weight=weight)
         for place, (piece, weight) in enumerate((weights or {"_a": 0.75, "_b": 0.25}).items())
     )
     return Step(
         index=index, entropy=entropy, concept=concept, below=below, mode=mode,
-        elapsed_s=(index + 1) / 10,
+        elapsed_s=(index + 1) / 10, why=why,
     )  # fmt: skip
 
 

@@ -38,6 +38,8 @@ class RunPlot:
     """(R, S) of each step's heaviest token, of its second and so on; 0 where it had fewer."""
     tokens: tuple[tuple[ConceptEntry, ...], ...]
     """(S) each step's tokens; white space in the pieces is visible."""
+    why: tuple[str, ...]
+    """(S) the strategy's reason for each step's mode; empty where it has none."""
     reason: str
     """Why the thinking ended behind the last step; empty if the trace does not tell."""
     answer: str
@@ -70,6 +72,7 @@ def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
             tuple(replace(entry, piece=_piece(entry.piece)) for entry in step.concept)
             for step in steps
         ),
+        why=tuple(_words(step.why) for step in steps),
         reason=REASONS[run.halted.reason] if run.halted else "",
         answer=printable(run.answer.strip()).translate(_NO_XML),
     )

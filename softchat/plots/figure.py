@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -29,8 +30,10 @@ _WIDEST, _NARROWEST, _STEP = 30.0, 9.0, 0.13  # inches of the figure, and of a s
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.75, 0.35, 0.55, 0.55  # inches around the axes
 _HEIGHTS = (1.9, 0.6, 3.2)  # inches: entropy, cold steps, weights
 _GAP = 0.18  # inches between them
+_WHY_FONT, _WHY_LONGEST = 6.0, 32  # points and cells of a strategy's reason
 _LONGEST = 24  # cells of a piece
 _LARGEST_FONT, _SMALLEST_FONT = 8.0, 4.0  # points
+_NARROW = 1.2 * _SMALLEST_FONT  # points; a step has no room for a piece
 _CELL = 0.66  # of its font size, the width of a cell
 # Pieces can be of any script: what is installed of these is tried where the first has no glyph.
 _FAMILIES = (
@@ -86,9 +89,7 @@ def labels(plot: RunPlot, *, step: float, height: float) -> Iterator[Label]:
     for place, tokens in enumerate(plot.tokens):
         for rank, entry in enumerate(tokens[: len(plot.weights)]):
             weight = plot.weights[rank, place]
-            text = entry.piece
-            if cell_len(text) > _LONGEST:
-                text = set_cell_size(text, _LONGEST - 1) + "…"
+            text = _shortened(entry.piece, _LONGEST)
             for upright in (False, True):
                 along, across = (weight * height, step) if upright else (step, weight * height)
                 size = min(_LARGEST_FONT, across / 1.2, along / (_CELL * (cell_len(text) + 0.5)))
@@ -98,12 +99,36 @@ def labels(plot: RunPlot, *, step: float, height: float) -> Iterator[Label]:
                     break
 
 
+def turns(plot: RunPlot, *, step: float) -> Iterator[tuple[int, str]]:
+    """Steps at which the strategy had another reason than before, and which, if there is room.
+
+    Args:
+        plot: the run.
+        step: points that a step is wide.
+
+    """
+    free = 0.0
+    for place, (before, why) in enumerate(pairwise(("", *plot.why))):
+        if why and why != before and place * step >= free:
+            free = place * step + 1.2 * _WHY_FONT
+            yield place, _shortened(why, _WHY_LONGEST)
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if cell_len(text) <= longest else set_cell_size(text, longest - 1) + "…"
+
+
 def _detail(plot: RunPlot) -> Figure:
     count = len(plot.entropy)
     width = min(_WIDEST, max(_NARROWEST, _STEP * count + _LEFT + _RIGHT))
-    figure, axes = _figure(width, _HEIGHTS)
-    entropy, cold, weights = axes
-    _draw_entropy(entropy, [plot], [_SOFT])
+    step = (width - _LEFT - _RIGHT) / _POINT / max(1, count)
+    said = list(turns(plot, step=step))
+    # The reasons stand upright in a strip as high as the longest of them.
+    cells = max((cell_len(why) for _, why in said), default=0)
+    strip = [(cells + 4) * 0.5 * _WHY_FONT * _POINT] if said else []
+    figure, axes = _figure(width, (*_HEIGHTS[:2], *strip, _HEIGHTS[2]))
+    entropy, cold, weights = axes[0], axes[1], axes[-1]
+    _draw_entropy(entropy, [plot], [_SOFT], step=step)
     room = int((width - _LEFT - _RIGHT) / _POINT / (8 * _CELL))
     caption = textwrap.fill(plot.caption, room, max_lines=2, placeholder=" …")
     _put(entropy, caption, x=0, y=1, dy=14, va="bottom", size=8, color=_INK)
@@ -118,8 +143,9 @@ def _detail(plot: RunPlot) -> Figure:
     cold.set_ylabel("cold steps")
     cold.yaxis.set_major_locator(MaxNLocator(3, integer=True))
 
-    _draw_weights(weights, plot)
-    step = (width - _LEFT - _RIGHT) / _POINT / max(1, count)
+    for why in axes[2:-1]:
+        _draw_turns(why, said)
+    _draw_weights(weights, plot, step=step)
     for label in labels(plot, step=step, height=_HEIGHTS[2] / _POINT):
         _put_label(weights, label)
     for one in axes:
@@ -135,7 +161,9 @@ def _overlay(plots: Sequence[RunPlot]) -> Figure:
     width = min(_WIDEST, max(_NARROWEST, _STEP / 2 * longest + _LEFT + _RIGHT))
     figure, (axes,) = _figure(width, (2 * _HEIGHTS[0],))
     wheel = mpl.colormaps["tab10" if len(plots) <= 10 else "tab20"]
-    _draw_entropy(axes, plots, [wheel(place % wheel.N) for place in range(len(plots))])
+    step = (width - _LEFT - _RIGHT) / _POINT / max(1, longest)
+    colors = [wheel(place % wheel.N) for place in range(len(plots))]
+    _draw_entropy(axes, plots, colors, step=step)
     # Set afterwards: matplotlib leaves out a label that begins with _, and typesets one with $.
     legend = axes.legend(axes.get_lines()[: len(plots)], ["run"] * len(plots), fontsize=8)
     for text, plot in zip(legend.get_texts(), plots, strict=True):
@@ -147,10 +175,14 @@ def _overlay(plots: Sequence[RunPlot]) -> Figure:
     return figure
 
 
-def _draw_entropy(axes: Axes, plots: Sequence[RunPlot], colors: Sequence[object]) -> None:
+def _draw_entropy(
+    axes: Axes, plots: Sequence[RunPlot], colors: Sequence[object], *, step: float
+) -> None:
+    """Entropies by step, which is `step` points wide; τ; where and why the thinking ended."""
+    dots: dict[str, Any] = {"marker": ".", "ms": 3} if step >= _NARROW / 2 else {}
     for plot, color in zip(plots, colors, strict=True):
         steps = np.arange(len(plot.entropy))
-        axes.plot(steps, plot.entropy, color=color, lw=1.2, marker=".", ms=3)
+        axes.plot(steps, plot.entropy, color=color, lw=min(1.2, max(0.5, step)), **dots)
     highest = max(plot.entropy.max(initial=0.1) for plot in plots)
     top = 1.15 * max(highest, *(2 * plot.tau for plot in plots))
     for tau in sorted({plot.tau for plot in plots if plot.tau > 0}):
@@ -172,7 +204,22 @@ def _draw_entropy(axes: Axes, plots: Sequence[RunPlot], colors: Sequence[object]
     axes.set_ylabel("entropy (nats)")
 
 
-def _draw_weights(axes: Axes, plot: RunPlot) -> None:
+def _draw_turns(axes: Axes, said: Sequence[tuple[int, str]]) -> None:
+    for place, why in said:
+        axes.text(
+            place, 0, why, fontsize=_WHY_FONT, rotation=90, color=_INK, ha="center", va="bottom",
+            parse_math=False, clip_on=True,
+        )  # fmt: skip
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("why")
+    axes.yaxis.set_major_locator(NullLocator())
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params(bottom=False)
+
+
+def _draw_weights(axes: Axes, plot: RunPlot, *, step: float) -> None:
+    # What has no room for words is an image in an SVG, too: its paths would take megabytes.
+    narrow = step < _NARROW
     ranks, count = plot.weights.shape
     upper = np.cumsum(plot.weights, axis=0)
     for rank in range(ranks):
@@ -183,7 +230,7 @@ def _draw_weights(axes: Axes, plot: RunPlot) -> None:
                 heights = np.where(mode, upper[rank], base)
                 axes.stairs(
                     heights, _edges(count), baseline=base, fill=True, fc=color, alpha=shade,
-                    ec="white", lw=0.6,
+                    ec="white", lw=0 if narrow else 0.6, rasterized=narrow,
                 )  # fmt: skip
     axes.set_ylim(0, 1)
     axes.set_ylabel("weights, heaviest token lowest")

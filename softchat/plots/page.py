@@ -32,6 +32,7 @@ def _plain(plot: RunPlot) -> dict[str, Any]:
         "entropy": [round(entropy, 6) for entropy in plot.entropy.tolist()],
         "below": plot.below.tolist(),
         "soft": plot.soft.tolist(),
+        "why": plot.why,
         "tokens": [
             [[entry.piece, round(entry.weight, 6), entry.id] for entry in step]
             for step in plot.tokens

@@ -56,13 +56,19 @@ def test_a_run_that_was_cut_off_has_no_reason():
 
 def test_what_a_stranger_wrote_can_be_drawn():
     """Numbers inside what can be drawn, text that neither a terminal nor XML trips over."""
-    wild = step(0, entropy=-(2.0**62), below=2**62, **{HOSTILE: 2.0**62, "\uffff": -1.0})
+    weights = {HOSTILE: 2.0**62, "\uffff": -1.0}
+    wild = step(0, entropy=-(2.0**62), below=2**62, why=HOSTILE + "\uffff", **weights)
     begin = replace(started(HOSTILE), settings={"tau": -1.0, "patience": 10**400, "x": HOSTILE})
     plot = plotted(wild, begin=begin, answer=(HOSTILE + "\ufffe",))
     assert plot.entropy.tolist() == [0.0]
     assert plot.weights.tolist() == [[1.0], [0.0]]
     assert (plot.tau, plot.patience) == (0.0, 0)
-    texts = [plot.caption, plot.answer.replace("\n", ""), *(e.piece for e in plot.tokens[0])]
+    texts = [
+        plot.caption,
+        *plot.why,
+        plot.answer.replace("\n", ""),
+        *(e.piece for e in plot.tokens[0]),
+    ]
     assert all(text.isprintable() for text in texts), texts
     assert np.isfinite(plot.entropy).all()
 

@@ -9,7 +9,7 @@ import pytest
 
 from softchat.events import Mode
 from softchat.plots.data import run_plot
-from softchat.plots.figure import _ticks, draw, labels, to_bytes
+from softchat.plots.figure import _ticks, draw, labels, to_bytes, turns
 from softchat.runs import Run
 from tests.recordings import HOSTILE, run_of, started, step
 
@@ -58,6 +58,30 @@ def test_a_long_caption_stays_inside():
     assert "no cold stop" in said
 
 
+def test_the_strategys_reasons():
+    """Each stands at the step where it is not that of the step before, if there is room."""
+    reasons = ["", "to hard", "to hard", "", "to soft", "to hard", "w" * 99]
+    plot = plot_of(*(step(place, why=why) for place, why in enumerate(reasons)))
+    said = list(turns(plot, step=10))
+    assert said[:-1] == [(1, "to hard"), (4, "to soft"), (5, "to hard")]
+    assert said[-1] == (6, "w" * 31 + "…")
+    assert [place for place, _ in turns(plot, step=4)] == [1, 4, 6]
+    figure = draw([plot])
+    strip = figure.axes[2]
+    assert [(text.get_position()[0], text.get_text()) for text in strip.texts] == said
+    assert len(draw([PLOT]).axes) == 3  # no strip without any
+
+
+def test_a_long_run_is_a_small_file():
+    """Steps too narrow for words are an image in an SVG: 3,000 of 20 tokens were 6 MB of paths."""
+    weights = {f"t{place}": 0.05 for place in range(20)}
+    plot = plot_of(*(step(index, entropy=index % 7, **weights) for index in range(3000)))
+    content = to_bytes(draw([plot]), "svg")
+    assert len(content) < 1_000_000
+    assert b"data:image/png;base64" in content
+    assert b"<image" not in to_bytes(draw([PLOT]), "svg")
+
+
 def test_several_runs_are_one_over_the_other():
     """A line each, in a legend with its label, whatever the label is."""
     other = plot_of(step(0, entropy=0.75), label="_other $x^{2$", begin=started(tau=0.0))
@@ -89,7 +113,8 @@ def test_no_text_and_no_number_breaks_it(form):
     """Scripts without a font here, markup, formulas, absurd numbers: no error and no warning."""
     wild = [
         step(0, entropy=2.0**62, below=2**62, **dict.fromkeys(STRANGE, 0.1)),
-        step(1, entropy=0.0, mode=Mode.HARD, **{HOSTILE: 2.0**62}),
+        step(1, entropy=0.0, mode=Mode.HARD, why=HOSTILE, **{HOSTILE: 2.0**62}),
+        *(step(2 + place, why=text) for place, text in enumerate(STRANGE)),
     ]
     plot = plot_of(*wild, label=HOSTILE, begin=started(HOSTILE, patience=2**62, tau=1e300))
     for plots in ([plot], [plot, PLOT], [plot_of(step(0))], [plot_of(), plot_of()]):

@@ -36,10 +36,12 @@ def page_of(*steps, **more):
 
 def test_the_page_carries_the_run():
     """All tokens of each step, weights and entropies, the answer."""
-    page = page_of(step(0, entropy=0.4, below=1, _a=0.75, _b=0.25), begin=started("tiny"))
+    thought = step(0, entropy=0.4, below=1, why="one leads", _a=0.75, _b=0.25)
+    page = page_of(thought, begin=started("tiny"))
     (run,) = json.loads(page.scripts[0])
     assert run["tokens"] == [[["·a", 0.75, 0], ["·b", 0.25, 1]]]
     assert (run["entropy"], run["below"], run["soft"]) == ([0.4], [1], [True])
+    assert run["why"] == ["one leads"]
     assert (run["tau"], run["patience"], run["reason"]) == (0.5, 3, "cold stop")
     assert run["answer"] == "four legs"
 
@@ -47,7 +49,7 @@ def test_the_page_carries_the_run():
 def test_nothing_of_a_trace_is_markup_or_code():
     """Whatever the names, pieces and answers are, the page has the elements of an empty one."""
     wild = page_of(
-        step(0, **{HOSTILE + LINES: 1.0, "<!--": 0.5, "<script>": 0.1, "]]>": 0.1}),
+        step(0, why=HOSTILE, **{HOSTILE + LINES: 1.0, "<!--": 0.5, "<script>": 0.1, "]]>": 0.1}),
         answer=(HOSTILE + LINES + "<!--<script>",), begin=started(HOSTILE),
     )  # fmt: skip
     assert wild.elements == page_of().elements
