@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
+from softchat.bench.others import TRANSFORMERS_NEEDS, TransformersLoop, ask_to_llm
+from softchat.bench.timing import _others
 from softchat.settings import StrategyName
 
 
@@ -39,3 +42,31 @@ def test_a_run_of_the_command(softchat, real_model):
         f"{report['soft_to_bare']:.3f}",
     ]
     assert any(row.startswith("arrays of a step, V = 262144") for row in table)
+
+
+def test_other_libraries_are_measured_where_they_are(real_model):
+    """llama-cpp-python's own chat is here with softchat; transformers may be."""
+    streaming, transformers = _others(real_model, [1, 2, 3, 4], steps=12, repeats=2)
+    assert streaming > 0
+    here = all(importlib.util.find_spec(name) for name in TRANSFORMERS_NEEDS)
+    assert (transformers is not None) == here
+
+
+def test_a_model_that_transformers_does_not_know(tmp_path):
+    """Has no such column; it fails nothing."""
+    path = tmp_path / "no-model.gguf"
+    path.write_bytes(b"GGUF")
+    assert TransformersLoop.of(path) is None
+
+
+def test_llm_is_measured_where_it_is(tmp_path, monkeypatch, home, real_model):
+    """It is whatever `llm` the PATH finds; it is asked what softchat is asked."""
+    monkeypatch.setenv("SOFTCHAT_HOME", str(home))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ask_to_llm(1) is None
+    asked = tmp_path / "asked"
+    script = tmp_path / "llm"
+    script.write_text(f'#!/bin/sh\necho "$*" > {asked}\n')
+    script.chmod(0o700)
+    assert ask_to_llm(1) > 0
+    assert asked.read_text() == "-m SmolLM2 What is the capital of France?\n"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from softchat.bench.others import ask_to_llm, transformers_step_s
+from softchat.bench.others import TransformersLoop, ask_to_llm
 from softchat.bench.report import Report
 from softchat.concept import Distribution, mixture
 from softchat.engine.bare import BareContext, ChatCompletion
@@ -91,7 +91,7 @@ def measure(
     streaming = transformers = llm = None
     if others:
         progress("others")
-        streaming, transformers = _others(path, tokens, bare_s, steps)
+        streaming, transformers = _others(path, tokens, steps, repeats)
         llm = ask_to_llm(repeats)
     return Report(
         model=name,
@@ -188,15 +188,26 @@ def _by_position(
 
 
 def _others(
-    path: Path, tokens: list[int], bare_s: float, steps: int
+    path: Path, tokens: list[int], steps: int, repeats: int
 ) -> tuple[float | None, float | None]:
-    """Speeds against the bare loop: llama-cpp-python's streaming, and transformers."""
-    with closing(ChatCompletion(path, n_ctx=1024)) as chat:
-        streaming_s = chat.run("Tell me about the history of Rome.", steps)
-    transformers_s = transformers_step_s(path, tokens, min(steps, 32))
-    return tuple(  # type: ignore[return-value]  # two of them
-        round(bare_s / s, 3) if s is not None else None for s in (streaming_s, transformers_s)
-    )
+    """Speeds against the bare loop: llama-cpp-python's streaming, and transformers.
+
+    None of the three has an adapter, as transformers reads none of these.
+    """
+    floors: list[float] = []
+    streaming: list[float | None] = []
+    transformers: list[float | None] = []
+    loop = TransformersLoop.of(path)
+    with (
+        closing(BareContext(path, n_ctx=len(tokens) + steps)) as bare,
+        closing(ChatCompletion(path, n_ctx=1024)) as chat,
+    ):
+        for _ in range(repeats):
+            bare.fill(tokens)
+            floors.append(bare.run(tokens[-1], steps) / steps)
+            streaming.append(chat.run("Tell me about the history of Rome.", steps))
+            transformers.append(loop.step_s(tokens, min(steps, 32)) if loop else None)
+    return _ratio_if_all(floors, streaming), _ratio_if_all(floors, transformers)
 
 
 def _settings(strategy: StrategyName, steps: int) -> Settings:
@@ -267,6 +278,11 @@ def _panel() -> View:
 def _ratio(base: list[float], other: list[float]) -> float:
     """How fast `other` is, as a share of `base`."""
     return round(statistics.median(b / o for b, o in zip(base, other, strict=True)), 3)
+
+
+def _ratio_if_all(base: list[float], other: list[float | None]) -> float | None:
+    known = [one for one in other if one is not None]
+    return _ratio(base, known) if len(known) == len(base) else None
 
 
 def _table_open_s(path: Path) -> float:
