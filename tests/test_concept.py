@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,7 +56,13 @@ def test_one_token_is_its_row_bit_for_bit():
     concept = Distribution(logits_of(0.1, 0.2, 0.4, 0.2, 0.1)).keep(topn=1)
     assert concept.ids.tolist() == [2]
     assert mixture(concept.weights, rows[concept.ids]).tobytes() == rows[2].tobytes()
-    assert Concept.one_hot(3).argmax == 3
+
+
+def test_a_single_token_is_a_concept_with_all_the_weight():
+    """Of the same types as any other."""
+    concept = Concept.one_hot(3)
+    assert (concept.argmax, concept.ids.tolist(), concept.weights.tolist()) == (3, [3], [1.0])
+    assert (concept.ids.dtype, concept.weights.dtype) == (np.intp, np.float32)
 
 
 def test_entropy_is_in_nats():
@@ -114,6 +123,17 @@ def test_extreme_logits_do_not_overflow(shift):
 
 
 @pytest.mark.parametrize(
+    ("logits", "temperature"), [([3e38, -3e38], 1.0), ([0.0, -1e10], 1e-31), ([0.0, -1e10], 1e-9)]
+)
+def test_the_widest_gaps_do_not_overflow(logits, temperature):
+    """Neither the difference of two logits, nor what it is divided by."""
+    p = Distribution(np.array(logits, np.float32), temperature)
+    assert 0 <= p.entropy < 1e-30
+    assert p.peak == 1.0
+    assert p.keep(topn=2).ids.tolist() == [0]
+
+
+@pytest.mark.parametrize(
     "logits", [[np.nan, 1.0], [np.inf, 1.0], [-np.inf, -np.inf], [], [[1.0, 2.0]]]
 )
 def test_what_is_no_distribution_is_refused(logits):
@@ -144,6 +164,18 @@ def test_top_p_includes_the_token_that_reaches_it():
     assert len(p.keep(topn=3, top_p=0.95).ids) == 3
 
 
+def test_the_token_that_reaches_top_p_is_the_last():
+    """Two of four equal tokens have half of the mass, to the bit."""
+    p = Distribution(np.zeros(4, np.float32))
+    assert len(p.keep(topn=4, top_k=4, top_p=0.5).ids) == 2
+
+
+def test_top_p_without_top_k_is_taken_of_all_tokens():
+    """Of (0.4, 0.3, 0.2, 0.1) one has not half the mass, though it has of that of the first two."""
+    p = Distribution(logits_of(0.4, 0.3, 0.2, 0.1))
+    assert len(p.keep(topn=2, top_p=0.5).ids) == 2
+
+
 def test_top_p_is_taken_of_what_top_k_left():
     """Of (0.4, 0.4, 0.2), top-k 2 leaves two halves, and one is enough for top-p 0.49."""
     p = Distribution(logits_of(0.4, 0.4, 0.2))
@@ -156,6 +188,7 @@ def test_min_p_is_relative_to_the_likeliest():
     p = Distribution(logits_of(0.5, 0.3, 0.2))
     assert len(p.keep(topn=3, min_p=0.5).ids) == 2
     assert len(p.keep(topn=3, min_p=1.0).ids) == 1
+    assert len(Distribution(np.zeros(3, np.float32)).keep(topn=3, min_p=1.0).ids) == 3
 
 
 some_logits = hnp.arrays(
@@ -207,3 +240,24 @@ def test_the_input_is_not_changed():
     logits.flags.writeable = False
     Distribution(logits, 0.5).keep(topn=2)
     assert logits.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_step_takes_no_new_memory_of_the_vocabularys_size():
+    """But for the first of a thread: what is summed over stands where it stood before."""
+    logits = np.linspace(-9, 9, 200_000, dtype=np.float32)
+    expected = Distribution(logits).entropy
+    tracemalloc.start()
+    try:
+        assert Distribution(logits).entropy == expected
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < logits.nbytes / 4
+
+
+def test_a_new_thread_works_in_memory_of_its_own():
+    """Steps of several threads at once are those of one after the other."""
+    several = [np.linspace(-n, n, 50_000, dtype=np.float32) for n in range(1, 9)]
+    with ThreadPoolExecutor(len(several)) as threads:
+        found = list(threads.map(lambda logits: Distribution(logits).entropy, several * 8))
+    assert found == [Distribution(logits).entropy for logits in several] * 8

@@ -88,6 +88,12 @@ def test_drift_is_a_row_of_mixtures_without_a_sure_step():
     assert drift.update(3.0, mixed=True)
 
 
+def test_a_single_mixture_may_be_drift():
+    """If one step is enough to say so, the first above the bound does, and none at it."""
+    drift = Drift(entropy=2.5, steps=1)
+    assert [drift.update(h, mixed=True) for h in (2.5, 2.6)] == [False, True]
+
+
 def test_tokens_do_not_drift():
     """Whoever draws freely is unsure all the time, and makes sense all the same."""
     drift = Drift(entropy=2.5, steps=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from pathlib import Path
 
@@ -52,10 +53,10 @@ RUN = run_of(step(0), step(1, mode="hard", only=1.0))
 LINES = [to_json(event).encode() + b"\n" for event in RUN]
 
 
-def refused(path, *, hint="--trace"):
+def refused(path, *, hint="softchat ask --trace FILE writes one"):
     with pytest.raises(UsageError) as info:
         list(replay(path))
-    assert hint in info.value.hint
+    assert info.value.hint == hint
     return info.value.message
 
 
@@ -135,17 +136,26 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
     assert "other is no trace: line 1: " in refused(path)
 
 
+def test_what_json_says_of_a_line_is_left_out(tmp_path):
+    """It means little to a reader, and quotes the line."""
+    path = tmp_path / "other"
+    path.write_bytes(b"hello\n")
+    assert refused(path) == f"{path} is no trace: line 1: no JSON text"
+
+
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, name):
     """As a mistake of the user's."""
-    assert "can't read the trace" in refused(tmp_path / name, hint="file")
+    assert "can't read the trace" in refused(tmp_path / name, hint="is it a file?")
 
 
 def test_a_newer_trace_is_refused(tmp_path):
     """Its fields may mean something else, so it is not shown wrongly."""
     path = tmp_path / "new.jsonl"
     path.write_text('{"event": "started", "schema": 2, "all": "new"}\n')
-    assert "newer softchat: schema 2; this softchat reads 1" in refused(path, hint="update")
+    assert "newer softchat: schema 2; this softchat reads 1" in refused(
+        path, hint="update softchat"
+    )
 
 
 @pytest.mark.parametrize(
@@ -208,12 +218,33 @@ def test_a_trace_is_read_as_it_is_written(tmp_path):
         assert list(replay(tmp_path / "live.jsonl")) == RUN[:1]
 
 
+def test_a_trace_that_cannot_be_opened_is_a_mistake_of_the_users(tmp_path):
+    """Said on one line, whatever the name is."""
+    with pytest.raises(UsageError) as info:
+        TraceWriter(tmp_path / "no folder" / "two\nlines")
+    shown = f"{tmp_path}/no folder/two␊lines"
+    assert info.value.message == f"can't write the trace {shown}: No such file or directory"
+    assert info.value.hint == "name another file"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_a_trace_is_its_owners_alone(tmp_path):
+    """Under any umask."""
+    before = os.umask(0)
+    try:
+        path = write_trace(tmp_path / "run.jsonl", RUN)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_a_full_disk_is_an_error_for_a_user():
     """One line, once: neither a traceback nor the same again when the trace is closed."""
     full = pytest.raises(SoftchatError, match="can't write the trace /dev/full: No space")
-    with full, TraceWriter("/dev/full") as trace:
+    with full as info, TraceWriter("/dev/full") as trace:
         trace.write(RUN[0])
+    assert info.value.hint == "what was written before is still in it"
 
 
 @pytest.mark.parametrize("value", [None, 3, [], "started", {}, {"event": None}])

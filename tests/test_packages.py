@@ -1,0 +1,77 @@
+"""The wheel and the source archive: all that is needed is in them, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LISTED = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+
+
+def build(kind: str, source: Path, to: Path) -> Path:
+    """A package of a source tree, made by the builder that pip calls."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(to)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    (made,) = to.iterdir()
+    return made
+
+
+def holds(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory) -> Path:
+    """The source archive, unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(build("sdist", ROOT, folder / "built")) as archive:
+        archive.extractall(folder, filter="data")
+    (unpacked,) = (path for path in folder.iterdir() if path.name != "built")
+    return unpacked
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> dict[str, bytes]:
+    """What the wheel holds: name and content."""
+    return holds(build("wheel", ROOT, tmp_path_factory.mktemp("wheel") / "built"))
+
+
+def test_the_wheel_has_the_whole_package(wheel):
+    """Each file of softchat/ as it is, the adapter and the page among them, and models.toml."""
+    package = {path for path in (ROOT / "softchat").rglob("*") if path.is_file()}
+    expected = {
+        path.relative_to(ROOT).as_posix(): path.read_bytes()
+        for path in package
+        if path.suffix != ".pyc"
+    } | {"softchat/models.toml": (ROOT / "models.toml").read_bytes()}
+    found = {name: data for name, data in wheel.items() if ".dist-info/" not in name}
+    assert sorted(found) == sorted(expected)
+    assert found == expected
+
+
+def test_the_wheel_says_what_a_package_must(wheel):
+    """Its command, its licence, and that it has types."""
+    (info,) = {name.partition("/")[0] for name in wheel if ".dist-info/" in name}
+    assert b"softchat = softchat.cli:main" in wheel[f"{info}/entry_points.txt"]
+    assert wheel[f"{info}/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
+    assert "softchat/py.typed" in wheel
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only git knows what is the project's")
+def test_the_source_archive_has_what_git_has(sdist):
+    """Tests, pages and scripts among it, and nothing that lies about."""
+    listed = subprocess.run(LISTED, cwd=ROOT, check=True, capture_output=True)
+    found = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*") if path.is_file()}
+    assert found - {"PKG-INFO"} == set(listed.stdout.decode().splitlines())
+
+
+def test_a_wheel_of_the_source_archive_is_the_same(sdist, wheel, tmp_path):
+    """File by file and byte by byte."""
+    assert holds(build("wheel", sdist, tmp_path / "built")) == wheel
