@@ -1,4 +1,7 @@
-"""Files that nobody but the user can read, written whole or not at all. Knows nothing of what."""
+"""Files that nobody but the user can read, written whole or not at all; how large one is, in words.
+
+Knows nothing of what is in them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,13 @@ from pathlib import Path
 
 _HALF = ".tmp-"  # what a file is called until it is whole
 _STALE_S = 24 * 60 * 60
+
+
+def shown_size(size: float | None) -> str:
+    """Bytes for people to read; `-` for what is not known."""
+    if size is None:
+        return "-"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def make_private(folder: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from softchat.cli import print_json
-from softchat.cli.info import plain, shown_size
+from softchat.cli.info import plain
 from softchat.cli.options import ModelsFile
+from softchat.files import shown_size
 
 
 def doctor(

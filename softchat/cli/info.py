@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.cli.options import ModelsFile
+from softchat.files import shown_size
 from softchat.text import printable
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _of_entry(entry: ModelEntry) -> dict[str, str]:
         "name": entry.name,
         "file": gone or f"not here: softchat models pull {entry.name}",
         "comes from": _origin(entry),
-        "size": shown_size(entry.told_size),
+        "size": shown_size(entry.told_size or None),
         "quantisation": quantisation(entry.source.file) or "not said",
         "licence": entry.licence or "not said",
         "description": entry.description or "none",
@@ -137,13 +138,6 @@ def _proof(found: Located) -> str:
 def _print(rows: dict[str, str]) -> None:
     for label, value in rows.items():
         typer.echo(f"{label:18}{plain(value)}")
-
-
-def shown_size(size: float | None) -> str:
-    """Bytes for people to read."""
-    if not size:
-        return "-"
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def plain(text: str) -> str:

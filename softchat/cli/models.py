@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.cli.info import Name, info, plain, shown_size
+from softchat.cli.info import Name, info, plain
 from softchat.cli.options import ModelsFile
+from softchat.files import shown_size
 
 if TYPE_CHECKING:
     from softchat.errors import ModelNotFoundError
@@ -98,7 +99,7 @@ class _Row:
 
         fitting = {True: "yes", False: "no", None: "-"}[fits(int(self.size), memory)]
         quant = quantisation(self.file) or "-"
-        return f"{shown_size(self.size):>7}  {quant[:9]:9}  {fitting:4}"
+        return f"{shown_size(self.size or None):>7}  {quant[:9]:9}  {fitting:4}"
 
 
 @app.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from softchat.errors import ModelNotFoundError, ModelRefusedError
+from softchat.files import shown_size
 from softchat.models import verified
 from softchat.models.catalogue import file_of_url
 from softchat.models.entry import HubSource, ModelEntry, PathSource, UrlSource, WheelSource
@@ -142,14 +143,10 @@ def _tried(name: str, store: Store, way: str, fetched: Callable[[], _T]) -> _T:
 
 def _check_room(needed: int, free: int, variable: str) -> None:
     if needed and free < needed + _MARGIN:
-        reason = f"it takes {_megabytes(needed + _MARGIN)} of disk, {_megabytes(free)} are free"
+        reason = f"it takes {shown_size(needed + _MARGIN)} of disk, {shown_size(free)} are free"
         raise ModelNotFoundError(reason, hint=f"make room, or let {variable} on another disk")
 
 
 def _not_fetched(name: str, reason: str, hint: str) -> ModelNotFoundError:
     message = f"model '{name}' is not here yet and could not be fetched: {reason}"
     return ModelNotFoundError(message, hint=hint)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.0f} MB"

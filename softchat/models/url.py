@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import httpx2
 
 from softchat.errors import ModelNotFoundError
+from softchat.files import shown_size
 from softchat.models.progress import OnProgress, Progress, Stage
 from softchat.text import printable
 
@@ -75,7 +76,7 @@ def _read_from(
         length = response.headers.get("Content-Length", "")
         total = int(length) + (start if resumed else 0) if length.isdecimal() else None
         if room is not None and (total or 0) > room:
-            reason = f"it takes {(total or 0) / 1e6:.0f} MB of disk, {room / 1e6:.0f} MB are free"
+            reason = f"it takes {shown_size(total)} of disk, {shown_size(room)} are free"
             raise ModelNotFoundError(reason, hint="make room, or let SOFTCHAT_HOME name a folder")
         done = start
         progress(Progress(stage=Stage.DOWNLOAD, done=done, total=total))
