@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from softchat.models import find_model
 from tests.terminal import Terminal
@@ -16,6 +17,10 @@ from tests.terminal import Terminal
 # A shell starts what it runs in the background with Ctrl-C ignored, and so would be all that is
 # started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How fast this machine is, no test should hang on.
+settings.register_profile("softchat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("softchat")
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,20 @@ class _ChatByDefault(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # click's
         own = {name for param in self.params for name in param.opts}
         own |= set(ctx.help_option_names)
-        if not args or (args[0].startswith("-") and args[0] not in own):
+        # While Tab completes, the word that is being typed is not among the arguments.
+        if (args[0].startswith("-") and args[0] not in own) if args else not ctx.resilient_parsing:
             args = ["chat", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401  # click's
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            command = self.commands["chat"]
+            with command.make_context("chat", [], parent=ctx, resilient_parsing=True) as chat_:
+                known = {item.value for item in found}
+                more = command.shell_complete(chat_, incomplete)
+                found += [item for item in more if item.value not in known]
+        return found
 
 
 app = typer.Typer(

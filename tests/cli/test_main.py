@@ -5,6 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from softchat.cli import _whole
 
@@ -46,3 +51,29 @@ def test_an_error_that_quotes_what_no_terminal_should_see(softchat):
     assert json.loads(done.out)["kind"] == "usage"
     assert "Traceback" not in done.err
     assert not {"\x9b", "\u202e", "\x1b"} & set(done.out + done.err)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("mod", ["models"]),
+        ("--vers", ["--version"]),
+        ("--to", ["--topn", "--top-k", "--top-p"]),
+        ("--topn 3 --ta", ["--tau"]),
+        ("models in", ["info"]),
+        ("ask --strategy mix", ["mixed-input"]),
+    ],
+)
+def test_tab_completes_commands_flags_and_values(environ, typed, offered):
+    """As bash asks for it; without a command, the flags are those of a session too."""
+    words = f"softchat {typed}"
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("softchat")],
+        env=environ | asked | {"_SOFTCHAT_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split() == offered, done.stderr
