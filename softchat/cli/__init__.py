@@ -8,7 +8,8 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, NoReturn, TextIO
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TextIO
 
 from softchat.errors import SoftchatError, UsageError
 
@@ -24,6 +25,7 @@ def main() -> None:
     keeps its traceback.
     """
     gc.set_threshold(_RARELY)
+    _open_what_is_closed()
     sys.stdout, sys.stderr = _whole(sys.stdout), _whole(sys.stderr)
     try:
         status = _run()
@@ -46,10 +48,29 @@ def main() -> None:
     os._exit(status)
 
 
+def _open_what_is_closed() -> None:
+    """A stream may be closed from the start (`2>&-`); the next file would be taken for it."""
+    if sys.stdin is None:
+        sys.stdin = _nothing("r")
+    if sys.stderr is None:
+        sys.stderr = _nothing("w")
+    if sys.stdout is None:
+        complain("stdout is closed", "for no output at all: > /dev/null")
+        sys.exit(1)
+
+
+def _nothing(mode: Literal["r", "w"]) -> TextIO:
+    return Path(os.devnull).open(mode, encoding="utf-8")
+
+
 def _leave_stdout() -> NoReturn:
-    # Python must not try to flush into it once more when it exits.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _give_up(sys.stdout)
     sys.exit(1)
+
+
+def _give_up(stream: TextIO) -> None:
+    # Python must not try to flush into it once more when it exits.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _whole(stream: TextIO) -> TextIO:
@@ -109,6 +130,9 @@ def complain(message: str, hint: str) -> None:
     """Tell of a failure on stderr."""
     from softchat.text import printable
 
-    print(f"error: {printable(message, newlines=False)}", file=sys.stderr)
-    if hint:
-        print(f"hint: {printable(hint, newlines=False)}", file=sys.stderr)
+    try:
+        print(f"error: {printable(message, newlines=False)}", file=sys.stderr)
+        if hint:
+            print(f"hint: {printable(hint, newlines=False)}", file=sys.stderr)
+    except OSError:  # a full disk, or nobody who reads: there is no other place to say it
+        _give_up(sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,44 @@ def test_tab_completes_commands_flags_and_values(environ, typed, offered):
         check=False,
     )
     assert done.stdout.split() == offered, done.stderr
+
+
+def shell(line, environ):
+    """The status and stderr of a softchat whose streams a shell has bent."""
+    line = f"{shlex.quote(sys.executable)} -m softchat {line}"
+    done = subprocess.run(
+        ["sh", "-c", line], env=environ, stdin=subprocess.DEVNULL, capture_output=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize("command", ["--help", "models", "ask --json"])
+def test_without_a_stdout_nothing_is_done(environ, command):
+    """A shell can close it (`>&-`): one line and a hint, no traceback."""
+    assert shell(f"{command} >&-", environ) == (
+        1, "error: stdout is closed\nhint: for no output at all: > /dev/null\n",
+    )  # fmt: skip
+
+
+def test_without_stdin_and_stderr_the_answer_is_there(environ):
+    """Closed, they are as good as /dev/null."""
+    assert shell("--version <&- 2>&-", environ) == (0, "")
+    assert shell("ask <&-", environ)[0] == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("command", ["--version", "models"])
+def test_a_full_disk_behind_stdout(environ, command):
+    """One line and a hint, status 1; also where stderr is on that disk too."""
+    status, said = shell(f"{command} >/dev/full", environ)
+    assert status == 1
+    assert said.startswith("error: can't write any more: No space left on device\nhint: ")
+    assert said.count("\n") == 2
+    assert shell(f"{command} >/dev/full 2>&1", environ)[0] == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_behind_stderr_changes_no_status(environ):
+    """What can't be told is still what happened."""
+    assert shell("ask -m nowhere why 2>/dev/full", environ)[0] == 3
