@@ -93,12 +93,16 @@ class Outputs:
             from softchat.views.plain import StepView
 
             return StepView(sys.stderr, self._answer())
-        if self.quiet or not self._wants_panel():
+        panel = self._wants_panel()
+        if self.quiet or not (panel or sys.stderr.isatty()):
             return self._answer()
         from rich.console import Console
 
         from softchat.views.panel import REFRESH_S, PanelView
+        from softchat.views.quiet import QuietView
 
+        if not panel:
+            return QuietView(Console(stderr=True), self._answer())
         console = Console(stderr=True, force_terminal=self.panel)
         return PanelView(console, self._answer(), refresh_s=0 if every_step else REFRESH_S)
 

@@ -180,6 +180,8 @@ def test_without_a_panel_there_is_no_escape(environ, flags, variables):
     assert child.exitstatus == 0
     assert b"Paris" in output
     assert b"\x1b" not in output
+    alive = rb"thinking\xe2\x80\xa6\r\nthought \d+ soft steps? in .* H [\d.]+ to [\d.]+\r\n"
+    assert bool(re.search(alive, output)) == ("-q" not in flags)
 
 
 MARKDOWN = """

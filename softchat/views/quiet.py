@@ -1,0 +1,60 @@
+"""A view for a person at a terminal without a live panel. Knows events; moves no cursor."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+
+from softchat.events import Event, Halted, Started
+from softchat.views import View
+from softchat.views.panel import PanelState, render_summary
+from softchat.views.wording import glyphs_for
+
+
+class QuietView:
+    """A line when the thinking begins, the panel's one when it ends; the answer as another view.
+
+    Args:
+        console: of the terminal for the lines; gets plain text.
+        answer: shows the answer; entered and left by this view.
+
+    """
+
+    def __init__(self, console: Console, answer: View) -> None:
+        self._console = console
+        self._glyphs = glyphs_for(console.encoding)
+        self._answer = answer
+        self._state = PanelState()
+
+    def show(self, event: Event) -> None:
+        """Write a line, if the thinking begins or ends."""
+        self._state.fold(event)
+        match event:
+            case Started(settings=settings):
+                self._state = PanelState()
+                if settings.get("max_think") != 0:
+                    self._line(f"thinking{self._glyphs.ellipsis}")
+            case Halted():
+                width = self._console.width
+                line = render_summary(self._state, event, width=width, glyphs=self._glyphs)
+                self._line(line.plain)
+        self._answer.show(event)
+
+    def _line(self, text: str) -> None:
+        self._console.file.write(f"{text}\n")
+        self._console.file.flush()
+
+    def __enter__(self) -> Self:
+        self._answer.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the line of an answer that broke off."""
+        self._answer.__exit__(kind, error, traceback)
