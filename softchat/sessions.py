@@ -1,8 +1,8 @@
 """Sessions on disk: what was said, written down as it happens. Knows nothing of terminals.
 
 One JSON file a session, replaced as a whole before and after each turn, so that whatever kills
-softchat leaves the last state but one at the worst. The steps of the thinking are not in it: a
-trace holds those. A lock tells a session that is open elsewhere from one that was killed.
+softchat leaves the last state but one at the worst. The steps of the thinking are beside it, in a
+trace (`recall`). A lock tells a session that is open elsewhere from one that was killed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from softchat.conversation import Turn
 from softchat.errors import UsageError
+from softchat.events import from_dict, to_dict
 from softchat.files import make_private, replace_file, sweep
+from softchat.recall import Events, Recall, newest, recalled
+from softchat.settings import check
 from softchat.text import printable
 
 SCHEMA = 1
@@ -42,6 +45,11 @@ class Chat(Protocol):
         ...
 
     @property
+    def chosen(self) -> Mapping[str, object]:
+        """The settings that were changed in it."""
+        ...
+
+    @property
     def turns(self) -> Sequence[Turn]:
         """What has been said."""
         ...
@@ -57,6 +65,8 @@ class Saved:
     """ISO 8601, with the offset."""
     model: str
     system: str
+    chosen: Mapping[str, object] = field(default_factory=dict)
+    """The settings that were changed in it."""
     turns: tuple[Turn, ...]
     pending: str
     """The question whose turn had not ended; empty for none."""
@@ -88,21 +98,38 @@ class SavedSession:
         self._started = resume.started if resume else _now()
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         self.id = resume.id if resume else f"{stamp}-{secrets.token_hex(2)}"
+        self._recall = Recall(_trace_of(folder, self.id))
         self._lock: IO[bytes] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything has been written."""
+        return self._lock is not None
 
     def write(self, chat: Chat, *, pending: str = "", closed: bool = False) -> None:
         """Replace the file.
 
         Raises:
-            OSError: it can't be written; the file is as it was.
+            OSError: it can't be written; the file is as it was. Or the steps can't, and it is new.
 
         """
         make_private(self._folder)
         if self._lock is None:
             sweep(self._folder)
             self._lock = _lock(_lock_of(self._folder, self.id))
-        text = _to_json(chat, self.id, self._started, pending=pending, closed=closed)
-        replace_file(self._folder / f"{self.id}.json", text)
+        failure, runs = None, [""] * len(chat.turns)
+        try:
+            runs = self._recall.write([turn.events for turn in chat.turns])
+        except OSError as error:
+            failure = error  # what was said can be small enough
+        turns = [
+            _said(turn) | ({"run": run} if run else {})
+            for turn, run in zip(chat.turns, runs, strict=True)
+        ]
+        data = _data(chat, turns, self.id, self._started, pending=pending, closed=closed)
+        replace_file(self._folder / f"{self.id}.json", json.dumps(data, indent=1))
+        if failure is not None:
+            raise failure
 
     def close(self, chat: Chat) -> None:
         """The user leaves. A session in which nothing was said leaves no file."""
@@ -111,6 +138,7 @@ class SavedSession:
                 self.write(chat, closed=True)
             elif self._lock is not None:
                 (self._folder / f"{self.id}.json").unlink(missing_ok=True)
+                _trace_of(self._folder, self.id).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
             with suppress(OSError):
@@ -118,10 +146,10 @@ class SavedSession:
 
 
 def list_sessions(folder: Path) -> list[Saved]:
-    """All sessions that can be read, the newest first; files of others are passed over."""
+    """All sessions that can be read, the newest first, without their steps."""
     found = []
     for path in folder.glob("*.json"):
-        with suppress(UsageError):
+        with suppress(UsageError):  # the file of somebody else
             found.append(read_file(path))
     return sorted(found, key=lambda saved: saved.updated, reverse=True)
 
@@ -132,7 +160,7 @@ def find_killed(folder: Path) -> Saved | None:
         if saved.closed or not (saved.turns or saved.pending):
             continue
         if not _is_locked(_lock_of(folder, saved.id)):
-            return saved
+            return load_session(folder, saved.id)
     return None
 
 
@@ -147,7 +175,7 @@ def load_session(folder: Path, name: str) -> Saved:
         sessions = list_sessions(folder)
         if not sessions:
             raise UsageError("there is no session yet", hint="softchat chat begins one")
-        return sessions[0]
+        name = sessions[0].id
     # An empty name, as of a variable that was never set, is no session's beginning.
     paths = sorted(path for path in folder.glob("*.json") if name and path.stem.startswith(name))
     if len(paths) != 1:
@@ -155,7 +183,7 @@ def load_session(folder: Path, name: str) -> Saved:
         raise UsageError(
             printable(f"{what} '{name}'", newlines=False), hint="see 'softchat sessions'"
         )
-    return read_file(paths[0])
+    return read_file(paths[0], trace=_trace_of(folder, paths[0].stem))
 
 
 def remove_session(folder: Path, name: str) -> str:
@@ -164,6 +192,7 @@ def remove_session(folder: Path, name: str) -> str:
     if _is_locked(_lock_of(folder, saved.id)):
         raise UsageError(f"session {saved.id} is open", hint="leave it first")
     (folder / f"{saved.id}.json").unlink(missing_ok=True)
+    _trace_of(folder, saved.id).unlink(missing_ok=True)
     _lock_of(folder, saved.id).unlink(missing_ok=True)
     return saved.id
 
@@ -178,7 +207,12 @@ def write_file(path: Path, chat: Chat) -> None:
     if path.suffix == ".md":
         text = _to_markdown(chat)
     else:
-        text = _to_json(chat, path.stem, _now(), pending="", closed=True)
+        runs = newest([turn.events for turn in chat.turns])
+        turns = [
+            _said(turn) | {"events": [to_dict(event) for event in run]}
+            for turn, run in zip(chat.turns, runs, strict=True)
+        ]
+        text = json.dumps(_data(chat, turns, path.stem, _now(), pending="", closed=True))
     shown = printable(str(path), newlines=False)
     try:
         if path.exists() and not path.is_file():  # a device would be one no more
@@ -190,8 +224,8 @@ def write_file(path: Path, chat: Chat) -> None:
         ) from error
 
 
-def read_file(path: Path) -> Saved:
-    """The session in a file.
+def read_file(path: Path, *, trace: Path | None = None) -> Saved:
+    """The session in a file; with the steps that are in it, and those of this trace.
 
     Raises:
         UsageError: there is no such file, or it holds something else.
@@ -212,27 +246,41 @@ def read_file(path: Path) -> Saved:
     if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
         raise UsageError(f"{shown} was written by a newer softchat", hint="update softchat")
     try:
+        runs = recalled(trace, [turn.get("run") for turn in data["turns"]]) if trace else {}
         return Saved(
             id=path.stem,
             started=_text(data["started"]),
             updated=_text(data["updated"]),
             model=_text(data["model"]),
             system=_text(data["system"]),
-            turns=tuple(_turn(turn) for turn in data["turns"]),
+            chosen=dict(_settings(data.get("set", {}))),
+            turns=tuple(_turn(turn, runs) for turn in data["turns"]),
             pending=_text(data["pending"]),
             closed=data["closed"] is True,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(
             f"{shown} is no saved session", hint="/save FILE.json makes one"
         ) from error
 
 
-def _turn(data: Any) -> Turn:  # noqa: ANN401  # whatever JSON holds
+def _settings(data: Any) -> Iterator[tuple[str, object]]:  # noqa: ANN401  # whatever JSON holds
+    for name, value in data.items():
+        with suppress(UsageError):  # of a softchat that has other settings
+            yield name, check(name, value)
+
+
+def _turn(data: Any, runs: Mapping[str, Events]) -> Turn:  # noqa: ANN401  # whatever JSON holds
     settings = data["settings"]
     if not isinstance(settings, dict):
         raise TypeError
-    return Turn(question=_text(data["question"]), answer=_text(data["answer"]), settings=settings)
+    events = tuple(from_dict(event) for event in data.get("events", ()))
+    return Turn(
+        question=_text(data["question"]),
+        answer=_text(data["answer"]),
+        settings=settings,
+        events=events or runs.get(data.get("run"), ()),
+    )
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON holds
@@ -241,25 +289,26 @@ def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON holds
     return value
 
 
-def _to_json(chat: Chat, id_: str, started: str, *, pending: str, closed: bool) -> str:
-    turns = [
-        {"question": turn.question, "answer": turn.answer, "settings": turn.settings}
-        for turn in chat.turns
-    ]
-    data = {
+def _said(turn: Turn) -> dict[str, Any]:
+    return {"question": turn.question, "answer": turn.answer, "settings": turn.settings}
+
+
+def _data(
+    chat: Chat, turns: list[dict[str, Any]], id_: str, started: str, *, pending: str, closed: bool
+) -> dict[str, Any]:
+    # To be written as ASCII: a lone surrogate that was pasted is no reason to fail.
+    return {
         "schema": SCHEMA,
         "id": id_,
         "started": started,
         "updated": _now(),
         "model": chat.model_name,
         "system": chat.system,
+        "set": dict(chat.chosen),
         "turns": turns,
         "pending": pending,
         "closed": closed,
     }
-    return json.dumps(
-        data, indent=1
-    )  # ASCII: a lone surrogate that was pasted is no reason to fail
 
 
 def _to_markdown(chat: Chat) -> str:
@@ -269,6 +318,10 @@ def _to_markdown(chat: Chat) -> str:
     for turn in chat.turns:
         parts += ["## " + turn.question.replace("\n", "\n   "), turn.answer]
     return printable("\n\n".join(parts)) + "\n"
+
+
+def _trace_of(folder: Path, id_: str) -> Path:
+    return folder / f"{id_}.jsonl"
 
 
 def _now() -> str:

@@ -94,7 +94,7 @@ def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -
             while line := file.readline(_LONGEST):
                 number += 1
                 try:
-                    event = _parse(line)
+                    event = parse_event(line)
                 except (ValueError, RecursionError) as error:
                     if _is_torn(line):
                         warn(f"the last line of {shown} (line {number}) is cut off: left out")
@@ -107,7 +107,13 @@ def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -
         ) from error
 
 
-def _parse(line: bytes) -> Event:
+def parse_event(line: bytes) -> Event:
+    """The event in a line of a trace.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+
+    """
     text = line.decode("utf-8")
     data = json.loads(text, parse_float=_finite, parse_constant=_finite)
     if isinstance(data, dict) and data.get("event") == "started":

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from softchat.conversation import Turn
 from softchat.errors import UsageError
+from softchat.events import ConceptEntry, Mode, ModelInfo, Started, Step
 from softchat.sessions import (
     SavedSession,
     find_killed,
     list_sessions,
     load_session,
     read_file,
+    remove_session,
     write_file,
 )
+from softchat.trace import replay
 
 
 @pytest.fixture
@@ -42,10 +45,22 @@ class Chat:
     turns: list[Turn] = field(default_factory=list)
     model_name: str = "fake"
     system: str = "Be brief."
+    chosen: dict[str, object] = field(default_factory=dict)
 
 
 def turn(question="why?", answer="because"):
     return Turn(question=question, answer=answer, settings={"tau": 0.1, "seed": 7})
+
+
+def thought(question="why?"):
+    """A turn with its run."""
+    model = ModelInfo(name="m", path="m.gguf", architecture="fake", n_vocab=1, n_embd=1, n_ctx=1)
+    concept = (ConceptEntry(id=0, piece=question + "\x1b\n", weight=1.0),)
+    run = (
+        Started(model=model, settings={"tau": 0.1, "seed": 7}, prompt_tokens=1),
+        Step(index=0, entropy=0.5, concept=concept, below=0, mode=Mode.SOFT, elapsed_s=0.1),
+    )
+    return replace(turn(question), events=run)
 
 
 def test_what_is_written_is_read(begin, tmp_path):
@@ -62,13 +77,78 @@ def test_what_is_written_is_read(begin, tmp_path):
 
 
 def test_files_are_the_owners_alone(begin, tmp_path):
-    """0600 in folders of 0700, the lock too."""
+    """0600 in folders of 0700, the lock and the steps too."""
     folder = tmp_path / "softchat" / "sessions"
-    begin(folder).write(Chat([turn()]))
+    begin(folder).write(Chat([thought()]))
     files = list(folder.iterdir())
-    assert {file.suffix for file in files} == {".json", ".lock"}
+    assert {file.suffix for file in files} == {".json", ".jsonl", ".lock"}
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert {stat.S_IMODE(made.stat().st_mode) for made in (folder, folder.parent)} == {0o700}
+
+
+def test_steps_are_read_back(begin, tmp_path):
+    """Each turn's own, whatever was taken back; not where sessions are only listed."""
+    saved, chat = begin(tmp_path), Chat([thought("a"), turn(), thought("b")])
+    saved.write(chat)
+    assert list(load_session(tmp_path, "last").turns) == chat.turns
+    chat.turns.pop()
+    chat.turns.append(thought("c"))
+    saved.write(chat)
+    assert list(load_session(tmp_path, saved.id).turns) == chat.turns
+    assert not any(one.events for one in list_sessions(tmp_path)[0].turns)
+    saved._lock.close()
+    assert list(find_killed(tmp_path).turns) == chat.turns
+    trace = tmp_path / f"{saved.id}.jsonl"
+    assert len([event for event in replay(trace) if isinstance(event, Started)]) == 2
+
+
+def test_without_its_steps_a_session_is_whole(begin, tmp_path):
+    """A trace that has gone, or that can't be written, costs no word."""
+    saved, chat = begin(tmp_path), Chat([thought()])
+    saved.write(chat)
+    trace = tmp_path / f"{saved.id}.jsonl"
+    trace.unlink()
+    back = load_session(tmp_path, "last").turns[0]
+    assert (back.question, back.answer, back.events) == ("why?", "because", ())
+    trace.mkdir()
+    other = SavedSession(tmp_path, load_session(tmp_path, "last"))
+    chat.turns.append(thought("and?"))
+    with pytest.raises(OSError, match="directory"):
+        other.write(chat)
+    other._lock.close()
+    assert [turn.question for turn in load_session(tmp_path, "last").turns] == ["why?", "and?"]
+
+
+def test_a_deleted_session_leaves_nothing(tmp_path):
+    """Neither `sessions rm` nor /clear and leaving."""
+    for _ in range(2):
+        saved = SavedSession(tmp_path)
+        saved.write(Chat([thought()]))
+        saved.close(Chat([thought()]))
+    remove_session(tmp_path, saved.id)
+    again = SavedSession(tmp_path, load_session(tmp_path, "last"))
+    again.write(Chat())
+    again.close(Chat())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_the_users_has_the_steps_in_it(tmp_path):
+    """/save, /load and `sessions export` lose none; damaged ones make it no session."""
+    chat = Chat([thought("a"), turn()], chosen={"tau": 0.2})
+    write_file(tmp_path / "x.json", chat)
+    back = read_file(tmp_path / "x.json")
+    assert (list(back.turns), back.chosen) == (chat.turns, {"tau": 0.2})
+    data = json.loads((tmp_path / "x.json").read_text())
+    data["turns"][0]["events"][0]["settings"] = 3
+    (tmp_path / "x.json").write_text(json.dumps(data))
+    with pytest.raises(UsageError, match="is no saved session"):
+        read_file(tmp_path / "x.json")
+
+
+def test_settings_of_another_softchat_are_passed_over(begin, tmp_path):
+    """A session of a later or an earlier one is none the less read."""
+    begin(tmp_path).write(Chat([turn()], chosen={"tau": 0.2, "warp": 9, "topn": -1}))
+    assert load_session(tmp_path, "last").chosen == {"tau": 0.2}
 
 
 def test_a_session_in_which_nothing_was_said_leaves_no_file(tmp_path):

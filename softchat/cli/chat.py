@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.cli.options import Loading, SettingFlags, System, given, option, with_groups
+from softchat.cli.options import (
+    Loading,
+    SettingFlags,
+    System,
+    flags_of,
+    given,
+    option,
+    with_groups,
+)
 from softchat.cli.outputs import Markdown, Outputs, Panel, Trace
 from softchat.errors import UsageError
 from softchat.layers import Layers
@@ -54,18 +62,18 @@ def chat(
     folder = state_folder(os.environ)
     config = user_config()
     restored = _restored(folder / "sessions", resume)
+    chosen, flags = given(context), flags_of(context)
     found = (
         find(loading.model, config=config)
-        if restored is None or loading.model
+        if restored is None or "model" in flags
         else _model_of(restored, find)
     )
-    chosen = given(context)
 
     def opened(which: Located, cancelled: Callable[[], bool]) -> Speaker:
         layers = Layers(suits=config.suits(which), chosen=[chosen])
         return speakers.open(which, loading.after(layers), cancelled=cancelled)
 
-    started = Chat(found, opened, config=config, chosen=chosen, restored=restored)
+    started = Chat(found, opened, config=config, chosen=chosen, restored=restored, flags=flags)
     outputs = Outputs(panel=panel, markdown=markdown).after(config)
     session = Session(
         started,

@@ -100,6 +100,15 @@ def given(context: typer.Context) -> Source:
     )
 
 
+def flags_of(context: typer.Context) -> set[str]:
+    """The names of the flags that stand on the command line itself."""
+    return {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    }
+
+
 if TYPE_CHECKING:
 
     @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ waits for it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -40,6 +40,7 @@ class Chat:
         config: what the user's config.toml says.
         chosen: what flags and variables give.
         restored: the session to go on with, if it is not a new one.
+        flags: names of what the command line itself gives: stronger than what that session had.
 
     """
 
@@ -51,6 +52,7 @@ class Chat:
         config: Config,
         chosen: Source,
         restored: Saved | None = None,
+        flags: Collection[str] = (),
     ) -> None:
         self.interrupt = Interrupt()
         self.found = found
@@ -61,9 +63,11 @@ class Chat:
         self._turns: list[Turn] = list(restored.turns) if restored else []
         if restored:
             kept = {"model": restored.model, "system": restored.system}
-            given = chosen.values
             self._changed |= {
-                name: (kept[name], "the session") for name in kept if name not in given
+                name: (kept[name], "the session") for name in kept if name not in flags
+            }
+            self.layers.session |= {
+                name: value for name, value in restored.chosen.items() if name not in flags
             }
         self._talk: Conversation | None = None
         self._left = False
@@ -197,6 +201,11 @@ class Chat:
             raise
 
     # -- turns -----------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        """The settings that `/set` has changed."""
+        return self.layers.session
 
     @property
     def turns(self) -> list[Turn]:

@@ -9,6 +9,7 @@ import base64
 import difflib
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,12 +104,14 @@ def _set(session: Session, rest: str) -> None:
         hint = {"model": "/model NAME", "system": "/system TEXT"}.get(name, flag)
         raise UsageError(f"/set does not change {name}", hint=hint)
     session.chat.layers.session[name] = parse(name, value.strip())
+    session.keep()
     session.say(f"{name} {session.chat.layers.session[name]}", "dim")
 
 
 def _unset(session: Session, rest: str) -> None:
     name = rest.replace("-", "_")
     session.chat.layers.session.pop(name, None)
+    session.keep()
     _show(session, name)
 
 
@@ -127,6 +130,7 @@ def _strategy(session: Session, rest: str) -> None:
         session.say(f"{session.chat.settings.strategy} (there are: {names})")
         return
     session.chat.layers.session["strategy"] = check("strategy", rest)
+    session.keep()
     session.say(f"strategy {rest}", "dim")
 
 
@@ -137,6 +141,7 @@ def _model(session: Session, rest: str) -> None:
         return
     found = session.find(rest)
     session.chat.change_model(found)
+    session.keep()
     session.say(f"model {printable(found.name)}", "dim")
 
 
@@ -145,6 +150,7 @@ def _system(session: Session, rest: str) -> None:
         session.say(printable(session.chat.system) or "no system prompt")
         return
     session.chat.system = "" if rest in ("none", '""', "''") else rest
+    session.keep()
     session.say("from the next turn on", "dim")
 
 
@@ -258,7 +264,22 @@ def _whole(text: str) -> int | None:
 
 
 def _save(session: Session, rest: str) -> None:
-    session.save_as(_path(rest, "/save chat.json, or /save chat.md to read"))
+    path = _path(rest, "/save chat.json, or /save chat.md to read")
+    if not session.is_own(path):
+        _keep_whole(path, "/save!")
+    session.save_as(path)
+
+
+def _save_over(session: Session, rest: str) -> None:
+    session.save_as(_path(rest, "/save! chat.json"))
+
+
+def _keep_whole(path: Path, instead: str) -> None:
+    """Raise UsageError if there is something in this file."""
+    with suppress(OSError):  # there is none; or that is told when it is opened
+        if path.is_file() and path.stat().st_size:
+            shown = printable(str(path), newlines=False)
+            raise UsageError(f"{shown} exists", hint=f"{instead} {shown} writes over it")
 
 
 def _load(session: Session, rest: str) -> None:
@@ -276,9 +297,15 @@ def _trace(session: Session, rest: str) -> None:
     if not rest:
         session.say(f"to {printable(str(session.trace_path))}" if session.trace else "off")
         return
+    if rest != "off":
+        _keep_whole(expand(rest), "/trace!")
+    _trace_over(session, rest)
+
+
+def _trace_over(session: Session, rest: str) -> None:
     session.end_trace()
     if rest != "off":
-        session.trace_path = expand(rest)
+        session.trace_path = _path(rest, "/trace! t.jsonl")
         session.trace = TraceWriter(session.trace_path)
     session.say(f"trace {printable(rest, newlines=False)}", "dim")
 
@@ -350,10 +377,18 @@ def _commands() -> Iterator[Command]:
     yield Command(
         usage="/save FILE", help="Write the session; .md to read it.", takes="file", run=_save
     )
+    yield Command(
+        usage="/save! FILE", help="The same over a file that is there.", takes="file",
+        run=_save_over,
+    )  # fmt: skip
     yield Command(usage="/load FILE", help="Go on with a saved one.", takes="file", run=_load)
     yield Command(
         usage="/trace FILE|off", help="Write the events of turns to a file.", takes="file",
         run=_trace,
+    )  # fmt: skip
+    yield Command(
+        usage="/trace! FILE", help="The same over a file that is there.", takes="file",
+        run=_trace_over,
     )  # fmt: skip
     yield Command(usage="/stats", help="What the turns took.", run=_stats)
     yield Command(usage="/copy [code]", help="The last answer to the clipboard.", run=_copy)

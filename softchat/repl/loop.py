@@ -62,6 +62,7 @@ class Session:
         self._saved = saved
         self._save_failed = False
         self._notes: list[str] = []
+        self._own: set[Path] = set()  # files that hold this session, as it was once
 
     def greet(self, resumed: bool = False) -> None:
         """The first lines."""
@@ -213,6 +214,8 @@ class Session:
 
     def keep(self, *, pending: str = "") -> None:
         """Write the session down as it is now; say it once if that can't be done."""
+        if not (self.chat.turns or pending or self._saved.begun):
+            return  # there is nothing to lose
         try:
             self._saved.write(self.chat, pending=pending)
         except OSError as error:
@@ -233,11 +236,17 @@ class Session:
     def save_as(self, path: Path) -> None:
         """Write the session to a file of the user's. Raises UsageError."""
         write_file(path, self.chat)
+        self._own.add(path.resolve())
         self.say(f"written to {printable(str(path), newlines=False)}", "dim")
+
+    def is_own(self, path: Path) -> bool:
+        """Whether this session was written to this file, or comes from it."""
+        return path.resolve() in self._own
 
     def load_from(self, path: Path) -> None:
         """Take up a session from a file. Raises UsageError."""
         restored = read_file(path)
+        self._own.add(path.resolve())
         self.chat.turns[:] = restored.turns
         self.chat.system = restored.system
         self.keep()

@@ -46,13 +46,14 @@ def begin(released, tmp_path):
         engine = FakeEngine(pieces, [{"</think>": 1}, {"a": 1}, {"<end>": 1}])
         return InProcess(engine)
 
-    def begin_(restored=None, **chosen):
+    def begin_(restored=None, *, flags=(), **chosen):
         chat = Chat(
             Located(name="fake", path=Path("fake.gguf"), entry=None),
             open_speaker,
             config=Config(),
             chosen=Source(values=chosen, origin=lambda name: f"--{name}"),
             restored=restored,
+            flags=flags,
         )
         out = StringIO()
         console = Console(file=out, width=100)
@@ -105,7 +106,7 @@ def test_a_resumed_session_has_its_system_prompt_unless_a_flag_differs(begin, re
     session, _ = begin(saved(system="Then."))
     assert session.chat.system == "Then."
     assert session.chat.origins()["system"] == ("Then.", "the session")
-    other, _ = begin(saved(system="Then."), system="Now.")
+    other, _ = begin(saved(system="Then."), flags={"system"}, system="Now.")
     assert other.chat.system == "Now."
     assert other.chat.origins()["system"] == ("Now.", "--system")
     other.chat.system = "Later."
@@ -292,6 +293,48 @@ def test_a_dumb_terminal_gets_no_escape_sequence(begin, released, monkeypatch):
     assert "error: this terminal has no clipboard" in out.getvalue()
     released.set()
     session.close()
+
+
+def test_no_file_is_written_over_unasked(begin, released, tmp_path):
+    """But for one that holds this session already; with an exclamation mark any."""
+    session, out = begin(saved(Turn(question="a", answer="b", settings={})))
+    notes = tmp_path / "notes.md"
+    notes.write_text("mine")
+    for command in ("/save", "/trace"):
+        session.handle(f"{command} {notes}")
+        assert f"error: {notes} exists\nhint: {command}! {notes} writes" in out.getvalue()
+    assert notes.read_text() == "mine"
+    assert session.trace is None
+    session.handle(f"/save! {notes}")
+    assert notes.read_text().startswith("# A chat with ")
+    session.handle("/undo")
+    session.handle(f"/save {notes}")  # its own by now
+    assert "## a" not in notes.read_text()
+    session.handle(f"/trace! {notes}")
+    session.handle("/trace off")
+    assert notes.read_text() == ""
+    session.handle(f"/trace {notes}")  # there is nothing in it
+    assert session.trace is not None
+    released.set()
+    session.close()
+
+
+def test_a_session_can_be_saved_to_where_it_was_loaded_from(begin, released, tmp_path):
+    """As in an editor; `/save!` needs a name all the same."""
+    session, _ = begin(saved(Turn(question="a", answer="b", settings={})))
+    session.handle(f"/save {tmp_path}/x.json")
+    other, said = begin()
+    other.handle(f"/load {tmp_path}/x.json")
+    other.handle("/undo")
+    other.handle(f"/save {tmp_path}/x.json")
+    assert not read_file(tmp_path / "x.json").turns
+    for command in ("/save", "/save!", "/trace!"):
+        other.handle(command)
+        assert said.getvalue().count("error: no file named") == 1
+        said.truncate(0)
+    released.set()
+    session.close()
+    other.close()
 
 
 def test_a_question_is_on_disk_before_the_model_sees_any_of_it(begin, released, tmp_path):

@@ -269,6 +269,9 @@ def test_a_session_that_was_killed_is_offered(session, terminal, environ):
     """After kill -9 the next start offers to go on, and what was said is there."""
     one = session("--seed", "1")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    say(one, "/set topn 4", "topn 4")
+    say(one, "/why 1", r"step 1 · soft · H \d\.\d+ nats")
+    step = re.search(r"step 1 · [\s\S]*?\n\n|step 1 · .*", one.text)[0]
     one.child.kill(signal.SIGKILL)
     one.finish()
     two = terminal()
@@ -280,7 +283,10 @@ def test_a_session_that_was_killed_is_offered(session, terminal, environ):
     two.until(r"\(1 turn\): .*capital of France[^\n]*\n.*Go on with it\? \[Y/n\]")
     two.child.send("y\r")
     two.until(r"going on after 1 turn[\s\S]*> What is[\s\S]*Paris[\s\S]*" + PROMPT)
-    say(two, "/think", r"steps of this turn were not kept[\s\S]*/again seed=1 thinks once more")
+    say(two, "/think", r"\n +0 +\d\.\d+ .*\n +1 +\d\.\d+ ")
+    say(two, "/why 1", re.escape(step))
+    say(two, "/stats", r" 1 +\d+ ")
+    say(two, "/set topn", r"topn 4 \(/set\)")
     assert leave(two) == 0
     three = session()  # it was left, so it is not offered again
     leave(three)
@@ -305,6 +311,31 @@ def test_sessions_are_listed_and_resumed(session, softchat, environ):
     missing = softchat("sessions", "rm", name, **home)
     assert missing.status == 2
     assert missing.err.startswith(f"error: no session '{name}'\nhint: ")
+
+
+def test_a_resumed_session_is_as_it_was_but_for_flags(session, softchat, environ):
+    """Model, system prompt and what `/set` changed are the session's; no variable beats them."""
+    one = session("-m", "smollm2-plain", "--max-think", "2", "--max-answer", "2")
+    say(one, "/set tau 0.3", "tau 0.3")
+    say(one, "/set topn 2", "topn 2")
+    say(one, "/system Be brief.", "next turn")
+    say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+    leave(one)
+    environ |= {"SOFTCHAT_MODEL": "smollm2", "SOFTCHAT_SYSTEM": "Else.", "SOFTCHAT_TAU": "0.7"}
+    two = session("--resume", "last", "--topn", "3", columns=100)
+    for name, said in {
+        "model": r"model smollm2-plain \(the session\)",
+        "system": r"system Be brief\. \(the session\)",
+        "tau": r"tau 0\.3 \(/set\)",
+        "topn": r"topn 3 \(--topn\)",
+    }.items():
+        say(two, f"/set {name}", said)
+    say(two, "/unset tau", r"tau 0\.7 \(SOFTCHAT_TAU\)")
+    leave(two)
+    three = session("--resume", "last", "-m", "smollm2", "--system", "Now.", columns=100)
+    say(three, "/set model", r"model smollm2-135m \(--model\)")
+    say(three, "/set system", r"system Now\. \(--system\)")
+    say(three, "/set tau", r"tau 0\.7 \(SOFTCHAT_TAU\)")
 
 
 def test_a_session_whose_model_has_gone(terminal, environ):
@@ -338,7 +369,7 @@ def test_a_dumb_terminal_without_colour(environ, terminal):
     one = terminal("--max-think", "3", "--max-answer", "5", term="dumb")
     one.until(">$")
     one.child.send(QUESTION + "\r")
-    one.until(r"France\?\s+\S+[\s\S]*\n>$")
+    one.until(r"\nthinking…\nthought 3 soft steps in .* step limit.*\n\S+[\s\S]*\n>$")
     one.child.send("/quit\r")
     assert one.finish() == 0
 
