@@ -36,6 +36,7 @@ _PIECE = (
 _JSON = {code: f"\\u{code:04x}" for code in [0x7F, *_CONTROLS]} | dict.fromkeys(
     _SURROGATES, REPLACEMENT
 )
+_SIMPLER = {"…": "...", "·": "-", "τ": "tau", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
 _WITHOUT_INK = "".join(
     map(chr, (0xAD, 0x200B, 0x200C, 0x200D, 0x2060, *range(0xFE00, 0xFE10), 0xFEFF))
 )
@@ -63,12 +64,24 @@ def visible(piece: str) -> str:
 
 
 def encodable(text: str, encoding: str | None) -> str:
-    """The text as far as the encoding can carry it, `?` for the rest; None is UTF-8."""
+    """The text as far as the encoding can carry it, `LEGIBLE` for the rest; None is UTF-8."""
     try:
         text.encode(encoding or "utf-8")
     except UnicodeEncodeError:
-        return text.encode(encoding or "utf-8", "replace").decode(encoding or "utf-8")
+        return text.encode(encoding or "utf-8", LEGIBLE).decode(encoding or "utf-8")
     return text
+
+
+def _legible(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_SIMPLER.get(sign, "?") for sign in lacking), error.end
+
+
+LEGIBLE = "softchat.legible"
+"""What `errors` of a stream can be: a sign that it can't carry becomes a simpler one, or `?`."""
+codecs.register_error(LEGIBLE, _legible)
 
 
 def is_unicode(encoding: str | None) -> bool:

@@ -26,7 +26,7 @@ def main() -> None:
     """
     gc.set_threshold(_RARELY)
     _open_what_is_closed()
-    sys.stdout, sys.stderr = _whole(sys.stdout), _whole(sys.stderr)
+    sys.stdout, sys.stderr = _legible(_whole(sys.stdout)), _legible(_whole(sys.stderr))
     try:
         status = _run()
         sys.stdout.flush()
@@ -86,6 +86,15 @@ def _whole(stream: TextIO) -> TextIO:
     return io.TextIOWrapper(
         buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
     )
+
+
+def _legible(stream: TextIO) -> TextIO:
+    """The stream, on which nothing fails for a sign that an old terminal lacks."""
+    from softchat.text import LEGIBLE
+
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors=LEGIBLE)
+    return stream
 
 
 def _run() -> int:

@@ -58,28 +58,28 @@ def run_command(session: Session, line: str) -> None:
 
     """
     name, _, rest = line.strip().partition(" ")
-    command = COMMANDS.get(name)
-    if command is None:
-        near = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else "/help shows all of them."
-        raise UsageError(
-            f"no command {printable(name, newlines=False)}",
-            hint=f"{hint} To say this to the model, begin with a space",
-        )
+    command = _command(name, more=" To say this to the model, begin with a space")
     if rest.strip() and command.usage == name:
         raise UsageError(f"{name} takes nothing behind it", hint=f"{name}: {command.help}")
     command.run(session, rest.strip())
 
 
+def _command(name: str, *, more: str = "") -> Command:
+    """The command of this name. Raises UsageError."""
+    command = COMMANDS.get(name)
+    if command is None:
+        near = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "/help shows all of them."
+        raise UsageError(f"no command {printable(name, newlines=False)}", hint=hint + more)
+    return command
+
+
 def _help(session: Session, rest: str) -> None:
     if rest:
-        name = rest if rest.startswith("/") else f"/{rest}"
-        command = COMMANDS.get(name)
-        if command is None:
-            raise UsageError(f"no command {printable(name, newlines=False)}", hint="/help")
+        command = _command(rest if rest.startswith("/") else f"/{rest}")
         session.say(f"{command.usage}\n  {command.help}")
         return
-    shown = {command.usage: command.help for command in COMMANDS.values()}
+    shown = {session.glyphs.text(one.usage): one.help for one in COMMANDS.values()}
     session.console.print(commands_table(shown))
     session.say('Enter sends, Alt-Enter begins a new line, """ opens and closes a block.', "dim")
     session.say("Ctrl-C stops a turn, Ctrl-R searches what was typed, Ctrl-D leaves.", "dim")
@@ -109,6 +109,8 @@ def _set(session: Session, rest: str) -> None:
 
 
 def _unset(session: Session, rest: str) -> None:
+    if not rest:
+        raise UsageError("no setting named", hint="/unset tau; /set shows all settings")
     name = rest.replace("-", "_")
     session.chat.layers.session.pop(name, None)
     session.keep()

@@ -252,8 +252,10 @@ class Session:
         self.keep()
 
     def say(self, text: str, style: str = "") -> None:
-        """A line of softchat's own."""
-        self.console.print(Text(self.glyphs.text(text), style), soft_wrap=True)
+        """A line of softchat's own, wrapped at words, unless that would break one, as a path."""
+        text = self.glyphs.text(text)
+        broken = any(cell_len(word) > self.console.width for word in text.split())
+        self.console.print(Text(text, style), soft_wrap=broken)
 
     def toolbar(self) -> str:
         """What holds now, in a line; in a narrow window the least of it goes first."""

@@ -102,13 +102,18 @@ def make_prompt_session(
         bottom_toolbar=toolbar,
         refresh_interval=0.5,  # the toolbar says when the model has been loaded
         multiline=True,
-        prompt_continuation=lambda width, *_: ".".rjust(max(0, width - 1)) + " ",
+        prompt_continuation=_continuation,
         key_bindings=_keys(),
         editing_mode=editing_mode(environ),
         enable_open_in_editor=True,
         enable_suspend=True,
         reserve_space_for_menu=4,
     )
+
+
+def _continuation(width: int, _line: int, wraps: int) -> str:
+    """What stands before a line that is not the first: a dot, unless the window has wrapped it."""
+    return ("" if wraps else ".").rjust(max(0, width - 1)) + " "
 
 
 def unquoted(text: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from softchat.cli import _whole
+from softchat.text import encodable
 
 
 class Cut(io.RawIOBase):
@@ -119,3 +120,14 @@ def test_a_full_disk_behind_stdout(environ, command):
 def test_a_full_disk_behind_stderr_changes_no_status(environ):
     """What can't be told is still what happened."""
     assert shell("ask -m nowhere why 2>/dev/full", environ)[0] == 3
+
+
+def test_signs_that_a_terminal_lacks(softchat):
+    """Nothing ends for one of them: it gives way to a simpler one, or to a question mark."""
+    assert encodable("τ … · 漢\udcff", "ascii") == "tau ... - ??"
+    assert encodable("· 漢", "latin-1") == "· ?"
+    done = softchat(
+        "show", "nowhere…漢", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0"
+    )  # fmt: skip
+    assert done.status == 2
+    assert done.err.startswith("error: can't read the trace nowhere")

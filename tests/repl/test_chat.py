@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from io import StringIO
@@ -277,6 +278,31 @@ def test_tables_in_a_narrow_window(begin, released):
     session.handle("/help")
     rows = out.getvalue().split("/help [COMMAND]")[1].split("Enter sends")[0].splitlines()[1:]
     assert all(row.startswith(("/", " " * 20)) for row in rows)
+    released.set()
+    session.close()
+
+
+def test_what_softchat_says_is_wrapped_at_words(begin, released):
+    """But no path is broken: the terminal does that, and knows it to be one line."""
+    session, out = begin()
+    session.console.width = 40
+    session.handle("/strategy warm")
+    assert out.getvalue() == (
+        "error: strategy is 'warm'\nhint: it can be: soft, hard, gumbel, \n"
+        "dirichlet, mixed-input, switching, \nadaptive\n"
+    )
+    session.handle(f"/load /nowhere/{'x' * 40}.json")
+    assert f"error: can't read /nowhere/{'x' * 40}.json: No such" in out.getvalue()
+    released.set()
+    session.close()
+
+
+@pytest.mark.parametrize("line", ["/help thinc", "/unset"])
+def test_a_word_that_is_missing_or_mistyped_has_a_hint(begin, released, line):
+    """The nearest command; an example."""
+    session, out = begin()
+    session.handle(line)
+    assert re.search(r"hint: (did you mean /think\?|/unset tau; )", out.getvalue())
     released.set()
     session.close()
 

@@ -374,6 +374,24 @@ def test_a_dumb_terminal_without_colour(environ, terminal):
     assert one.finish() == 0
 
 
+def test_every_command_in_a_locale_without_unicode(environ, terminal):
+    """LC_ALL=C: signs give way to simpler ones, and nothing ends the session."""
+    environ |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    one = terminal("--max-think", "3", "--max-answer", "5", "--topn", "3", columns=60, lines=50)
+    one.until(r" - context \d+/\d+$")
+    say(one, "Was ist größer?", "thought 3 soft steps")
+    for line, shown in {
+        "/help": r"NAME=VALUE\.\.\.[\s\S]*Ctrl-D\s+leaves",
+        "/set": "panel",
+        "/think": r"\n +2 +\d\.\d+ ",
+        "/why 0": "tau 0",
+        "/stats": "step limit",
+        "/compare": r"hard\.\.\.\nsoft\.\.\.\n[\s\S]*answer",
+        "/undo": "taken back",
+    }.items():
+        say(one, line, shown)
+
+
 def test_without_a_terminal_there_is_no_session(softchat):
     """A pipe gets a hint instead."""
     result = softchat(stdin="hello\n")
