@@ -20,7 +20,7 @@ from softchat.cli.options import (
     option,
     with_groups,
 )
-from softchat.cli.outputs import Markdown, Outputs, Panel, Trace
+from softchat.cli.outputs import Markdown, Outputs, Panel, Trace, terminal_console
 from softchat.errors import UsageError
 from softchat.layers import Layers
 
@@ -49,8 +49,6 @@ def chat(
     """Chat in a session, in which every setting can be changed."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
-    from rich.console import Console
-
     from softchat.cli.model import Speakers, find, user_config
     from softchat.models.folders import state_folder
     from softchat.repl.chat import Chat
@@ -77,7 +75,7 @@ def chat(
     outputs = Outputs(panel=panel, markdown=markdown).after(config)
     session = Session(
         started,
-        Console(),
+        terminal_console(),
         make_view=outputs.view,
         find=find,
         saved=SavedSession(folder / "sessions", restored),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,8 @@ from softchat.events import Event
 from softchat.text import is_unicode
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from softchat.config import Config
     from softchat.views import View
 
@@ -102,7 +105,7 @@ class Outputs:
         from softchat.views.quiet import QuietView
 
         if not panel:
-            return QuietView(Console(stderr=True), self._answer())
+            return QuietView(terminal_console(stderr=True), self._answer())
         console = Console(stderr=True, force_terminal=self.panel)
         return PanelView(console, self._answer(), refresh_s=0 if every_step else REFRESH_S)
 
@@ -127,6 +130,17 @@ class Outputs:
             return False  # it is drawn again as it comes, with signs of Unicode
         # Without bold and colour there is little left of Markdown but its marks.
         return not os.environ.get("NO_COLOR") if self.markdown is None else self.markdown
+
+
+def terminal_console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal, also where that is dumb: rich takes it to be 80 then."""
+    from rich.console import Console
+
+    if not _is_dumb():
+        return Console(stderr=stderr)
+    columns, lines = shutil.get_terminal_size()
+    # One less: such a terminal may wrap where its last column is written.
+    return Console(stderr=stderr, width=columns - 1, height=lines)
 
 
 def _is_dumb() -> bool:

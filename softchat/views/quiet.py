@@ -12,6 +12,8 @@ from softchat.views import View
 from softchat.views.panel import PanelState, render_summary
 from softchat.views.wording import glyphs_for
 
+_LEAST = 70  # cells of the line in the end; no harm is done where a narrower terminal wraps it
+
 
 class QuietView:
     """A line when the thinking begins, the panel's one when it ends; the answer as another view.
@@ -37,7 +39,7 @@ class QuietView:
                 if settings.get("max_think") != 0:
                     self._line(f"thinking{self._glyphs.ellipsis}")
             case Halted():
-                width = self._console.width
+                width = max(_LEAST, self._console.width)
                 line = render_summary(self._state, event, width=width, glyphs=self._glyphs)
                 self._line(line.plain)
         self._answer.show(event)

@@ -14,6 +14,10 @@ import pytest
 
 QUESTION = "What is the capital of France?"
 pytestmark = pytest.mark.usefixtures("own_home")
+ENDLESS = (
+    "--tau", "0", "--max-think", "3000", "--temperature", "1", "--topn", "10",
+    "--loop-steps", "0", "--drift-steps", "0",
+)  # fmt: skip
 PROMPT = r">\s*\n[^\n]*context \d+/\d+$"
 
 
@@ -363,13 +367,79 @@ def test_a_small_window(session, size):
     say(one, "用中文说你好", "thought 3")
 
 
+def toolbars(one):
+    """The lines that are the toolbar, or what is left of one."""
+    return re.findall(r"^ .*(?:context \d+/\d+|τ [\d.]+ · ).*$", one.text, re.MULTILINE)
+
+
+def test_resizing_while_it_thinks(session):
+    """One panel at any time, none in the end, and no toolbar but the prompt's."""
+    one = session("--seed", "1", *ENDLESS, columns=80, lines=30)
+    one.child.send("Why is the sky blue?\r")
+    one.until(r"\d+ steps[^╰]*╰ .* stops$")
+    for size in ((110, 34), (64, 34), (100, 36), (120, 40)):
+        one.resize(*size)
+        one.read(0.3)
+        one.until(r"\d+ steps[^╰]*╰ .* stops$")  # a whole frame
+        assert (one.text.count("╭"), one.text.count("╰")) == (1, 1), one.text
+        assert not toolbars(one), one.text
+    one.child.send("\x03")
+    one.until(r"thought \d+ soft steps .* interrupted[\s\S]*" + PROMPT)
+    assert not re.search("[╭│╰]", one.text), one.text
+    assert not one.screen.cursor.hidden
+    assert len(toolbars(one)) == 1, one.text
+
+
+def test_resizing_while_it_answers(session):
+    """Each line of the answer is there once, and in order."""
+    flags = ("--seed", "1", "--max-think", "0", "--answer-temperature", "0", "--max-answer", "120")
+    one = session(*flags, columns=60, lines=60)
+    one.child.send("List 40 animals as a numbered list.\r")
+    for number, size in ((3, (48, 60)), (8, (90, 60)), (14, (70, 60))):
+        one.until(rf"\n ?{number}\. ", 60)
+        one.resize(*size)
+    one.until(r"cut here[\s\S]*" + PROMPT, 60)
+    numbers = [int(number) for number in re.findall(r"^ ?(\d+)\. \w+$", one.text, re.MULTILINE)]
+    assert len(numbers) > 20, one.text
+    assert numbers == list(range(1, len(numbers) + 1)), one.text
+    assert len(toolbars(one)) == 1, one.text
+    assert not one.screen.cursor.hidden
+
+
+def test_resizing_at_the_prompt(session):
+    """What has been typed so far is there once, whole, and can be sent."""
+    one = session(columns=60, lines=20)
+    words = "/system " + " ".join(f"word{number}" for number in range(12))
+    one.child.send(words)
+    one.until("word11")
+    for columns in (40, 90, 30, 120):
+        one.resize(columns, 20)
+        deadline = time.monotonic() + 20
+        while (rows := one.screen.display) and time.monotonic() < deadline:
+            one.read(0.3)
+            # Behind the prompt, and what stands below it, each line is indented by two cells.
+            typed = "".join(row[2:] for row in rows if row.startswith(("> ", "  ")))
+            if typed.split() == words.split() and len(toolbars(one)) == 1:
+                break
+        else:
+            raise AssertionError(one.text)
+    one.child.send("\r")
+    one.until("from the next turn on")
+    say(one, "/system", "word0 .*word11")
+
+
 def test_a_dumb_terminal_without_colour(environ, terminal):
     """TERM=dumb and NO_COLOR: plain lines, and all works."""
     environ["NO_COLOR"] = "1"
-    one = terminal("--max-think", "3", "--max-answer", "5", term="dumb")
+    one = terminal("--max-think", "3", "--max-answer", "5", term="dumb", columns=64)
     one.until(">$")
     one.child.send(QUESTION + "\r")
     one.until(r"\nthinking…\nthought 3 soft steps in .* step limit.*\n\S+[\s\S]*\n>$")
+    one.screen.reset()
+    one.child.send(
+        "/stats\r"
+    )  # its lines are not wrapped: rich takes any dumb terminal for 80 wide
+    one.until(r"\n turn .*\n +1 +3 .*\ncontext")
     one.child.send("/quit\r")
     assert one.finish() == 0
 
