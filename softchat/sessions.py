@@ -160,7 +160,7 @@ def find_killed(folder: Path) -> Saved | None:
         if saved.closed or not (saved.turns or saved.pending):
             continue
         if not _is_locked(_lock_of(folder, saved.id)):
-            return load_session(folder, saved.id)
+            return _whole(folder, saved.id)
     return None
 
 
@@ -175,7 +175,7 @@ def load_session(folder: Path, name: str) -> Saved:
         sessions = list_sessions(folder)
         if not sessions:
             raise UsageError("there is no session yet", hint="softchat chat begins one")
-        name = sessions[0].id
+        return _whole(folder, sessions[0].id)
     # An empty name, as of a variable that was never set, is no session's beginning.
     paths = sorted(path for path in folder.glob("*.json") if name and path.stem.startswith(name))
     if len(paths) != 1:
@@ -183,7 +183,12 @@ def load_session(folder: Path, name: str) -> Saved:
         raise UsageError(
             printable(f"{what} '{name}'", newlines=False), hint="see 'softchat sessions'"
         )
-    return read_file(paths[0], trace=_trace_of(folder, paths[0].stem))
+    return _whole(folder, paths[0].stem)
+
+
+def _whole(folder: Path, id_: str) -> Saved:
+    """A session with its steps."""
+    return read_file(folder / f"{id_}.json", trace=_trace_of(folder, id_))
 
 
 def remove_session(folder: Path, name: str) -> str:

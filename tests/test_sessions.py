@@ -218,6 +218,18 @@ def test_an_id_may_be_shortened_but_not_ambiguous(begin, tmp_path):
         load_session(tmp_path, names[0][:8])
 
 
+def test_a_name_that_begins_another_is_no_hindrance(tmp_path):
+    """`last` and what was killed are found, whatever others are called."""
+    for name in ("x", "x2"):
+        write_file(tmp_path / f"{name}.json", Chat([turn(name)]))
+    text = (tmp_path / "x.json").read_text()
+    (tmp_path / "x.json").write_text(
+        text.replace('"closed": true', '"closed": false').replace('"updated": "2', '"updated": "9')
+    )
+    assert load_session(tmp_path, "last").title == "x"
+    assert find_killed(tmp_path).title == "x"
+
+
 def test_an_empty_name_is_no_session(begin, tmp_path):
     """`sessions rm "$ID"` with no ID does not delete the only one."""
     begin(tmp_path).write(Chat([turn()]))
