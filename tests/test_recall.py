@@ -6,22 +6,12 @@ import json
 
 import pytest
 
-from softchat.events import Answer, ConceptEntry, Mode, ModelInfo, Started, Step
 from softchat.recall import Recall, newest, recalled
-
-MODEL = ModelInfo(name="m", path="m.gguf", architecture="fake", n_vocab=1, n_embd=1, n_ctx=1)
+from tests.recordings import run_of, step
 
 
 def run(piece, steps=2):
-    concept = (ConceptEntry(id=0, piece=piece, weight=1 / 3),)
-    return (
-        Started(model=MODEL, settings={"seed": 1}, prompt_tokens=3),
-        *(
-            Step(index=i, entropy=0.1, concept=concept, below=0, mode=Mode.SOFT, elapsed_s=i / 7)
-            for i in range(steps)
-        ),
-        Answer(text=piece),
-    )
+    return tuple(run_of(*(step(i, a=1 / 3) for i in range(steps)), answer=(piece,)))
 
 
 A, B, C = run("a"), run("\udcff\r\n\x1b\u2028"), run("c", 40)
@@ -100,7 +90,7 @@ def test_odd_characters_come_back_as_far_as_utf8_can_hold_them(tmp_path):
     """A lone surrogate becomes a question mark, and the run is found."""
     path = tmp_path / "x.jsonl"
     (found,) = back(path, Recall(path).write([B]))
-    assert found[-1].text == "?\r\n\x1b\u2028"
+    assert found[-1].answer == "?\r\n\x1b\u2028"
 
 
 def test_the_oldest_go_first(tmp_path):

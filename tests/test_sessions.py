@@ -12,7 +12,7 @@ import pytest
 
 from softchat.conversation import Turn
 from softchat.errors import UsageError
-from softchat.events import ConceptEntry, Mode, ModelInfo, Started, Step
+from softchat.events import Started
 from softchat.sessions import (
     SavedSession,
     find_killed,
@@ -23,6 +23,7 @@ from softchat.sessions import (
     write_file,
 )
 from softchat.trace import replay
+from tests.recordings import run_of, step
 
 
 @pytest.fixture
@@ -54,12 +55,7 @@ def turn(question="why?", answer="because"):
 
 def thought(question="why?"):
     """A turn with its run."""
-    model = ModelInfo(name="m", path="m.gguf", architecture="fake", n_vocab=1, n_embd=1, n_ctx=1)
-    concept = (ConceptEntry(id=0, piece=question + "\x1b\n", weight=1.0),)
-    run = (
-        Started(model=model, settings={"tau": 0.1, "seed": 7}, prompt_tokens=1),
-        Step(index=0, entropy=0.5, concept=concept, below=0, mode=Mode.SOFT, elapsed_s=0.1),
-    )
+    run = tuple(run_of(step(0), step(1), answer=(question, "\x1b\n")))
     return replace(turn(question), events=run)
 
 
