@@ -21,7 +21,15 @@ _FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 
 
 # Flags of pip and of scripts, which stand in the pages too.
-FOREIGN = {"--no-cache-dir", "--extra-index-url", "--strategies", "--seeds", "--set", "--bins"}
+FOREIGN = {
+    "--find-links",
+    "--no-cache-dir",
+    "--extra-index-url",
+    "--strategies",
+    "--seeds",
+    "--set",
+    "--bins",
+}
 
 
 def links(page: Path) -> list[tuple[Path, str]]:
