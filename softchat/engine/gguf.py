@@ -183,11 +183,14 @@ def open_header(path: Path) -> Iterator[Header]:
         ModelRefusedError: it isn't a GGUF file, or its header is damaged.
 
     """
+    from softchat.engine.native import forget_errors, reason  # loads llama.cpp
+
     lib = _library()
+    forget_errors()
     handle = lib.gguf_init_from_file(bytes(path), _InitParams(no_alloc=True, ctx=None))
     if not handle:
         raise ModelRefusedError(
-            f"not a readable GGUF file: {printable(str(path), newlines=False)}",
+            f"not a readable GGUF file: {printable(str(path), newlines=False)}: {reason()}",
             hint="the header is damaged or cut short; fetch the file again",
         )
     try:
@@ -206,11 +209,14 @@ def all_parts(path: Path, count: int) -> list[Path]:
     if count == 1:
         return [path]
     stem = re.sub(r"-00001-of-\d{5}\.gguf$", "", path.name)
-    parts = [path.with_name(f"{stem}-{n:05d}-of-{count:05d}.gguf") for n in range(1, count + 1)]
-    missing = [part.name for part in parts if not part.is_file()]
-    if missing:
-        raise ModelRefusedError(
-            f"a part of the model is missing: {printable(missing[0], newlines=False)}",
-            hint="name the first part, with all others beside it",
-        )
+    parts = []
+    # One by one, up to the first that is missing: a damaged header may tell of four billion.
+    for n in range(1, count + 1):
+        parts.append(path.with_name(f"{stem}-{n:05d}-of-{count:05d}.gguf"))
+        if not parts[-1].is_file():
+            missing = printable(parts[-1].name, newlines=False)
+            raise ModelRefusedError(
+                f"a part of the model is missing: {missing}",
+                hint="name the first part, with all others beside it",
+            )
     return parts

@@ -6,7 +6,6 @@ Native return codes are handed on as they are; `llama` gives them names.
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -36,8 +35,7 @@ _logits_address.argtypes, _logits_address.restype = (
 
 def load_model(path: Path, n_gpu_layers: int, cancelled: Callable[[], bool]) -> int | None:
     """A native handle of the model in this file; None if it can't be loaded: see `reason`."""
-    _log.clear()
-    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # an abort would start a debugger
+    forget_errors()
     llama_cpp.llama_backend_init()
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = n_gpu_layers
@@ -66,7 +64,7 @@ class Context:
         self.handle = llama_cpp.llama_init_from_model(model, params)
         if not self.handle:
             raise ModelRefusedError(
-                f"llama.cpp can't make a context of {n_ctx}",
+                f"llama.cpp can't make a context of {n_ctx}: {reason()}",
                 hint="a smaller --ctx needs less memory",
             )
         self._batch = llama_cpp.llama_batch_ext_init(self.handle)
@@ -112,7 +110,7 @@ class Context:
 
     def process(self) -> int:
         """Run the batch; llama.cpp's return code."""
-        _log.clear()
+        forget_errors()
         return int(llama_cpp.llama_process(self.handle, _DECODE, self._batch))
 
     def logits(self, index: int = -1) -> Floats:
@@ -149,6 +147,11 @@ _log: list[str] = []
 def _keep_error(level: int, text: bytes, _: ctypes.c_void_p) -> None:
     if level == _ERROR:
         _log.append(text.decode("utf-8", errors="replace").strip())
+
+
+def forget_errors() -> None:
+    """What is complained of from here on is the reason of the next failure."""
+    _log.clear()
 
 
 def reason() -> str:
