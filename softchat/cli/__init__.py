@@ -36,6 +36,9 @@ def main() -> None:
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    except MemoryError:
+        complain("out of memory", "close other programs")
+        sys.exit(1)
     except BrokenPipeError:
         # Whoever read the answer has gone (`| head -1`): nothing is left to say.
         _leave_stdout()

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import softchat.engine.native  # noqa: F401  # what llama.cpp says of a broken file is not shown
 from softchat.engine.embeddings import find_matrix
 from softchat.engine.gguf import Header, all_parts, open_header
+from softchat.engine.shortage import way_out
+from softchat.errors import ModelRefusedError
 
 _KV_BYTES = 2  # float16
 
@@ -76,6 +77,24 @@ def describe(path: Path) -> Description:
             chat_template=header.string("tokenizer.chat_template"),
             kv_bytes_per_position=_kv_bytes(header, architecture),
         )
+
+
+def memory_hint(path: Path, n_ctx: int, n_ctx_most: int) -> str:
+    """How much memory a model needs, and what needs less.
+
+    Args:
+        path: the model's file.
+        n_ctx: positions of context; 0: what the model was trained for, at most `n_ctx_most`.
+        n_ctx_most: see there.
+
+    """
+    try:
+        about = describe(path)
+    except ModelRefusedError as error:  # too little even for the header, if there was one
+        return f"{way_out(path.stat().st_size)}; or {error.hint}"
+    n_ctx = n_ctx or min(about.context or n_ctx_most, n_ctx_most)
+    needed = about.memory(n_ctx)
+    return way_out(about.file_bytes) if needed is None else way_out(needed, n_ctx)
 
 
 def _types(headers: Sequence[Header]) -> tuple[str, ...]:

@@ -21,10 +21,12 @@ import numpy.typing as npt
 
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.checkpoints import Checkpoints
+from softchat.engine.describe import memory_hint
 from softchat.engine.embeddings import EmbeddingTable, find_matrix
 from softchat.engine.gguf import all_parts, open_header
 from softchat.engine.native import Context, load_model, reason
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
+from softchat.engine.shortage import is_shortage
 from softchat.engine.threads import default_threads
 from softchat.errors import (
     ContextError,
@@ -38,6 +40,12 @@ from softchat.text import printable
 Floats = npt.NDArray[np.float32]
 
 _ABORTED = 2  # return code of a decode that the abort callback stopped
+# What the others mean, and a way out.
+_CODES = {
+    1: ("no room in its memory", "give it more with --ctx, or shorten the question"),
+    -1: ("a batch that is none", "this is a bug in softchat"),
+    -2: ("out of memory", "a smaller --ctx needs less"),
+}
 # Asking Python for leave to go on costs 0.13 ms a decode (it is asked once a graph node), so it is
 # only done where a decode takes long enough for someone to wait for it.
 _SLOW_DECODE_S = 0.02
@@ -94,6 +102,12 @@ class LlamaEngine:
             self._load(path, name, n_gpu_layers)
             self._make_context(n_ctx, n_ctx_most, n_threads or default_threads())
             self.scale = self.prove()
+        except ModelRefusedError as error:
+            self._owned.close()
+            if not is_shortage(error.message):
+                raise
+            hint = memory_hint(path, n_ctx * sequences, n_ctx_most * sequences)
+            raise ModelRefusedError(error.message, hint=hint) from error
         except BaseException:
             self._owned.close()
             raise
@@ -465,9 +479,9 @@ def decode_failure(code: int) -> DecodeError | DecodeAbortedError:
     """The error that a native return code other than 0 stands for."""
     if code == _ABORTED:
         return DecodeAbortedError("stopped")
-    return DecodeError(
-        f"llama.cpp failed with code {code}: {reason()}", hint="a smaller --ctx needs less memory"
-    )
+    unknown = (reason(), "ask again; 'softchat doctor' has what a report needs")
+    what, hint = _CODES.get(code, unknown)
+    return DecodeError(f"llama.cpp failed with code {code}: {what}", hint=hint)
 
 
 def _gap(a: Floats, b: Floats) -> float:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 
-from softchat.errors import DecodeAbortedError, ModelRefusedError, WorkerDiedError
+from softchat.engine.shortage import is_shortage, way_out
+from softchat.errors import DecodeAbortedError, ModelRefusedError, SoftchatError, WorkerDiedError
 from softchat.events import Event, Finished, ModelInfo
 from softchat.loading import Load
 from softchat.settings import Settings
@@ -43,7 +46,7 @@ class Remote(Speaker):
         try:
             loaded = worker.call("load", load=values, cancelled=left)
         except WorkerDiedError as error:
-            raise ModelRefusedError(error.message, hint=error.hint) from error
+            raise ModelRefusedError(error.message, hint=_hint(error, values)) from error
         except BaseException:
             worker.close()
             raise
@@ -97,3 +100,14 @@ class Remote(Speaker):
     def close(self) -> None:
         """End the worker."""
         self.worker.close()
+
+
+def _hint(error: WorkerDiedError, values: dict[str, object]) -> str:
+    """A way out; where memory ended, with how much is needed: another worker reads the header."""
+    if not is_shortage(error.message):
+        return error.hint
+    try:
+        with closing(Worker()) as other:
+            return str(other.call("needs", load=values))
+    except SoftchatError:
+        return way_out(Path(str(values["path"])).stat().st_size)

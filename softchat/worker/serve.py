@@ -91,8 +91,12 @@ class _Server:
     def _do(self, request: dict[str, Any]) -> Any:  # noqa: ANN401  # whatever JSON holds
         from softchat.settings import resolve
 
+        if request["do"] == "hello":
+            return None
         if request["do"] == "load":
             return self._load(request["load"])
+        if request["do"] == "needs":
+            return _needs(request["load"])
         assert self._speaker is not None, "nothing is loaded"
         question = read_question(request["question"])
         settings = resolve({}, request["settings"])
@@ -119,3 +123,12 @@ class _Server:
                 line = line[os.write(self._wire, line) :]
         except BrokenPipeError:  # the parent has gone
             os._exit(0)
+
+
+def _needs(values: dict[str, Any]) -> str:
+    """How much memory a model needs."""
+    from softchat.engine.describe import memory_hint
+    from softchat.loading import Load
+
+    load = Load.read(values)
+    return memory_hint(load.path, load.n_ctx, load.n_ctx_most)

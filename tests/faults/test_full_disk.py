@@ -26,7 +26,7 @@ pytestmark = [
 
 
 def with_limit(bytes_, *arguments):
-    return [sys.executable, "-m", "tests.faults.full", str(bytes_), *arguments]
+    return [sys.executable, "-m", "tests.faults.limited", "FSIZE", str(bytes_), *arguments]
 
 
 def limits(whole):

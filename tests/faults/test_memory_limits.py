@@ -1,0 +1,73 @@
+"""Too little memory, from hardly enough for Python to enough: told with how much it needs.
+
+The limit is one of addresses, for softchat and its worker each. It ends Python, numpy, the linker,
+OpenMP, ggml or llama.cpp, whichever is at it, and each in its own way: by an exception, an exit, an
+abort.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.faults.soak import times
+
+MB = 1_000_000
+SHORT = ("--max-think", "2", "--max-answer", "2", "--threads", "2")
+LEAST, ENOUGH = 36 * MB, 1000 * MB  # of addresses: softchat itself starts; the model runs
+STEPS = times(5, 20)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory")
+
+
+def ask(environ, limit, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tests.faults.limited", "AS", str(limit), "ask", "Why?", *SHORT,
+         *arguments],
+        env=environ, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def assert_told(done):
+    """An answer, or one error with a hint that says how much is needed, and which flag helps."""
+    if done.returncode == 0:
+        assert done.stderr.startswith("thought 2 soft steps") or not done.stderr, done.stderr
+        return
+    assert done.returncode in (1, 3), done
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: "), done.stderr
+    if error != "error: out of memory":  # there was none to read the size of a file with
+        assert re.search(r"\d+ [MG]B, and buffers; a smaller --ctx needs less", hint), hint
+
+
+def spread(low, high):
+    """As many values as are tried, from one to the other, each as much larger than the last."""
+    return [round(low * (high / low) ** (step / (STEPS - 1))) for step in range(STEPS)]
+
+
+def test_memory_for_the_model(environ, real_model):
+    """Each step up to enough is told; enough is an answer."""
+    ends = []
+    for limit in spread(LEAST, ENOUGH):
+        done = ask(environ, limit, "-m", str(real_model))
+        assert_told(done)
+        ends.append(done.returncode)
+    print(f"from {LEAST // MB} to {ENOUGH // MB} MB: {ends}")
+    assert ends[0] != 0
+    assert ends[-1] == 0
+
+
+def test_memory_for_the_context(environ, real_model):
+    """A context that grows until it is too long: told with what that one would need."""
+    ends = []
+    for n_ctx in spread(512, 400_000):
+        done = ask(environ, ENOUGH, "-m", str(real_model), "--ctx", str(n_ctx))
+        assert_told(done)
+        ends.append(done.returncode)
+        assert done.returncode == 0 or f"with a context of {n_ctx} it needs" in done.stderr
+    print(f"contexts from 512 to 400,000 in {ENOUGH // MB} MB: {ends}")
+    assert ends[0] == 0
+    assert ends[-1] == 3
