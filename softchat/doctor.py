@@ -13,7 +13,7 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,16 +21,22 @@ from typing import Any
 
 from softchat import __version__
 from softchat.bench import soft_to_bare
-from softchat.config import load_config
+from softchat.config import Config, load_config
 from softchat.engine import system
 from softchat.engine.threads import default_threads
 from softchat.errors import SoftchatError
-from softchat.models.catalogue import Catalogue, own_file, user_catalogue
+from softchat.loading import Load
+from softchat.models import Located, find_model
+from softchat.models.catalogue import own_file, user_catalogue
 from softchat.models.fetch import installed
 from softchat.models.folders import config_folder, is_file, models_folder, state_folder
+from softchat.models.local import LOCAL
+from softchat.models.locate import is_path
 from softchat.models.machine import fits, memory_bytes
 from softchat.models.store import default_store
 from softchat.provenance import cpu_name
+from softchat.worker.process import Worker, is_isolated
+from softchat.worker.remote import Remote
 
 _PACKAGES = (
     "llama-cpp-python", "numpy", "rich", "prompt-toolkit", "typer", "jinja2", "huggingface-hub",
@@ -40,6 +46,7 @@ _VARIABLES = re.compile(r"(SOFTCHAT|GGML|LLAMA|OMP|HF)_[A-Z0-9_]+|NO_COLOR|PAGER
 # What makes a model several times slower if the processor has it and the build does not use it.
 _WORTH_MUCH = {"AVX", "AVX2", "FMA", "F16C", "NEON", "DOTPROD"}
 _LITTLE_ROOM = 64 << 20  # bytes
+_SHORT_CONTEXT = 256  # positions, to look whether a model loads
 _REBUILD = "pip install --force-reinstall --no-cache-dir --no-binary=:all: llama-cpp-python"
 
 
@@ -65,16 +72,36 @@ class Report:
         return {**self.facts, "problems": problems}
 
 
-def examine(environ: Mapping[str, str], *, self_test: Callable[..., Any] = soft_to_bare) -> Report:
+def try_worker(found: Located | None) -> None:
+    """Start a worker, and have it load a model and prove it, if there is one.
+
+    Raises:
+        SoftchatError: it does not start, or the model is refused, or kills it.
+
+    """
+    with closing(Worker()) as worker:
+        if found is None:
+            worker.call("hello")
+        else:
+            Remote(worker, Load.of(found, n_ctx=_SHORT_CONTEXT))
+
+
+def examine(
+    environ: Mapping[str, str],
+    *,
+    self_test: Callable[..., Any] = soft_to_bare,
+    worker: Callable[[Located | None], None] = try_worker,
+) -> Report:
     """Look at everything.
 
     Args:
         environ: the variables.
         self_test: soft step ÷ bare decode of the model in a file, and bare decodes a second.
+        worker: see `try_worker`.
 
     """
     problems: list[Problem] = []
-    look = _Look(environ, problems, self_test)
+    look = _Look(environ, problems, self_test, worker)
     facts = {
         "versions": _versions(),
         "machine": look.machine(),
@@ -82,6 +109,7 @@ def examine(environ: Mapping[str, str], *, self_test: Callable[..., Any] = soft_
         "devices": look.devices(),
         "folders": look.folders(),
         "settings": look.settings(),
+        "worker": look.worker(),
         "default_model": look.default_model(),
     }
     private = Private(environ)
@@ -161,10 +189,13 @@ class _Look:
         environ: Mapping[str, str],
         problems: list[Problem],
         self_test: Callable[..., Any],
+        try_worker: Callable[[Located | None], None],
     ) -> None:
         self._environ = environ
         self._problems = problems
-        self._self_test = self_test
+        self._self_test, self._try_worker = self_test, try_worker
+        self._config = Config()
+        self._starts = False  # a worker
 
     def _problem(self, what: str, hint: str) -> None:
         self._problems.append(Problem(what=what, hint=hint))
@@ -261,40 +292,70 @@ class _Look:
         own = [own_file(self._environ), config_folder(self._environ) / "config.toml"]
         files = ["models.toml of softchat", *(str(file) for file in own if is_file(file))]
         try:
-            load_config(self._environ, warn=lambda message: self._problem(message, "mend it"))
+            self._config = load_config(
+                self._environ, warn=lambda message: self._problem(message, "mend it")
+            )
         except SoftchatError as error:
             self._problem(error.message, error.hint)
         names = [name for name in sorted(self._environ) if _VARIABLES.fullmatch(name)]
         return {"folder": str(config_folder(self._environ)), "files": files, "variables": names}
 
-    def default_model(self) -> dict[str, Any]:
-        """Whether it is here; if so, how fast it thinks, and that it is exact."""
+    def worker(self) -> dict[str, Any]:
+        """Whether llama.cpp gets a process of its own, and whether that starts."""
+        if not is_isolated(self._environ):
+            return {"on": False, "starts": None}
         try:
-            catalogue = user_catalogue(self._environ)
+            self._try_worker(None)
+            self._starts = True
+        except (SoftchatError, OSError) as error:
+            self._problem(
+                f"the process that llama.cpp runs in does not start: {error}",
+                "SOFTCHAT_WORKER=0 does without; a crash of llama.cpp ends softchat then",
+            )
+        return {"on": True, "starts": self._starts}
+
+    def default_model(self) -> dict[str, Any]:
+        """Whether what is used without -m is here; if so, how fast it thinks, and is it exact."""
+        try:
+            return self._of_default()
         except SoftchatError as error:
             self._problem(error.message, error.hint)
             return {"name": None, "here": False}
-        return self._of(catalogue)
 
-    def _of(self, catalogue: Catalogue) -> dict[str, Any]:
-        entry = catalogue.find(catalogue.default)
-        path = installed(entry, store=default_store(self._environ))
-        size = path.stat().st_size if path else entry.told_size
-        told = {"name": entry.name, "here": path is not None, "bytes": int(size)}
-        if fits(int(size), memory_bytes()) is False:
+    def _of_default(self) -> dict[str, Any]:
+        catalogue = user_catalogue(self._environ)
+        named, own = self._environ.get("SOFTCHAT_MODEL"), self._config.model
+        spec = named or own or catalogue.default
+        by = "SOFTCHAT_MODEL" if named else "config.toml" if own else "models.toml"
+        if not spec.startswith(LOCAL) and not is_path(spec, catalogue):
+            entry = catalogue.find(spec)
+            if installed(entry, store=default_store(self._environ)) is None:
+                size = int(entry.told_size)
+                self._check_size(entry.name, size)
+                return {"name": entry.name, "by": by, "here": False, "bytes": size}
+        found = find_model(spec, environ=self._environ)  # it is here, so nothing is fetched
+        size = found.path.stat().st_size
+        told = {"name": found.name, "by": by, "here": True, "bytes": size}
+        return told | self._tested(found) if self._check_size(found.name, size) else told
+
+    def _check_size(self, name: str, size: int) -> bool:
+        if fits(size, memory_bytes()) is False:
             self._problem(
-                f"{entry.name} needs more memory than this machine has",
+                f"{name} needs more memory than this machine has",
                 "choose a smaller one: softchat models use NAME",
             )
-            return told
-        if path is None:
-            return told
+            return False
+        return True
+
+    def _tested(self, found: Located) -> dict[str, Any]:
         try:
-            ratio, bare = self._self_test(path, entry.name)
+            if self._starts:  # first: a file that kills llama.cpp must not do so here
+                self._try_worker(found)
+            ratio, bare = self._self_test(found.path, found.name)
         except SoftchatError as error:
             self._problem(f"self-test: {error.message}", error.hint)
-            return told
-        return told | {"exact": True, "soft_to_bare": ratio, "bare_steps_per_s": bare}
+            return {}
+        return {"exact": True, "soft_to_bare": ratio, "bare_steps_per_s": bare}
 
 
 def _available() -> int | None:

@@ -7,10 +7,11 @@ import os
 
 import pytest
 
-from softchat.doctor import Private, examine
+from softchat.doctor import Private
+from softchat.doctor import examine as really_examine
 from softchat.engine import system
 from softchat.engine.system import Device, parse_cpuinfo, parse_sysctl
-from softchat.errors import ModelRefusedError
+from softchat.errors import ModelRefusedError, WorkerDiedError
 from softchat.models.catalogue import user_catalogue
 
 INTEL_MAC = """machdep.cpu.features: FPU VME SSE3 SSSE3 FMA AVX1.0 F16C
@@ -35,6 +36,11 @@ def never(*_):
     raise AssertionError("there is no model to test")
 
 
+def examine(environ, *, self_test, worker=lambda _: None):
+    """As softchat does it, but that no process is started."""
+    return really_examine(environ, self_test=self_test, worker=worker)
+
+
 def whats(report):
     return [problem.what for problem in report.problems]
 
@@ -46,9 +52,15 @@ def with_model(home):
     source = catalogue.find(catalogue.default).source
     file = home / "models" / source.sha256[:16] / source.basename
     file.parent.mkdir(parents=True)
-    with file.open("wb") as written:
-        written.truncate(source.size)
+    make_model(file, source.size)
     return environ
+
+
+def make_model(file, size=100):
+    """A file that is no model but by its first bytes, of this very size."""
+    with file.open("wb") as written:
+        written.write(b"GGUF")
+        written.truncate(size)
 
 
 def test_a_new_user_is_well(mine):
@@ -71,6 +83,61 @@ def test_the_self_test_is_told(mine):
     report = examine(environ, self_test=refused)
     assert report.problems[0].what.startswith("self-test: can't be loaded: $SOFTCHAT_HOME/models/")
     assert report.problems[0].hint == "fetch it again"
+
+
+def test_the_model_that_is_tested_is_the_one_that_is_used(mine, tmp_path):
+    """SOFTCHAT_MODEL before config.toml before models.toml; a file as well as a name."""
+    environ = with_model(mine)
+    for name in ("mine.gguf", "other.gguf"):
+        make_model(tmp_path / name)
+    tested = []
+
+    def told(**more):
+        def self_test(path, name):
+            tested.append(path.name)
+            return 0.9, 100.0
+
+        report = examine(environ | more, self_test=self_test)
+        model = report.facts["default_model"]
+        return model["name"], model["by"], model["here"], whats(report)
+
+    assert told()[1:] == ("models.toml", True, [])
+    (mine / "config.toml").write_text(f"model = '{tmp_path}/mine.gguf'\n")
+    assert told() == ("mine", "config.toml", True, [])
+    other = {"SOFTCHAT_MODEL": f"{tmp_path}/other.gguf"}
+    assert told(**other) == ("other", "SOFTCHAT_MODEL", True, [])
+    assert tested[1:] == ["mine.gguf", "other.gguf"]
+    assert told(SOFTCHAT_MODEL="qwen3-0.6b")[:3] == ("qwen3-0.6b", "SOFTCHAT_MODEL", False)
+    (mine / "config.toml").write_text("model = 'nowhere'\n")
+    report = examine(environ, self_test=never)
+    assert whats(report)[0].startswith("no model 'nowhere'")
+
+
+def test_whether_a_worker_starts(mine):
+    """It is tried: by itself first, then with the model, before llama.cpp runs in this process."""
+    environ = with_model(mine)
+    tried = []
+
+    def worker(found):
+        tried.append(found and found.name)
+        if found is not None:
+            raise ModelRefusedError("llama.cpp died of SIGABRT", hint="fetch it again")
+
+    report = examine(environ, self_test=never, worker=worker)
+    assert tried[0] is None
+    assert tried[1]
+    assert report.facts["worker"] == {"on": True, "starts": True}
+    assert whats(report) == ["self-test: llama.cpp died of SIGABRT"]
+
+    def ended(found):
+        raise WorkerDiedError("the worker ended with status 1")
+
+    report = examine(environ, self_test=lambda *_: (1, 1), worker=ended)
+    assert report.facts["worker"] == {"on": True, "starts": False}
+    assert "does not start: the worker ended" in whats(report)[0]
+    report = examine(environ | {"SOFTCHAT_WORKER": "0"}, self_test=lambda *_: (1, 1), worker=ended)
+    assert report.facts["worker"] == {"on": False, "starts": None}
+    assert whats(report) == []
 
 
 def test_a_build_for_another_processor(mine, monkeypatch):
@@ -189,6 +256,7 @@ def test_the_command(softchat, tmp_path):
     rows = {line[:18].strip(): line[18:] for line in done.out.splitlines()}
     assert "soft thinking is exact" in rows["self-test"]
     assert rows["default model"].endswith(" here")
+    assert rows["worker"] == "on, and starts"
     assert done.out.endswith("all is well\n")
     told = json.loads(softchat("doctor", "--json", SOFTCHAT_HOME=str(tmp_path)).out)
     assert told["default_model"]["here"] is False

@@ -58,8 +58,15 @@ def _rows(facts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     rows += [(name, _kept(about)) for name, about in facts["folders"].items()]
     rows.append(("settings from", _listed(settings["files"])))
     rows.append(("variables", _listed(settings["variables"])))
+    rows.append(("worker", _of_worker(facts["worker"])))
     rows += _of_model(facts["default_model"])
     return rows
+
+
+def _of_worker(worker: Mapping[str, Any]) -> str:
+    if not worker["on"]:
+        return "off: llama.cpp runs in softchat itself"
+    return "on, and starts" if worker["starts"] else "on, and does not start"
 
 
 def _of_model(model: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -67,8 +74,10 @@ def _of_model(model: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("default model", "can't be told")]
     if not model["here"]:
         fetch = f"not here: softchat models pull {model['name']}"
-        return [("default model", f"{model['name']}, {fetch}"), ("self-test", "not done: no model")]
-    rows = [("default model", f"{model['name']}, {shown_size(model['bytes'])}, here")]
+        name = f"{model['name']} ({model['by']})"
+        return [("default model", f"{name}, {fetch}"), ("self-test", "not done: no model")]
+    size = shown_size(model["bytes"])
+    rows = [("default model", f"{model['name']} ({model['by']}), {size}, here")]
     if "soft_to_bare" not in model:
         return [*rows, ("self-test", "failed")]
     pace = f"{model['soft_to_bare']:.2f} of bare decoding ({model['bare_steps_per_s']:g} tokens/s)"

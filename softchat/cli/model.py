@@ -88,7 +88,9 @@ class Speakers:
     """
 
     def __init__(self) -> None:
-        self._isolated = os.name == "posix" and os.environ.get("SOFTCHAT_WORKER") != "0"
+        from softchat.worker.process import is_isolated
+
+        self._isolated = is_isolated(os.environ)
         self._idle = self._new()
 
     def open(

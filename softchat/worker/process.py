@@ -57,6 +57,11 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
     return passed | {"GGML_NO_BACKTRACE": "1", "PYTHONPATH": paths}
 
 
+def is_isolated(environ: Mapping[str, str]) -> bool:
+    """Whether models are loaded in workers: not on Windows, nor with SOFTCHAT_WORKER=0."""
+    return os.name == "posix" and environ.get("SOFTCHAT_WORKER") != "0"
+
+
 class Worker:
     """One worker process, which imports what it needs while its parent does other things."""
 
