@@ -25,7 +25,7 @@ HEAD = WIDTH // HEADS
 
 Keys = dict[str, Any]
 """Keys without the architecture's name before them; None leaves a key out."""
-_PLAIN = ("xielu.", "tokenizer.")  # keys that no architecture's name stands before
+_PLAIN = ("xielu.", "tokenizer.", "split.")  # keys that no architecture's name stands before
 
 # What every header gets: an architecture reads those that it knows.
 COMMON: Keys = {
@@ -350,6 +350,7 @@ def write(
     table_type: int = 0,
     tied: bool = False,
     without: tuple[str, ...] = (),
+    letters: str = tiny.LETTERS,
     **more: Any,
 ) -> Path:
     """Write the tiny model.
@@ -361,6 +362,7 @@ def write(
         table_type: `enum ggml_type` of the token embeddings.
         tied: whether these are the output matrix too.
         without: ends of names of tensors that llama.cpp can do without, and shall.
+        letters: its pieces, a character each.
         more: keys of the header that differ from the table's.
 
     Raises:
@@ -374,7 +376,7 @@ def write(
     tensors = {name: _data(name, shape) for name, shape in wanted.items()}
     if tied:
         del tensors["output.weight"]
-    write_file(path, architecture, keys, tensors, chat_template, table_type)
+    write_file(path, architecture, keys, tensors, chat_template, table_type, letters)
     return path
 
 
@@ -385,6 +387,7 @@ def write_file(
     tensors: dict[str, np.ndarray],
     chat_template: str = "",
     table_type: int = 0,
+    letters: str = tiny.LETTERS,
 ) -> None:
     """Write a GGUF file with these keys and tensors, and a tokenizer of letters."""
     writer = gguf.GGUFWriter(path, architecture)
@@ -401,7 +404,7 @@ def write_file(
                 list: writer.add_array,
             }
             add[type(value)](name, value)
-    tiny.add_letters(writer, chat_template)
+    tiny.add_letters(writer, chat_template, letters)
     for name, data in tensors.items():
         if table_type and name == "token_embd.weight":
             writer.add_tensor(name, quantised(data, table_type), raw_dtype=table_type)
