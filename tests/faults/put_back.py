@@ -1,0 +1,284 @@
+"""Faults that were mended, put back one by one: each must be caught by the test that is for it.
+
+`python -m tests.faults.put_back [NUMBER…]` tries all or some, each in a copy of the sources, and
+says which are caught. It takes minutes; that each can still be put back is a test of every day.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_SECONDS = 300  # a fault that makes its tests take longer is seen, too
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault: what it is, where, and which tests must fail with it."""
+
+    what: str
+    file: str
+    right: str
+    """As the file has it, once."""
+    wrong: str
+    tests: str
+    """A file of tests, and which of them (`-k`)."""
+
+
+FAULTS = (
+    Fault(
+        "text of strangers reaches the terminal as it is",
+        "softchat/text.py",
+        "return text.translate(_FLOWING if newlines else _ONE_LINE)",
+        "return text",
+        "tests/faults/test_hostile_text.py -k mistakes",
+    ),
+    Fault(
+        "each token is decoded by itself",
+        "softchat/detokenizer.py",
+        "return self._decoder.decode(piece)",
+        'return piece.decode(errors="replace")',
+        "tests/faults/test_utf8.py",
+    ),
+    Fault(
+        "an embedding may hold NaN",
+        "softchat/engine/llama.py",
+        "if not np.isfinite(embedding).all():",
+        "if False:",
+        "tests/faults/test_engine_limits.py -k rows",
+    ),
+    Fault(
+        "a narrow row goes to native code",
+        "softchat/engine/llama.py",
+        "if embedding.shape != (self._width,) or embedding.dtype != np.float32:",
+        "if embedding.dtype != np.float32:",
+        "tests/faults/test_engine_limits.py -k rows",
+    ),
+    Fault(
+        "a prompt that does not fit is tried",
+        "softchat/engine/llama.py",
+        "if positions > self._n_ctx:",
+        "if False:",
+        "tests/engine/test_llama.py -k full_context",
+    ),
+    Fault(
+        "a prompt may leave no room for an answer",
+        "softchat/think.py",
+        "if cached + len(tokens) + self._kept > n_ctx:",
+        "if False:",
+        "tests/faults/test_engine_limits.py -k full",
+    ),
+    Fault(
+        "a decode that failed is not undone",
+        "softchat/engine/llama.py",
+        "self.rollback(undo_to)\n",
+        "pass\n",
+        "tests/faults/test_return_codes.py -k engine",
+    ),
+    Fault(
+        "of a prompt that failed, its last batch alone is undone",
+        "softchat/engine/llama.py",
+        "self._decode(tokens[first : first + size], undo_to, logits=logits and last)",
+        "self._decode(tokens[first : first + size], self._position, logits=logits and last)",
+        "tests/faults/test_return_codes.py -k engine",
+    ),
+    Fault(
+        "what a decode was to append is remembered though it failed",
+        "softchat/sequence.py",
+        "        logits = self._engine.decode_tokens(tokens)\n        self._items.extend(tokens)\n",
+        "        self._items.extend(tokens)\n        logits = self._engine.decode_tokens(tokens)\n",
+        "tests/faults/test_return_codes.py -k conversation",
+    ),
+    Fault(
+        "of a batch of several runs that failed, a part stays",
+        "softchat/engine/batch.py",
+        "elif not self._cut(self.position):",
+        "elif False:",
+        "tests/faults/test_return_codes.py -k together",
+    ),
+    Fault(
+        "llama.cpp runs in softchat's own process",
+        "softchat/worker/process.py",
+        'return os.name == "posix" and environ.get("SOFTCHAT_WORKER") != "0"',
+        "return False",
+        "tests/faults/test_mutants.py -k mutated",
+    ),
+    Fault(
+        "all parts that a header tells of are listed",
+        "softchat/engine/gguf.py",
+        "        if not parts[-1].is_file():\n",
+        "        if n == count and not parts[-1].is_file():\n",
+        "tests/faults/test_mutants.py -k parts",
+    ),
+    Fault(
+        "a turn whose worker died is lost",
+        "softchat/conversation.py",
+        "        except WorkerDiedError as error:\n            if number is not None:\n",
+        "        except WorkerDiedError as error:\n            if False:\n",
+        "tests/faults/test_worker.py -k random",
+    ),
+    Fault(
+        "a worker gets all variables",
+        "softchat/worker/process.py",
+        "        if (name in _PASSED_ON or name.startswith(_PASSED_ON_BY_BEGINNING))\n"
+        "        and not any(word in name for word in _SECRET)\n",
+        "",
+        "tests/worker/test_process.py -k secret",
+    ),
+    Fault(
+        "too little memory is told as any failure",
+        "softchat/engine/shortage.py",
+        "return _SAID.search(message) is not None",
+        "return False",
+        "tests/faults/test_memory_limits.py",
+    ),
+    Fault(
+        "Ctrl-C is not heard",
+        "softchat/interrupt.py",
+        "        self.pressed = True\n",
+        "        self.pressed = False\n",
+        "tests/cli/test_terminal.py -k while_thinking",
+    ),
+    Fault(
+        "a session is written where it lies",
+        "softchat/files.py",
+        "    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_HALF)  # mode 0600\n",
+        "    name = str(path)\n    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)\n",
+        "tests/faults/test_kill.py",
+    ),
+    Fault(
+        "a session ends when it can't be saved",
+        "softchat/repl/loop.py",
+        "            self._saved.write(self.chat, pending=pending)\n"
+        "        except OSError as error:\n",
+        "            self._saved.write(self.chat, pending=pending)\n"
+        "        except ZeroDivisionError as error:\n",
+        "tests/faults/test_full_disk.py -k session",
+    ),
+    Fault(
+        "a full disk under stdout is a traceback",
+        "softchat/cli/__init__.py",
+        "if error.errno not in _NO_ROOM:",
+        "if True:",
+        "tests/faults/test_full_disk.py -k output",
+    ),
+    Fault(
+        "a history that is a folder ends the session",
+        "softchat/repl/prompt.py",
+        "        except OSError as error:\n            self._usable = False\n",
+        "        except ZeroDivisionError as error:\n            self._usable = False\n",
+        "tests/faults/test_damaged.py -k history",
+    ),
+    Fault(
+        "a damaged session hides the others",
+        "softchat/sessions.py",
+        "except (ValueError, RecursionError) as error:",
+        "except RecursionError as error:",
+        "tests/faults/test_damaged.py -k sessions",
+    ),
+    Fault(
+        "folders have the rights that the umask leaves",
+        "softchat/files.py",
+        "folder.mkdir(mode=0o700, exist_ok=True)",
+        "folder.mkdir(exist_ok=True)",
+        "tests/faults/test_modes.py -k commands",
+    ),
+    Fault(
+        "a trace is everyone's to read",
+        "softchat/trace.py",
+        "os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)",
+        "os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)",
+        "tests/faults/test_modes.py -k commands",
+    ),
+    Fault(
+        "what is fetched is whatever came",
+        "softchat/models/store.py",
+        "if sha256 != file.sha256:",
+        "if False:",
+        "tests/models/test_fetch.py -k another_file",
+    ),
+    Fault(
+        "doctor tells the home folder",
+        "softchat/doctor.py",
+        "                value = value.replace(text, self._known[text])\n",
+        "                pass\n",
+        "tests/test_doctor.py -k private",
+    ),
+    Fault(
+        "doctor tests a model that is not used",
+        "softchat/doctor.py",
+        "spec = named or own or catalogue.default",
+        "spec = catalogue.default",
+        "tests/test_doctor.py -k used",
+    ),
+)
+
+
+def put_back(fault: Fault, folder: Path) -> None:
+    """Have it in the sources below this folder.
+
+    Raises:
+        ValueError: what is right is not there just once.
+
+    """
+    path = folder / fault.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(fault.right) != 1:
+        raise ValueError(f"{fault.file} has it {text.count(fault.right)} times: {fault.right!r}")
+    path.write_text(text.replace(fault.right, fault.wrong), encoding="utf-8")
+
+
+def copy_sources(folder: Path) -> None:
+    """All files of this repository that git knows, or would add."""
+    named = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, named.stdout.decode().split("\0")):
+        if not (ROOT / name).is_file():  # removed since
+            continue
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes())
+
+
+def outcome(fault: Fault) -> str:
+    """`caught` if the tests that are for it fail, as they must, or take far too long; `MISSED`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_sources(folder)
+        put_back(fault, folder)
+        file, *which = fault.tests.split(" ")
+        command = [sys.executable, "-m", "pytest", "-q", "-x", file, *which]
+        command += ["-o", f"cache_dir={ROOT / '.pytest_cache'}"]  # the model is there
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=os.environ | {"PYTHONPATH": name, "PYTHONUTF8": "1"},
+                capture_output=True, text=True, timeout=_SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return "caught (too long)"
+        if done.returncode not in (0, 1):  # 5: no such test
+            raise RuntimeError(done.stdout + done.stderr)
+        return "caught" if done.returncode else "MISSED"
+
+
+def main() -> int:
+    """Try those of these numbers, or all; 1 if one is not caught."""
+    chosen = [int(number) for number in sys.argv[1:]] or range(len(FAULTS))
+    missed = 0
+    for number in chosen:
+        said = outcome(FAULTS[number])
+        missed += said == "MISSED"
+        print(f"{number:3} {said}: {FAULTS[number].what}", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} caught")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
