@@ -27,6 +27,7 @@ class Chat:
     turns: list[Turn] = field(default_factory=list)
     model_name: str = "fake"
     system: str = ""
+    chosen: dict[str, object] = field(default_factory=dict)
 
 
 def write_for_ever(folder: Path, told: int) -> None:

@@ -32,6 +32,7 @@ from softchat.views.plain import AnswerView
 from softchat.worker.process import Worker
 from softchat.worker.remote import Remote
 from tests import tiny
+from tests.cli.test_terminal import LONG
 from tests.faults.soak import times
 from tests.terminal import assert_settled
 
@@ -273,7 +274,7 @@ def test_a_session_leaves_no_process_behind(terminal, own_home):
 
 def test_the_second_ctrl_c_waits_for_nobody(terminal, own_home):
     """A worker that hangs is killed; softchat leaves with 130, the terminal as before."""
-    one = terminal("ask", "Why?", "--tau", "0", "--max-think", "3000", "--loop-steps", "0")
+    one = terminal("ask", "Why is the sky blue?", *LONG)
     one.until(r"\d+ steps")
     (worker,) = children_of(one.child.pid)
     os.kill(worker, signal.SIGSTOP)

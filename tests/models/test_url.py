@@ -157,7 +157,7 @@ def test_a_new_file_must_be_a_model(address, store, served, content, leftovers):
 def test_a_new_file_must_fit(address, store, served):
     """What does not fit on the disk is not begun."""
     served.claims = {"X-Linked-Size": "0"}
-    with pytest.raises(ModelNotFoundError, match="MB are free") as caught:
+    with pytest.raises(ModelNotFoundError, match=r"\d [MG]B are free") as caught:
         list(web.read(address, ignore, room=1000))
     assert "SOFTCHAT_HOME" in caught.value.hint
 

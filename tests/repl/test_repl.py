@@ -434,7 +434,7 @@ def test_a_dumb_terminal_without_colour(environ, terminal):
     one = terminal("--max-think", "3", "--max-answer", "5", term="dumb", columns=64)
     one.until(">$")
     one.child.send(QUESTION + "\r")
-    one.until(r"\nthinking…\nthought 3 soft steps in .* step limit.*\n\S+[\s\S]*\n>$")
+    one.until(r"\nthinking…\nthought 3 soft steps in .* step limit[^>]*\n>$")
     one.screen.reset()
     one.child.send(
         "/stats\r"
