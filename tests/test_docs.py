@@ -139,7 +139,7 @@ def test_the_readme_stays_short():
 
 @pytest.mark.parametrize(
     ("mark", "ends"),
-    [("install", '.venv/bin/softchat ask "What is the capital of France?"'),
+    [("install", 'gives away 5. How many has he now?"'),
      ("tests", ".venv/bin/python tests/check.py")],
 )  # fmt: skip
 def test_the_two_commands_stand_where_they_are_cut_out(mark, ends):

@@ -37,9 +37,10 @@ def timeless(events):
 
 def test_an_answer_and_nothing_else(softchat):
     """Without a terminal there is no panel: stdout holds the answer, stderr nothing."""
-    result = softchat("ask", "What is the capital of France?")
+    question = "Tom has 12 apples. He buys 9 more and gives away 5. How many has he now?"
+    result = softchat("ask", question)
     assert result.status == 0, result
-    assert "Paris" in result.out
+    assert "16" in result.out
     assert result.out.endswith("\n")
     assert result.err == ""
     assert "\x1b" not in result.out
