@@ -171,7 +171,7 @@ def test_without_a_panel_there_is_no_escape(environ, flags, variables):
     """No panel and no Markdown, or a dumb terminal: the answer alone, no control sequence."""
     child = pexpect.spawn(
         sys.executable,
-        ["-m", "softchat", "ask", "What is the capital of France?", *flags],
+        ["-m", "softchat", "ask", "What is the capital of France?", "-m", "smollm2-plain", *flags],
         env=environ | {"TERM": "xterm"} | variables,
         timeout=60,
     )
