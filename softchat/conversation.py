@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from softchat.errors import WorkerDiedError
-from softchat.events import Answer, Error, Event, Finished, FinishReason
+from softchat.events import Answer, Error, Event, Finished, was_interrupted
 from softchat.settings import Settings
 from softchat.speaker import Question, Room, Said, Speaker
 from softchat.tags import ThinkTags
@@ -45,8 +45,7 @@ class Turn:
     @property
     def interrupted(self) -> bool:
         """Whether the user stopped it."""
-        finished = self.finished
-        return finished is not None and finished.finish_reason is FinishReason.INTERRUPTED
+        return was_interrupted(self.events)
 
     @property
     def failed(self) -> bool:

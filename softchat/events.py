@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import types
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -181,6 +182,14 @@ class Error:
 
 Event = Started | Prefill | Step | Halted | Answer | Finished | Error
 _KINDS = {kind.event: kind for kind in get_args(Event)}
+
+
+def was_interrupted(events: Sequence[Event]) -> bool:
+    """Whether the user stopped the run whose events these are."""
+    last = events[-1] if events else None
+    return isinstance(last, Finished) and last.finish_reason is FinishReason.INTERRUPTED
+
+
 _NAMES: dict[type, list[str]] = {
     kind: [field.name for field in fields(kind)]
     for kind in (*get_args(Event), ModelInfo, ConceptEntry)

@@ -6,7 +6,7 @@ Imports no engine before one is opened.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +80,14 @@ class Load:
             cancelled=cancelled,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it; `read` makes it whole again."""
+        loras = [{"path": str(one.path), "scale": one.scale} for one in self.loras]
+        return asdict(self) | {"path": str(self.path), "loras": loras}
+
     @classmethod
     def read(cls, values: dict[str, Any]) -> Load:
-        """What `dataclasses.asdict` and JSON made of one."""
+        """What `to_dict` and JSON made of one."""
         tags = values["tags"]
         return cls(
             **values

@@ -1,7 +1,10 @@
-"""Runs made by hand, as a trace would hold them."""
+"""Runs made by hand, as a trace would hold them, and a session of such turns."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+from softchat.conversation import Turn
 from softchat.events import (
     Answer,
     ConceptEntry,
@@ -17,6 +20,17 @@ from softchat.events import (
 )
 from softchat.settings import Settings
 from softchat.trace import TraceWriter
+
+
+@dataclass
+class Chat:
+    """What is saved of a session."""
+
+    turns: list[Turn] = field(default_factory=list)
+    model_name: str = "fake"
+    system: str = "Be brief."
+    chosen: dict[str, object] = field(default_factory=dict)
+
 
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\u202e</script><b>$x^2$&amp;\r\x08"
 

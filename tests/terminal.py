@@ -9,6 +9,11 @@ import time
 import pexpect
 import pyte
 
+# Flags of a run that thinks until it is stopped.
+LONG = (
+    "--tau", "0", "--max-think", "3000", "--temperature", "1", "--seed", "1", "--topn", "10",
+    "--loop-steps", "0", "--drift-steps", "0",
+)  # fmt: skip
 # What a terminal obeys, or what no encoding can write.
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from softchat.sessions import (
     write_file,
 )
 from softchat.trace import replay
-from tests.recordings import run_of, step
+from tests.recordings import Chat, run_of, step
 
 
 @pytest.fixture
@@ -39,14 +39,6 @@ def begin():
     for saved in begun:
         if saved._lock is not None:
             saved._lock.close()
-
-
-@dataclass
-class Chat:
-    turns: list[Turn] = field(default_factory=list)
-    model_name: str = "fake"
-    system: str = "Be brief."
-    chosen: dict[str, object] = field(default_factory=dict)
 
 
 def turn(question="why?", answer="because"):

@@ -23,13 +23,13 @@ from softchat.engine.batch import run_together
 from softchat.engine.protocol import Engine
 from softchat.events import Mode
 from softchat.halting import ClosingTag
+from softchat.probe import LONGEST
 from softchat.settings import Settings, StrategyName
 from softchat.strategies import TagTokens, make_strategy
 from training.engine import open_engine
 from training.prompt import CLOSE, TAGS, make_question_prompt
 from training.rules import Record, table
 
-_LONGEST = 12  # tokens of a probed answer
 _BASE = Settings(
     tau=0.0, patience=8, top_k=0, max_think=128, answer_temperature=0.0, max_answer=48, seed=1
 )
@@ -47,7 +47,7 @@ def probe(engine: Engine, end: str) -> Record:
     start = engine.position
     logits = engine.decode_tokens(engine.tokenize(end, special=True))
     text, entropies = b"", []
-    for _ in range(_LONGEST):
+    for _ in range(LONGEST):
         p = Distribution(logits)
         token = p.keep(topn=1).argmax
         entropies.append(round(p.entropy, 5))

@@ -14,7 +14,7 @@ from softchat.cli import print_json
 from softchat.cli.evaluate import Named
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
-from softchat.events import Event, Finished, FinishReason, to_dict
+from softchat.events import Event, to_dict, was_interrupted
 from softchat.interrupt import catch_interrupt
 
 if TYPE_CHECKING:
@@ -67,18 +67,13 @@ def compare(
                     # As `softchat ask` would: nothing of one run is left for the next.
                     whole = Question(text=text, system=wording, fresh=True)
                     shown[one.name] = list(speaker.ask(whole, one.settings, cancelled=interrupt))
-                    if _was_stopped(shown[one.name]):
+                    if was_interrupted(shown[one.name]):
                         return _INTERRUPTED
                     if json:
                         print_json(_line(text, one, shown[one.name]))
                 if not json:
                     _show(text, shown)
     return 0
-
-
-def _was_stopped(events: list[Event]) -> bool:
-    last = events[-1]
-    return isinstance(last, Finished) and last.finish_reason is FinishReason.INTERRUPTED
 
 
 def _asked(words: list[str] | None, path: Path | None) -> list[str]:

@@ -1,8 +1,10 @@
-"""Too little memory: how it is recognised, and the way out. Imports nothing that takes some."""
+"""Too little memory: how it is recognised, and the way out. Knows nothing of models."""
 
 from __future__ import annotations
 
 import re
+
+from softchat.files import shown_size
 
 # What is said where memory ends: by llama.cpp, ggml, OpenMP, Python, OpenBLAS, the linker.
 _SAID = re.compile(
@@ -18,6 +20,6 @@ def is_shortage(message: str) -> bool:
 
 def way_out(needed: int, n_ctx: int = 0) -> str:
     """What needs less than these bytes, which a context of `n_ctx` takes; 0: the weights alone."""
-    size = f"{needed / 1e9:.1f} GB" if needed >= 1e9 else f"{needed / 1e6:.0f} MB"
     what = f"with a context of {n_ctx} it needs" if n_ctx else "its weights alone need"
-    return f"{what} {size}, and buffers; a smaller --ctx needs less, and so does a smaller model"
+    needs = f"{what} {shown_size(needed)}, and buffers"
+    return f"{needs}; a smaller --ctx needs less, and so does a smaller model"

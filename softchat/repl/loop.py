@@ -15,7 +15,7 @@ from rich.text import Text
 from softchat import __version__
 from softchat.conversation import Turn
 from softchat.errors import DecodeAbortedError, SoftchatError, WorkerDiedError
-from softchat.events import Answer, Event, Finished, FinishReason
+from softchat.events import Answer, Event, FinishReason, was_interrupted
 from softchat.interrupt import TWICE_S, catch_interrupt
 from softchat.models import Located
 from softchat.repl.chat import Chat
@@ -208,9 +208,7 @@ class Session:
         """Run a turn without showing it; None if it was stopped."""
         with catch_interrupt(self.chat.interrupt):
             seen = list(events)
-        last = seen[-1]
-        stopped = isinstance(last, Finished) and last.finish_reason is FinishReason.INTERRUPTED
-        return None if stopped else seen
+        return None if was_interrupted(seen) else seen
 
     def keep(self, *, pending: str = "") -> None:
         """Write the session down as it is now; say it once if that can't be done."""

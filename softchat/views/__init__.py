@@ -26,3 +26,28 @@ class View(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+class BesideAnswer:
+    """What views have in common that show the thinking, and the answer as another view shows it.
+
+    Args:
+        answer: shows the answer; entered and left by this view.
+
+    """
+
+    def __init__(self, answer: View) -> None:
+        self._answer = answer
+
+    def __enter__(self) -> Self:
+        self._answer.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the line of an answer that broke off."""
+        self._answer.__exit__(kind, error, traceback)

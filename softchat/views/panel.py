@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -19,7 +18,7 @@ from rich.text import Text
 
 from softchat.events import Event, Finished, Halted, HaltReason, Mode, Prefill, Started, Step
 from softchat.text import printable
-from softchat.views import View
+from softchat.views import BesideAnswer, View
 from softchat.views.region import LiveRegion
 from softchat.views.wording import (
     REASONS,
@@ -198,7 +197,7 @@ def _clipped(line: Text, width: int) -> Text:
     return line
 
 
-class PanelView:
+class PanelView(BesideAnswer):
     """The panel on one terminal (stderr), and the answer as another view shows it.
 
     Args:
@@ -217,9 +216,9 @@ class PanelView:
         clock: Callable[[], float] = time.monotonic,
         refresh_s: float = REFRESH_S,
     ) -> None:
+        super().__init__(answer)
         self._console = console
         self._region = LiveRegion(console)
-        self._answer = answer
         self._clock = clock
         self._refresh_s = refresh_s
         self._glyphs = glyphs_for(console.encoding)
@@ -257,10 +256,6 @@ class PanelView:
         self._region.erase()
         self._console.print(line, no_wrap=True, overflow="crop", soft_wrap=True)
 
-    def __enter__(self) -> Self:
-        self._answer.__enter__()
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -269,4 +264,4 @@ class PanelView:
     ) -> None:
         """Leave the terminal as it was, whatever happened."""
         self._region.erase()
-        self._answer.__exit__(kind, error, traceback)
+        super().__exit__(kind, error, traceback)

@@ -7,7 +7,7 @@ from typing import Self, TextIO
 
 from softchat.events import Answer, Event, Finished, Halted, Prefill, Started, Step
 from softchat.text import encodable, printable
-from softchat.views import View
+from softchat.views import BesideAnswer, View
 from softchat.views.wording import REASONS, duration, glyphs_for, nats, number, plural, rate
 
 
@@ -59,13 +59,13 @@ class AnswerView:
             self._end()
 
 
-class StepView:
+class StepView(BesideAnswer):
     """A line for each event on a stream, then the answer as another view shows it."""
 
     def __init__(self, lines: TextIO, answer: View) -> None:
+        super().__init__(answer)
         self._lines = lines
         self._glyphs = glyphs_for(lines.encoding)
-        self._answer = answer
         self._patience = 0
         self._think_s = 0.0
 
@@ -107,19 +107,6 @@ class StepView:
         text = printable(text, newlines=False)
         self._lines.write(self._glyphs.text(text) + "\n")
         self._lines.flush()
-
-    def __enter__(self) -> Self:
-        self._answer.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the line of an answer that broke off."""
-        self._answer.__exit__(kind, error, traceback)
 
 
 def _pace(count: int, seconds: float) -> str:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console
 
 from softchat.events import Event, Halted, Started
-from softchat.views import View
+from softchat.views import BesideAnswer, View
 from softchat.views.panel import PanelState, render_summary
 from softchat.views.wording import glyphs_for
 
 _LEAST = 70  # cells of the line in the end; no harm is done where a narrower terminal wraps it
 
 
-class QuietView:
+class QuietView(BesideAnswer):
     """A line when the thinking begins, the panel's one when it ends; the answer as another view.
 
     Args:
@@ -25,9 +22,9 @@ class QuietView:
     """
 
     def __init__(self, console: Console, answer: View) -> None:
+        super().__init__(answer)
         self._console = console
         self._glyphs = glyphs_for(console.encoding)
-        self._answer = answer
         self._state = PanelState()
 
     def show(self, event: Event) -> None:
@@ -47,16 +44,3 @@ class QuietView:
     def _line(self, text: str) -> None:
         self._console.file.write(f"{text}\n")
         self._console.file.flush()
-
-    def __enter__(self) -> Self:
-        self._answer.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the line of an answer that broke off."""
-        self._answer.__exit__(kind, error, traceback)

@@ -23,7 +23,7 @@ from typing import Any
 from softchat.errors import WorkerDiedError
 from softchat.events import Event, from_dict
 from softchat.text import printable
-from softchat.worker.wire import error_of, line_of
+from softchat.worker.wire import error_of, write_line
 
 COMMAND = [sys.executable, "-P", "-c", "from softchat.worker.serve import main; main()"]
 _PASSED_ON = {
@@ -156,10 +156,8 @@ class Worker:
     # -- the wire --------------------------------------------------------------------------------
 
     def _send(self, message: dict[str, object]) -> None:
-        line = memoryview(line_of(message))
         try:
-            while line:
-                line = line[os.write(self._down, line) :]
+            write_line(self._down, message)
         except BrokenPipeError:
             raise self._died() from None
 

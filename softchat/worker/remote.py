@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 
 from softchat.engine.shortage import is_shortage, way_out
 from softchat.errors import DecodeAbortedError, ModelRefusedError, SoftchatError, WorkerDiedError
@@ -41,12 +40,10 @@ class Remote(Speaker):
             return False
 
         worker.model = str(load.path)
-        values = asdict(load) | {"path": str(load.path)}
-        values["loras"] = [{"path": str(one.path), "scale": one.scale} for one in load.loras]
         try:
-            loaded = worker.call("load", load=values, cancelled=left)
+            loaded = worker.call("load", load=load.to_dict(), cancelled=left)
         except WorkerDiedError as error:
-            raise ModelRefusedError(error.message, hint=_hint(error, values)) from error
+            raise ModelRefusedError(error.message, hint=_hint(error, load)) from error
         except BaseException:
             worker.close()
             raise
@@ -102,12 +99,12 @@ class Remote(Speaker):
         self.worker.close()
 
 
-def _hint(error: WorkerDiedError, values: dict[str, object]) -> str:
+def _hint(error: WorkerDiedError, load: Load) -> str:
     """A way out; where memory ended, with how much is needed: another worker reads the header."""
     if not is_shortage(error.message):
         return error.hint
     try:
         with closing(Worker()) as other:
-            return str(other.call("needs", load=values))
+            return str(other.call("needs", load=load.to_dict()))
     except SoftchatError:
-        return way_out(Path(str(values["path"])).stat().st_size)
+        return way_out(load.path.stat().st_size)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from softchat.errors import SoftchatError
 from softchat.events import to_dict
-from softchat.worker.wire import line_of, read_question, values_of
+from softchat.worker.wire import read_question, values_of, write_line
 
 if TYPE_CHECKING:
     from softchat.speaker import Speaker
@@ -117,10 +117,8 @@ class _Server:
         return {"info": asdict(engine.info), "scale": engine.scale}
 
     def _send(self, message: dict[str, Any]) -> None:
-        line = memoryview(line_of(message))
         try:
-            while line:
-                line = line[os.write(self._wire, line) :]
+            write_line(self._wire, message)
         except BrokenPipeError:  # the parent has gone
             os._exit(0)
 

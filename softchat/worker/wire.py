@@ -10,6 +10,7 @@ none after it. Up come the events of a run as `to_dict` makes them, and at the e
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -24,6 +25,13 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 def line_of(message: dict[str, Any]) -> bytes:
     """The message as a line. Lone surrogates, as in names of files, survive as escapes."""
     return _encode(message).encode("ascii") + b"\n"
+
+
+def write_line(descriptor: int, message: dict[str, Any]) -> None:
+    """Write the message, all of it. Raises BrokenPipeError if nobody is at the other end."""
+    line = memoryview(line_of(message))
+    while line:
+        line = line[os.write(descriptor, line) :]
 
 
 def read_question(values: dict[str, Any]) -> Question:

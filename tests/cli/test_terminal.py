@@ -11,12 +11,7 @@ import pexpect
 import pyte
 import pytest
 
-from tests.terminal import assert_settled
-
-LONG = (
-    "--tau", "0", "--max-think", "3000", "--temperature", "1", "--seed", "1", "--topn", "10",
-    "--loop-steps", "0", "--drift-steps", "0",
-)  # fmt: skip
+from tests.terminal import LONG, assert_settled
 
 
 def test_the_panel_shows_the_thinking_and_settles(terminal):

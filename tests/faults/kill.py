@@ -11,23 +11,14 @@ import random
 import select
 import signal
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from softchat.conversation import Turn
 from softchat.sessions import SavedSession, find_killed
 from softchat.trace import TraceWriter, replay
-from tests.recordings import run_of, step
+from tests.recordings import Chat, run_of, step
 
 RUN = run_of(*map(step, range(5)), answer=("x" * 3000,))
-
-
-@dataclass
-class Chat:
-    turns: list[Turn] = field(default_factory=list)
-    model_name: str = "fake"
-    system: str = ""
-    chosen: dict[str, object] = field(default_factory=dict)
 
 
 def write_for_ever(folder: Path, told: int) -> None:

@@ -32,9 +32,8 @@ from softchat.views.plain import AnswerView
 from softchat.worker.process import Worker
 from softchat.worker.remote import Remote
 from tests import tiny
-from tests.cli.test_terminal import LONG
 from tests.faults.soak import times
-from tests.terminal import assert_settled
+from tests.terminal import LONG, assert_settled
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no workers")
 SIGNALS = [signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL]
