@@ -42,6 +42,7 @@ class Terminal:
             dimensions=(lines, columns),
             timeout=60,
         )
+        self.child.delaybeforesend = None  # pexpect's own would be the most of what is measured
         self.screen.answer = self.child.send
 
     def read(self, seconds=0.05):

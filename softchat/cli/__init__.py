@@ -7,11 +7,15 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
 from softchat.errors import SoftchatError, UsageError
+
+if TYPE_CHECKING:
+    from softchat.worker.process import Worker
 
 _INTERRUPTED = 130
 _NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -101,12 +105,30 @@ def _legible(stream: TextIO) -> TextIO:
 
 
 def _run() -> int:
+    with ExitStack() as stack:
+        early = _early_worker(sys.argv[1:], os.environ)
+        if early is not None:
+            stack.enter_context(closing(early))
+        return _command(early)
+
+
+def _early_worker(arguments: Sequence[str], environ: Mapping[str, str]) -> Worker | None:
+    """A worker for commands that talk to a model; it imports as long as the command line does."""
+    talks = not arguments or arguments[0] in ("ask", "chat")
+    if not talks or {"-h", "--help"} & set(arguments) or "_SOFTCHAT_COMPLETE" in environ:
+        return None
+    from softchat.worker.process import Worker, is_isolated
+
+    return Worker() if is_isolated(environ) else None
+
+
+def _command(early: Worker | None) -> int:
     import typer
 
     from softchat.cli.app import app
 
     try:
-        return app(standalone_mode=False) or 0
+        return app(standalone_mode=False, obj=early) or 0
     except typer.Abort:
         print(file=sys.stderr)  # Ctrl-C or Ctrl-D in place of an answer: its line is still open
         return _INTERRUPTED

@@ -36,7 +36,7 @@ def ask(
     from softchat.cli.model import Speakers, enough, find, told_if_slow, user_config
     from softchat.speaker import Question
 
-    speakers = context.with_resource(closing(Speakers()))
+    speakers = context.with_resource(closing(Speakers(context.obj)))
     finish_reason = FinishReason.STOP
     config = user_config()
     with outputs.after(config).open() as show:

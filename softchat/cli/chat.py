@@ -56,7 +56,7 @@ def chat(
     from softchat.sessions import SavedSession
     from softchat.trace import TraceWriter
 
-    speakers = context.with_resource(closing(Speakers()))
+    speakers = context.with_resource(closing(Speakers(context.obj)))
     folder = state_folder(os.environ)
     config = user_config()
     restored = _restored(folder / "sessions", resume)

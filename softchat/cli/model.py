@@ -85,13 +85,17 @@ class Speakers:
 
     The first process is started at once, and imports what it needs while this one does other
     things. With SOFTCHAT_WORKER=0, for debugging, and on Windows the models are in this process.
+
+    Args:
+        early: a process that has been started already.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, early: Worker | None = None) -> None:
         from softchat.worker.process import is_isolated
 
         self._isolated = is_isolated(os.environ)
-        self._idle = self._new()
+        self._idle = early or self._new()
 
     def open(
         self,

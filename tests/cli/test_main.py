@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from softchat.cli import _whole
+from softchat.cli import _early_worker, _whole
 from softchat.text import encodable
 
 
@@ -53,6 +53,33 @@ def test_an_error_that_quotes_what_no_terminal_should_see(softchat):
     assert json.loads(done.out)["kind"] == "usage"
     assert "Traceback" not in done.err
     assert not {"\x9b", "\u202e", "\x1b"} & set(done.out + done.err)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="models are in softchat's own process there")
+@pytest.mark.parametrize("arguments", [["ask", "why?"], ["chat"], []])
+def test_a_worker_starts_before_the_command_line_is_read(arguments):
+    """For commands that talk; it is a process that answers, and ends when it is closed."""
+    worker = _early_worker(arguments, {})
+    try:
+        assert worker is not None
+        assert worker.call("hello") is None
+    finally:
+        worker.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        (["ask", "--help"], {}),
+        (["models"], {}),
+        (["--version"], {}),
+        (["ask", "why?"], {"SOFTCHAT_WORKER": "0"}),
+        ([], {"_SOFTCHAT_COMPLETE": "complete_bash"}),
+    ],
+)
+def test_nothing_starts_that_nobody_needs(arguments, environ):
+    """Not for help, nor for Tab, nor where models are in this process."""
+    assert _early_worker(arguments, environ) is None
 
 
 @pytest.mark.parametrize(
