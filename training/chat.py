@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from random import Random
 
+from training.known import FACTS
+
 THOUGHT = "No steps needed."
 """What the model learns to think about a question that asks for no working out."""
 
@@ -230,6 +232,32 @@ _SMALL_TALK = [
     "Nice to meet you.",
     "What do you think of cats?",
 ]
+_MORE_PLACES = [
+    *("Denmark", "Finland", "Ireland", "Cuba", "Chile", "Hungary", "Vietnam", "South Korea"),
+    *("Switzerland", "Belgium", "the Netherlands", "Iran", "Colombia", "Ethiopia", "Scotland"),
+]
+_COUNTED = [
+    *("minutes in an hour", "hours in a day", "seconds in a minute", "weeks in a year"),
+    *("players in a football team", "strings on a guitar", "planets in the solar system"),
+    *("letters in the alphabet", "wheels on a car", "legs on an insect", "colours in a rainbow"),
+    *("states in the United States", "oceans on Earth", "seasons in a year", "corners on a square"),
+    *("keys on a piano", "players in a basketball team", "centimetres in a metre"),
+]
+_BOOKS = [
+    *("Hamlet", "the Odyssey", "War and Peace", "Don Quixote", "Oliver Twist", "Frankenstein"),
+    *("1984", "Moby Dick", "The Hobbit", "Faust", "Macbeth", "Emma"),
+]
+_INVENTIONS = [
+    *("the telephone", "the light bulb", "the printing press", "the aeroplane", "the radio"),
+    *("the steam engine", "the World Wide Web", "dynamite", "the telescope", "the bicycle"),
+]
+_ELEMENTS = ["silver", "iron", "oxygen", "hydrogen", "carbon", "sodium", "helium", "copper"]
+_COLOURED = ["a banana", "snow", "coal", "blood", "a lemon", "the sun", "a leaf", "milk", "the sea"]
+_PLURALS = ["child", "foot", "tooth", "man", "leaf", "goose", "city", "woman", "knife", "box"]
+_VERBS = ["see", "eat", "run", "take", "write", "sing", "buy", "come", "think", "give"]
+_YOUNG = ["cow", "sheep", "horse", "goat", "bear", "frog", "lion", "duck", "pig", "swan"]
+_ANIMALS = ["cows", "cats", "lions", "pandas", "rabbits", "owls", "squirrels", "sharks", "ants"]
+_LARGEST = ["country", "desert", "animal", "continent", "island", "lake", "city in Japan"]
 _FORMS = (
     ("What is {}?", _THINGS),
     ("Explain {} to a child.", _THINGS),
@@ -252,11 +280,28 @@ _FORMS = (
     ("What is {} famous for?", _PEOPLE),
     ("What is the difference between {}?", _PAIRS),
     ("{}", _SMALL_TALK),
+    ("What is the capital of {}?", _MORE_PLACES),
+    ("On which continent is {}?", _MORE_PLACES),
+    ("What is the currency of {}?", _MORE_PLACES),
+    ("How many {} are there?", _COUNTED),
+    ("Who wrote {}?", _BOOKS),
+    ("Who invented {}?", _INVENTIONS),
+    ("What is the chemical symbol of {}?", _ELEMENTS),
+    ("What colour is {}?", _COLOURED),
+    ("What is the plural of {}?", _PLURALS),
+    ("What is the past tense of {}?", _VERBS),
+    ("What is a baby {} called?", _YOUNG),
+    ("What do {} eat?", _ANIMALS),
+    ("What is the largest {}?", _LARGEST),
 )
 
 
 def questions() -> list[str]:
-    """All ordinary questions that can be made, in an order that does not follow their kind."""
-    made = sorted({form.format(thing) for form, things in _FORMS for thing in things})
-    Random("chat").shuffle(made)
-    return made
+    """All ordinary questions that can be made of the forms, but for those of training.known.
+
+    In an order that does not follow their kind.
+    """
+    made = {form.format(thing) for form, things in _FORMS for thing in things}
+    left = sorted(made - FACTS.keys())
+    Random("chat").shuffle(left)
+    return left

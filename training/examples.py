@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
 
+import numpy as np
+import numpy.typing as npt
+
 from softchat.engine.protocol import Engine
 from softchat.template import make_prompt
 from training.chat import THOUGHT
+from training.distil import Told
 from training.prompt import CLOSE, END, SYSTEM, TAGS
 from training.tasks import HELD_OUT, TRAINED, Problem, problems
 
-_CHAT_SHARE = 0.12
+_CHAT_SHARE = 0.22
 _CUT_SHARE = 0.25
 _OTHER_SYSTEM_SHARE = 0.1
 _HISTORY_SHARE = 0.06
-_LONGEST_ANSWER = 48  # tokens; how an ordinary answer goes on from there is not trained on
 _OTHER_SYSTEMS = (
     "You are a helpful assistant.",
     "You are a helpful AI assistant named SmolLM, trained by Hugging Face",
@@ -36,8 +39,11 @@ SPLITS = {
 }
 """The sets that are only ever asked: their families, and how many questions."""
 
-CHAT_TRAINED = 450
-"""How many of the ordinary questions are trained on; the rest is to measure by."""
+CHAT_HELD_OUT = 60
+"""How many of the ordinary questions, the last ones, are to measure by, not to train on."""
+
+Likely = tuple[Sequence[int], Sequence[float]]
+"""A distribution to learn: token ids and their weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,26 @@ class Example:
     counts: tuple[bool, ...]  # (T,) whether the model must learn to say this token
     thinking: range
     """Where its thoughts stand: positions that may be fed as mixtures."""
+    taught: tuple[Likely, ...] = ()
+    """For the last positions: what to learn there instead of the token alone."""
+
+
+def targets(batch: Sequence[Example]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """What is to be learned at the batch's P positions that count: ids and weights, (P, n) each.
+
+    The weights of a row sum to 1; one that has fewer than n is filled up with zeros.
+    """
+    rows: list[Likely] = []
+    for example in batch:
+        plain = len(example.tokens) - len(example.taught)
+        told = zip(example.tokens[:plain], example.counts[:plain], strict=True)
+        rows += [((token,), (1.0,)) for token, counted in told if counted]
+        rows += example.taught
+    n = max(len(ids) for ids, _ in rows)
+    ids, weights = np.zeros((len(rows), n), np.int64), np.zeros((len(rows), n), np.float32)
+    for row, (likely, shares) in enumerate(rows):
+        ids[row, : len(likely)], weights[row, : len(likely)] = likely, shares
+    return ids, weights
 
 
 def split(name: str) -> Iterator[tuple[str, Problem]]:
@@ -74,7 +100,8 @@ def make_examples(engine: Engine, chat: Path, count: int, seed: int) -> list[Exa
 
     """
     rng = Random(seed)
-    ordinary = [json.loads(line) for line in chat.read_text("utf-8").splitlines()[:CHAT_TRAINED]]
+    lines = chat.read_text("utf-8").splitlines()[:-CHAT_HELD_OUT]
+    ordinary = [Told(**json.loads(line)) for line in lines]
     asked = [p.question for name in SPLITS for _, p in split(name)]
     source = problems(TRAINED, f"train {seed}", without=asked)
     made: list[Example] = []
@@ -87,27 +114,33 @@ def make_examples(engine: Engine, chat: Path, count: int, seed: int) -> list[Exa
             messages.append({"role": "assistant", "content": before.answer})
         if rng.random() < _CHAT_SHARE:
             told = rng.choice(ordinary)
-            messages.append({"role": "user", "content": told["question"]})
-            answer = told["answer"] + (END if told["ended"] else "")
-            made.append(_encode(engine, messages, [THOUGHT], answer, cut=False))
+            messages.append({"role": "user", "content": told.question})
+            example = _encode(engine, messages, [THOUGHT], told.tokens, cut=False)
+            taught = tuple(zip(told.likely, told.weights, strict=True))
+            made.append(replace(example, taught=taught))
             continue
         _, before = next(source)
         messages.append({"role": "user", "content": before.question})
-        lines: Sequence[str] = before.steps
+        steps: Sequence[str] = before.steps
         cut = rng.random() < _CUT_SHARE
         if cut:
-            lines = lines[: rng.randrange(len(lines))]
-        made.append(_encode(engine, messages, lines, before.answer + END, cut=cut))
+            steps = steps[: rng.randrange(len(steps))]
+        said = engine.tokenize(before.answer + END, special=True)
+        made.append(_encode(engine, messages, steps, said, cut=cut))
     return made
 
 
 def _encode(
-    engine: Engine, messages: list[dict[str, str]], lines: Sequence[str], answer: str, *, cut: bool
+    engine: Engine,
+    messages: list[dict[str, str]],
+    lines: Sequence[str],
+    said: Sequence[int],
+    *,
+    cut: bool,
 ) -> Example:
     prompt = make_prompt(engine, messages, tags=TAGS).tokens
     thoughts = engine.tokenize("\n".join(lines)) if lines else []
     close = engine.tokenize(CLOSE, special=True)
-    said = engine.tokenize(answer, special=True)[:_LONGEST_ANSWER]
     # softchat feeds the token that completes the closing tag as itself, never as a mixture.
     closing = 0 if cut else len(engine.tokenize(TAGS.before_close + TAGS.close)) - 1
     parts = ((prompt, False), (thoughts, True), (close, not cut), (said, True))

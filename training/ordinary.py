@@ -23,7 +23,7 @@ from softchat.think import think
 from training.chat import THOUGHT
 from training.distil import SYSTEM as PLAIN
 from training.engine import open_engine
-from training.examples import CHAT_TRAINED
+from training.examples import CHAT_HELD_OUT
 from training.prompt import CLOSE, make_question_prompt
 from training.search import WAYS
 
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=12)
     options = parser.parse_args()
     lines = [json.loads(line) for line in options.chat.read_text("utf-8").splitlines()]
-    lines = [line for line in lines[CHAT_TRAINED:] if line["answer"].strip()]
+    lines = [line for line in lines[-CHAT_HELD_OUT:] if line["answer"].strip()]
     figures: dict[str, list[float]] = {}
     for name, adapter in (("without", None), ("with", options.adapter)):
         make = thought_prompt if adapter else plain_prompt

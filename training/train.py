@@ -4,7 +4,7 @@ The base is read from the very GGUF that softchat runs and frozen in bfloat16; t
 are float32. In a growing share of the batches the thoughts, or a part of them, are not fed as
 tokens but as the mixtures that softchat would feed: a first pass without gradients gives the
 model's own distribution at each position, of which the concept token is made as `softchat.concept`
-makes it.
+makes it. Of an ordinary answer, the untrained model's distributions are learned, not its tokens.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from softchat.engine.llama import LlamaEngine
-from training.examples import Example, make_examples
+from training.examples import Example, make_examples, targets
 
 _MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 _WINDOW = 24  # batches among which examples are sorted by length, so that little is padded
@@ -78,8 +78,8 @@ def common_prefix(rows: list[tuple[int, ...]]) -> int:
 
 
 def soft_share(done: float) -> float:
-    """The share of soft batches when so much of the training is done: first 0, then up to 0.6."""
-    return 0.6 * min(1.0, max(0.0, (done - 0.15) / 0.35))
+    """The share of soft batches when so much of the training is done: first 0, then up to 0.8."""
+    return 0.8 * min(1.0, max(0.0, (done - 0.15) / 0.35))
 
 
 def rate(done: float) -> float:
@@ -175,9 +175,10 @@ class Trainer:
             embeds = self.soften(embeds, mask, shared, _positions(batch, rng), rng)
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.lr * rate(done)
-        wanted = counts[:, 1:]
-        hidden = self.hidden(embeds, mask, shared)[:, :-1][wanted]  # (P, D)
-        loss = functional.cross_entropy(self.logits(hidden).float(), tokens[:, 1:][wanted])
+        hidden = self.hidden(embeds, mask, shared)[:, :-1][counts[:, 1:]]  # (P, D)
+        log_p = functional.log_softmax(self.logits(hidden).float(), dim=-1)
+        ids, weights = map(torch.from_numpy, targets(batch))
+        loss = -(weights * log_p.gather(1, ids)).sum() / len(ids)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import string
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from softchat.testing import FakeEngine
 from training.chat import THOUGHT
-from training.examples import make_examples
+from training.distil import Told
+from training.examples import CHAT_HELD_OUT, make_examples, targets
 from training.prompt import CLOSE, END
 
 
@@ -20,12 +23,24 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture(scope="module")
-def chat(tmp_path_factory):
-    """One ordinary question with its answer."""
+def chat(engine, tmp_path_factory):
+    """One ordinary question to train on, and those that are held out."""
     path = tmp_path_factory.mktemp("chat") / "chat.jsonl"
-    line = {"question": "Why?", "answer": "Because.", "ended": True}
-    path.write_text(json.dumps(line) + "\n", "utf-8")
+    told = [_told(engine, "Why?"), *[_told(engine, "Held out?")] * CHAT_HELD_OUT]
+    path.write_text("".join(json.dumps(asdict(one)) + "\n" for one in told), "utf-8")
     return path
+
+
+def _told(engine, question):
+    tokens = engine.tokenize("Because." + END, special=True)
+    return Told(
+        question=question,
+        answer="Because.",
+        ended=True,
+        tokens=tokens,
+        likely=[[token, 0] for token in tokens],
+        weights=[[0.75, 0.25] for _ in tokens],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +90,28 @@ def test_ordinary_questions_get_no_steps(texts):
     chats = [counted for all_, counted, _ in texts if "Why?" in all_]
     assert len(chats) > 20
     assert set(chats) == {THOUGHT + CLOSE + "Because." + END}
+
+
+def test_what_is_held_out_is_not_trained_on(texts):
+    """The last ordinary questions are to measure by."""
+    assert not any("Held out?" in all_ for all_, _, _ in texts)
+
+
+def test_of_ordinary_answers_the_distributions_are_learned(engine, chat):
+    """At the answer's positions alone; all else that counts is its token with weight 1."""
+    examples = make_examples(engine, chat, 60, seed=3)
+    ids, weights = targets(examples)
+    assert len(ids) == sum(sum(e.counts) for e in examples)
+    np.testing.assert_array_equal(weights.sum(1), 1)
+    end = 0
+    for example in examples:
+        begin, end = end, end + sum(example.counts)
+        told = [t for t, counted in zip(example.tokens, example.counts, strict=True) if counted]
+        assert ids[begin:end, 0].tolist() == told
+        soft = weights[begin:end, 0] < 1
+        is_chat = "Why?" in b"".join(map(engine.piece, example.tokens)).decode()
+        assert soft.tolist() == [is_chat and place >= len(told) - 9 for place in range(len(told))]
+    assert (weights == 0.75).any()
 
 
 def test_a_seed_gives_the_same_examples(engine, chat):
