@@ -63,7 +63,12 @@ def is_isolated(environ: Mapping[str, str]) -> bool:
 
 
 class Worker:
-    """One worker process, which imports what it needs while its parent does other things."""
+    """One worker process, which imports what it needs while its parent does other things.
+
+    Raises:
+        WorkerDiedError: the system starts no other process.
+
+    """
 
     def __init__(self) -> None:
         self.model = ""
@@ -75,16 +80,7 @@ class Worker:
         self._lines: deque[bytes] = deque()
         self._rest = b""  # the beginning of a line
         self._printed = b""
-        self._process = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            pipesize=_AHEAD,
-            env=environment(os.environ),
-            start_new_session=True,
-        )
+        self._process = _started()
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         assert stdin and stdout and stderr  # noqa: PT018  # as it was asked for
         self.pid = self._process.pid
@@ -238,6 +234,25 @@ class Worker:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _started() -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            pipesize=_AHEAD,
+            env=environment(os.environ),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise WorkerDiedError(
+            f"no process can be started: {error.strerror}",
+            hint="close other programs; with SOFTCHAT_WORKER=0 none is needed",
+        ) from error
 
 
 def _last(printed: bytes) -> str:

@@ -49,6 +49,14 @@ def test_only_variables_that_are_needed_are_passed_on():
     assert "pl4nted" not in str(passed)
 
 
+def test_a_system_that_starts_no_process(monkeypatch):
+    """Out of processes or memory, say: one line, and a way that needs none."""
+    monkeypatch.setattr(process, "COMMAND", ["/nowhere/python"])
+    with pytest.raises(WorkerDiedError, match=r"no process can be started: No such file") as caught:
+        Worker()
+    assert "SOFTCHAT_WORKER=0" in caught.value.hint
+
+
 @needs_proc
 def test_no_secret_is_in_the_process(monkeypatch, load):
     """Nor are they in what the system tells of it."""
