@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from softchat.errors import WorkerDiedError
-from softchat.events import Event, from_dict
+from softchat.events import Event, Step, from_dict
 from softchat.text import printable
 from softchat.worker.wire import error_of, write_line
 
@@ -37,6 +37,9 @@ _PASSED_ON_BY_BEGINNING = (
 )
 _SECRET = ("TOKEN", "KEY", "SECRET", "PASSWORD")  # in a name: never passed on
 _LOOK_MS = 10  # how soon a Ctrl-C is told to the worker
+# Steps are read in lots. To wake for each of them takes a core from the model for 0.2 ms a step.
+_LOT_S = 0.02
+_LOT = 4096  # bytes; where more has come meanwhile, the model is so small that it would be held up
 _PATIENCE_S = 2.0  # for a worker to end that has closed its wire
 _AHEAD = 16384  # bytes, some 40 steps: how far it runs on while its parent is slow, or stopped
 _KEPT = 4096  # bytes of what native code has printed
@@ -79,6 +82,8 @@ class Worker:
         self._asked = self._done = self._stopped = 0  # numbers of requests
         self._lines: deque[bytes] = deque()
         self._rest = b""  # the beginning of a line
+        self._at_once = True  # whether what comes next is to be seen when it comes
+        self._last_read = 0  # bytes
         self._printed = b""
         self._process = _started()
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
@@ -109,6 +114,7 @@ class Worker:
         self.check()
         self._asked += 1
         number = self._asked
+        self._at_once = True
         try:
             self._send({"do": do, "number": number, **values})
             while True:
@@ -118,7 +124,9 @@ class Worker:
                     if self._done == number:
                         return self._result(message)
                 elif self._done == number - 1:  # else of a run that nobody looks at any more
-                    yield from_dict(message)
+                    event = from_dict(message)
+                    self._at_once = not isinstance(event, Step)
+                    yield event
         except GeneratorExit:
             self._stop(number)
             raise
@@ -175,6 +183,8 @@ class Worker:
                 if not isinstance(message, dict):
                     raise ValueError("no object")
                 return message
+            if not self._at_once and self._stopped < number and self._last_read < _LOT:
+                time.sleep(_LOT_S)
             self._read(_LOOK_MS if self._stopped < number else None)
 
     def _read(self, timeout_ms: int | None) -> None:
@@ -185,6 +195,7 @@ class Worker:
                 if not data:
                     self._ready.unregister(descriptor)
             elif data:
+                self._last_read = len(data)
                 *lines, self._rest = (self._rest + data).split(b"\n")
                 self._lines.extend(lines)
             else:
