@@ -85,11 +85,14 @@ class Saved:
 
 
 class SavedSession:
-    """The file of the session that is going on. Made at the first write.
+    """The file of the session that is going on. A new one is made at the first write.
 
     Args:
         folder: of all sessions.
         resume: the session to go on with, if it is not a new one.
+
+    Raises:
+        UsageError: that session is open elsewhere: one of the two would overwrite the other.
 
     """
 
@@ -100,10 +103,14 @@ class SavedSession:
         self.id = resume.id if resume else f"{stamp}-{secrets.token_hex(2)}"
         self._recall = Recall(_trace_of(folder, self.id))
         self._lock: IO[bytes] | None = None
+        if resume is not None:
+            _refuse_open(folder, self.id)
+            with suppress(OSError):  # told at the first write
+                self._lock = _lock(_lock_of(folder, self.id))
 
     @property
     def begun(self) -> bool:
-        """Whether anything has been written."""
+        """Whether there is a file of it."""
         return self._lock is not None
 
     def write(self, chat: Chat, *, pending: str = "", closed: bool = False) -> None:
@@ -194,8 +201,7 @@ def _whole(folder: Path, id_: str) -> Saved:
 def remove_session(folder: Path, name: str) -> str:
     """Delete a session; its id. Raises UsageError as `load_session`, or if it is open."""
     saved = load_session(folder, name)
-    if _is_locked(_lock_of(folder, saved.id)):
-        raise UsageError(f"session {saved.id} is open", hint="leave it first")
+    _refuse_open(folder, saved.id)
     (folder / f"{saved.id}.json").unlink(missing_ok=True)
     _trace_of(folder, saved.id).unlink(missing_ok=True)
     _lock_of(folder, saved.id).unlink(missing_ok=True)
@@ -345,6 +351,12 @@ def _lock(path: Path) -> IO[bytes]:
     with suppress(OSError):
         _try_lock(file)
     return file
+
+
+def _refuse_open(folder: Path, id_: str) -> None:
+    """Raise UsageError if another softchat has this session open."""
+    if _is_locked(_lock_of(folder, id_)):
+        raise UsageError(printable(f"session {id_} is open", newlines=False), hint="leave it first")
 
 
 def _is_locked(path: Path) -> bool:

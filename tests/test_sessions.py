@@ -99,6 +99,7 @@ def test_without_its_steps_a_session_is_whole(begin, tmp_path):
     back = load_session(tmp_path, "last").turns[0]
     assert (back.question, back.answer, back.events) == ("why?", "because", ())
     trace.mkdir()
+    saved._lock.close()
     other = SavedSession(tmp_path, load_session(tmp_path, "last"))
     chat.turns.append(thought("and?"))
     with pytest.raises(OSError, match="directory"):
@@ -158,6 +159,25 @@ def test_only_a_killed_session_is_offered(begin, tmp_path):
     assert find_killed(tmp_path) is None  # its lock is held, by this process
     opened._lock.close()
     assert find_killed(tmp_path).title == "open?"
+
+
+@pytest.mark.parametrize("turns", [[turn()], []])
+def test_what_was_declined_is_not_offered_again(begin, tmp_path, turns):
+    """Left now, it is listed if anything was said in it; a question alone is dropped."""
+    killed = begin(tmp_path)
+    killed.write(Chat(turns), pending="and then?")
+    killed._lock.close()
+    offered = find_killed(tmp_path)
+    SavedSession(tmp_path, offered).close(offered)
+    assert find_killed(tmp_path) is None
+    assert [saved.title for saved in list_sessions(tmp_path)] == ["why?"] * len(turns)
+
+
+def test_a_session_that_is_open_is_not_opened_twice(begin, tmp_path):
+    """Two would each write down its own turns over the other's."""
+    begin(tmp_path).write(Chat([turn()]))
+    with pytest.raises(UsageError, match="is open"):
+        SavedSession(tmp_path, load_session(tmp_path, "last"))
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def chat(
         else _model_of(restored, find)
     )
 
+    saved = SavedSession(folder / "sessions", restored)
+
     def opened(which: Located, cancelled: Callable[[], bool]) -> Speaker:
         layers = Layers(suits=config.suits(which), chosen=[chosen])
         return speakers.open(which, loading.after(layers), cancelled=cancelled)
@@ -78,7 +80,7 @@ def chat(
         terminal_console(),
         make_view=outputs.view,
         find=find,
-        saved=SavedSession(folder / "sessions", restored),
+        saved=saved,
     )
     with closing(session):
         if trace is not None:

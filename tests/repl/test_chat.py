@@ -21,7 +21,7 @@ from softchat.layers import Source
 from softchat.models import Located
 from softchat.repl.chat import Chat
 from softchat.repl.loop import Session
-from softchat.sessions import Saved, SavedSession, read_file
+from softchat.sessions import Saved, SavedSession, load_session, read_file
 from softchat.speaker import Room
 from softchat.testing import FakeEngine
 from softchat.views.plain import AnswerView
@@ -58,7 +58,7 @@ def begin(released, tmp_path):
         )
         out = StringIO()
         console = Console(file=out, width=100)
-        saved = SavedSession(tmp_path / "sessions")
+        saved = SavedSession(tmp_path / "sessions", restored)
         find = pytest.fail
         session = Session(
             chat, console, make_view=lambda: AnswerView(out), find=find, saved=saved
@@ -127,6 +127,20 @@ def test_undo_and_clear(begin, released):
         session.chat.undo()
     released.set()
     session.close()
+
+
+def test_what_is_cleared_right_after_resuming_is_gone(begin, released, tmp_path):
+    """On disk too, though nothing has been said since."""
+    before = SavedSession(tmp_path / "sessions")
+    chat = saved(Turn(question="a", answer="b", settings={}))
+    before.write(chat)
+    before.close(chat)
+    session, _ = begin(load_session(tmp_path / "sessions", "last"))
+    session.handle("/clear")
+    assert not load_session(tmp_path / "sessions", "last").turns
+    released.set()
+    session.close()
+    assert not list((tmp_path / "sessions").iterdir())
 
 
 def test_ctrl_c_between_loading_and_thinking_stops_the_turn(begin, released, monkeypatch):
