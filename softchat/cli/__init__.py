@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _RARELY = 100_000  # allocations between two looks for garbage; imports make many and leave none
+_YES = {"1", "true", "t", "yes", "y", "on"}  # what typer takes for it in a variable
 
 
 def main() -> None:
@@ -141,12 +142,15 @@ def _command(early: Worker | None) -> int:
 
 
 def _report(error: SoftchatError) -> None:
-    if "--json" in sys.argv or os.environ.get("SOFTCHAT_JSON") in ("1", "true", "yes"):
+    if "--json" in sys.argv or os.environ.get("SOFTCHAT_JSON", "").strip().lower() in _YES:
         from softchat.events import Error
         from softchat.views.jsonl import JsonView
 
-        # The message may quote an argument, and an argument can be anything.
-        JsonView(sys.stdout).show(Error.of(error))
+        try:
+            # The message may quote an argument, and an argument can be anything.
+            JsonView(sys.stdout).show(Error.of(error))
+        except OSError:  # nobody reads it, or the disk is full: stderr tells it all the same
+            _give_up(sys.stdout)
     complain(error.message, error.hint)
 
 

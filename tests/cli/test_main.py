@@ -82,6 +82,26 @@ def test_nothing_starts_that_nobody_needs(arguments, environ):
     assert _early_worker(arguments, environ) is None
 
 
+def test_an_error_that_nobody_reads(environ):
+    """Its line of JSON has gone with the reader; stderr and the status say it all the same."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "softchat", "ask", "--json", "-m", "nowhere", "why"],
+        env=environ, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, timeout=60,
+        check=False,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr.count(b"\n")) == (3, 2), done.stderr
+
+
+@pytest.mark.parametrize("yes", ["1", "on", "True"])
+def test_an_error_is_json_where_the_variable_says_so(softchat, yes):
+    """Whatever typer takes for a yes."""
+    done = softchat("ask", "-m", "nowhere", "why", SOFTCHAT_JSON=yes)
+    assert json.loads(done.out)["kind"] == "model_not_found"
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
