@@ -24,6 +24,7 @@ from softchat.text import printable
 
 _KIND = "softchat_eval"
 _SCHEMA = 1
+_OPENING = f'{{"{_KIND}": '.encode()
 
 
 def make_identity(
@@ -110,7 +111,7 @@ class ResultFile:
         whole = data[: data.rfind(b"\n") + 1]
         lines = whole.splitlines()
         if not lines:
-            if data and not data.startswith(b"{"):
+            if data[: len(_OPENING)] != _OPENING[: len(data)]:  # no first line that was cut off
                 raise UsageError(
                     f"{shown} holds something else", hint="name another file with --out"
                 )
@@ -137,7 +138,8 @@ class ResultFile:
         self._file.truncate()
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        # As ASCII: a name or a system prompt may hold what is no text (a lone surrogate).
+        self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         self._file.flush()
 
     def __enter__(self) -> ResultFile:

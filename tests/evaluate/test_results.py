@@ -90,12 +90,23 @@ def test_another_evaluation_is_refused(tmp_path, key, value, says):
 
 def test_other_files_are_left_alone(tmp_path):
     """A file that holds something else is never written to."""
-    for number, text in enumerate(["my notes", "{}\n", "[1]\n", '{"a": 1}\nnotes\n', "\n\n"]):
+    for number, text in enumerate(
+        ["my notes", "{}\n", '{"a": 1}', "[1]\n", '{"a": 1}\nnotes\n', "\n\n"]
+    ):
         path = tmp_path / f"{number}.txt"
         path.write_text(text)
         with pytest.raises(UsageError, match="something else"):
             ResultFile(path, IDENTITY)
         assert path.read_text() == text
+
+
+def test_names_that_are_no_text(tmp_path):
+    """A file's name or a system prompt can hold bytes that are no UTF-8; they come back as such."""
+    identity = IDENTITY | {"system": os.fsdecode(b"\xff"), "data": {"name": os.fsdecode(b"\xfe")}}
+    for _ in range(2):
+        with ResultFile(tmp_path / "r.jsonl", identity) as file:
+            file.add(result(len(file.results)))
+    assert len(file.results) == 2
 
 
 def test_one_writer_at_a_time(tmp_path):
