@@ -122,7 +122,7 @@ def check(name: str, value: object) -> StrEnum | float:
         return kind(value)
     wanted = "a whole number" if kind is int else "a number"
     accepted = int if kind is int else int | float
-    if isinstance(value, bool) or not isinstance(value, accepted) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, accepted) or not _is_finite(value):
         raise UsageError(f"{name} is {value!r}", hint=f"it must be {wanted}{_range(knob)}")
     low, high = knob.metadata["low"], knob.metadata["high"]
     if (low is not None and value < low) or (high is not None and value > high):
@@ -145,6 +145,13 @@ def choices(name: str) -> list[str]:
     """The values that setting `name` can have, if they can be listed."""
     kind = _TYPES[name]
     return [str(member) for member in kind] if issubclass(kind, StrEnum) else []
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _range(knob: Field[Any]) -> str:

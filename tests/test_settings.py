@@ -29,6 +29,7 @@ def test_the_baseline_has_no_cold_stop_unless_asked():
         ("tau", float("nan")),
         ("tau", float("inf")),
         ("tau", "0.1"),
+        pytest.param("tau", 10**400, id="tau-huge"),
         ("patience", 0),
         ("patience", 1.5),
         ("topn", 0),

@@ -79,13 +79,14 @@ def compare(
 def _asked(words: list[str] | None, path: Path | None) -> list[str]:
     from softchat.evaluate.questions import read_questions
 
-    if bool(words) == (path is not None):
+    asked = " ".join(words or ()).strip()
+    if bool(asked) == (path is not None):
         raise UsageError(
             "a question, or a file of them, is needed",
             hint="softchat compare 'How many legs have 3 spiders?', or --questions FILE",
         )
     if path is None:
-        return [" ".join(words or ())]
+        return [asked]
     return [question.text for question in read_questions(path, answers=False).questions]
 
 

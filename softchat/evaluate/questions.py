@@ -83,7 +83,7 @@ def _items(text: str, name: str) -> Iterator[tuple[str, Any]]:
     if text.lstrip().startswith("["):
         try:
             listed = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{name} is not JSON: {error}", hint=_LAYOUTS) from error
         yield from ((f"item {n}", item) for n, item in enumerate(listed, 1))
         return
@@ -91,7 +91,7 @@ def _items(text: str, name: str) -> Iterator[tuple[str, Any]]:
         if line.strip():
             try:
                 yield f"line {number}", json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UsageError(
                     f"{name}, line {number}: not JSON: {error}", hint=_LAYOUTS
                 ) from error

@@ -186,7 +186,7 @@ def test_compare(softchat, data):
     assert [one["run"] for one in found] == ["soft", "a"] * QUESTIONS
     assert all(len(one["entropies"]) == one["steps"] for one in found)
     assert len({one["settings"]["seed"] for one in found}) == 1
-    for arguments in ([], ["What?", "--questions", str(data)]):
+    for arguments in ([], [" "], ["What?", "--questions", str(data)]):
         assert softchat("compare", *arguments).status == 2
 
 

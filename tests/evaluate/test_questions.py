@@ -49,6 +49,8 @@ def test_soft_thinking(tmp_path):
         ('{"question": "a", "answer": true}', "line 1"),
         ('[{"prompt": [], "final_answer": "1"}]', "item 1"),
         ("[1, 2", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"question": ' + "[" * 100_000, "line 1: not JSON"),
         ("[1]", "item 1"),
         ("", "no questions"),
     ],
