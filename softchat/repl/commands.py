@@ -305,10 +305,13 @@ def _trace(session: Session, rest: str) -> None:
 
 
 def _trace_over(session: Session, rest: str) -> None:
-    session.end_trace()
-    if rest != "off":
-        session.trace_path = _path(rest, "/trace! t.jsonl")
-        session.trace = TraceWriter(session.trace_path)
+    if rest == "off":
+        session.end_trace()
+    else:
+        path = _path(rest, "/trace! t.jsonl")
+        trace = TraceWriter(path)  # first: if it can't be opened, the one before goes on
+        session.end_trace()
+        session.trace, session.trace_path = trace, path
     session.say(f"trace {printable(rest, newlines=False)}", "dim")
 
 

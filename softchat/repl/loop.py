@@ -92,6 +92,7 @@ class Session:
                 text = prompt.prompt("> ", default=pending)
                 pending = ""
             except KeyboardInterrupt:
+                pending = ""
                 # The first may have stopped a turn.
                 stopped_at = max(stopped_at, self.chat.interrupt.pressed_at)
                 if time.monotonic() - stopped_at < TWICE_S:

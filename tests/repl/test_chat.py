@@ -117,6 +117,19 @@ def test_a_resumed_session_has_its_system_prompt_unless_a_flag_differs(begin, re
     other.close()
 
 
+def test_a_trace_goes_on_where_another_can_not_begin(begin, released, tmp_path):
+    """A mistake behind /trace costs nothing of the one that is written."""
+    session, out = begin()
+    session.handle(f"/trace {tmp_path}/t.jsonl")
+    for wrong in ("/trace!", f"/trace! {tmp_path}", f"/trace {tmp_path}/no/where"):
+        session.handle(wrong)
+        assert session.trace is not None
+        assert session.trace_path == tmp_path / "t.jsonl"
+    assert out.getvalue().count("error: ") == 3
+    released.set()
+    session.close()
+
+
 def test_undo_and_clear(begin, released):
     """One turn, then all of them; of none, none can be taken back."""
     turns = [Turn(question=name, answer="b", settings={}) for name in "xyz"]

@@ -296,6 +296,23 @@ def test_a_session_that_was_killed_is_offered(session, terminal, environ):
     leave(three)
 
 
+def test_ctrl_c_clears_a_question_that_was_left_over(terminal, environ):
+    """What a killed session was about to ask stands on the line once, and not for ever."""
+    kept = {
+        "schema": 1, "started": "", "updated": "", "model": "smollm2-plain", "system": "",
+        "turns": [], "pending": "and then?", "closed": False,
+    }  # fmt: skip
+    folder = Path(environ["SOFTCHAT_HOME"], "sessions")
+    folder.mkdir()
+    (folder / "old.json").write_text(json.dumps(kept))
+    one = terminal()
+    one.until(r"Go on with it\? \[Y/n\]")
+    one.child.send("y\r")
+    one.until("> and then\\?")
+    one.child.send("\x03")
+    one.until(r"Ctrl-D or /quit leaves\n>\s*\n[^\n]*context")
+
+
 def test_sessions_are_listed_and_resumed(session, softchat, environ):
     """`softchat sessions` lists, `--resume last` goes on, `rm` deletes."""
     one = session("--seed", "1")
