@@ -5,9 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 
+import pytest
+
 from softchat.bench.others import TRANSFORMERS_NEEDS, TransformersLoop, ask_to_llm
-from softchat.bench.timing import _others
+from softchat.bench.timing import _by_position, _others
+from softchat.engine.bare import BareContext
+from softchat.errors import ModelRefusedError
 from softchat.settings import StrategyName
+from softchat.testing import FakeEngine
 
 
 def test_a_run_of_the_command(softchat, real_model):
@@ -57,6 +62,30 @@ def test_a_model_that_transformers_does_not_know(tmp_path):
     path = tmp_path / "no-model.gguf"
     path.write_bytes(b"GGUF")
     assert TransformersLoop.of(path) is None
+
+
+def test_what_can_not_be_measured_is_refused_in_words(softchat, tmp_path, real_model):
+    """A damaged file, or a context that no memory holds: one line, no traceback, no crash."""
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF")
+    refused = softchat("bench", "-m", "bad.gguf")
+    assert (refused.status, refused.err.count("\n")) == (3, 2), refused
+    with pytest.raises(ModelRefusedError, match="can't make a context of"):
+        BareContext(real_model, n_ctx=2**31 - 1)
+
+
+def test_a_long_prompt_is_not_measured_before_its_end():
+    """Some chat templates write more of their own than a position has that is asked for."""
+    engine = FakeEngine([chr(code) for code in range(128)], [{"a": 1}], end=())
+    assert list(_by_position(engine, None, [2, 4], steps=8, repeats=1)) == []
+
+
+def test_an_llm_without_the_model_is_left_out(tmp_path, monkeypatch):
+    """It costs the benchmark nothing."""
+    script = tmp_path / "llm"
+    script.write_text("#!/bin/sh\nexit 1\n")
+    script.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ask_to_llm(1) is None
 
 
 def test_llm_is_measured_where_it_is(tmp_path, monkeypatch, home, real_model):

@@ -23,15 +23,21 @@ _ONE_LINE = "What is the capital of France?"
 
 
 def ask_to_llm(repeats: int) -> float | None:
-    """Wall time of `softchat ask` for a one-line answer, as a share of that of `llm -m SmolLM2`."""
+    """Wall time of `softchat ask` for a one-line answer, as a share of that of `llm -m SmolLM2`.
+
+    None where there is no `llm`, or it does not have that model.
+    """
     llm = shutil.which("llm")
     if llm is None:
         return None
+    theirs = [llm, "-m", "SmolLM2", _ONE_LINE]
+    try:
+        _wall_s(theirs)
+    except subprocess.CalledProcessError:
+        return None
     softchat = [sys.executable, "-m", "softchat", "ask", "--quiet", _ONE_LINE]
-    pairs = [
-        (_wall_s(softchat), _wall_s([llm, "-m", "SmolLM2", _ONE_LINE])) for _ in range(repeats)
-    ]
-    return round(statistics.median(ours / theirs for ours, theirs in pairs), 3)
+    ratios = [_wall_s(softchat) / _wall_s(theirs) for _ in range(repeats)]
+    return round(statistics.median(ratios), 3)
 
 
 def _wall_s(command: Sequence[str]) -> float:

@@ -64,7 +64,7 @@ def measure(
         loras: LoRA adapters; the bare loop has them too.
         steps: of one measurement.
         repeats: of each measurement, interleaved.
-        positions: where in the context soft steps are measured too.
+        positions: where in the context soft steps are measured too; not before the prompt's end.
         others: whether to measure other programs and libraries that are installed.
         progress: told what is measured now.
 
@@ -72,6 +72,8 @@ def measure(
         ModelError: it can't be loaded.
 
     """
+    # What can't be loaded is refused here, with the reason: processes of their own have none.
+    _Endless(path, name=name, n_ctx=_FEW_STEPS, loras=loras).close()
     progress("memory")
     memory = _memory("soft", path, steps) - _memory("bare", path, steps)
     progress("load")
@@ -174,9 +176,12 @@ def _loops(
 def _by_position(
     engine: LlamaEngine, bare: BareContext, positions: Sequence[int], steps: int, repeats: int
 ) -> Iterator[tuple[int, float]]:
-    token = _prompt(engine).tokens[-1]
+    prompt = _prompt(engine).tokens
+    token = prompt[-1]
     for position in positions:
-        filler = [token] * (position - len(_prompt(engine).tokens))
+        if position <= len(prompt):  # some chat templates write hundreds of tokens of their own
+            continue
+        filler = [token] * (position - len(prompt))
         bare.fill([token] * position)
         engine.rollback(0)
         engine.decode_tokens(filler)

@@ -10,6 +10,7 @@ import llama_cpp
 
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.gguf import open_header
+from softchat.engine.native import forget_errors, reason
 from softchat.engine.protocol import Lora
 from softchat.engine.threads import default_threads
 from softchat.errors import DecodeError, ModelRefusedError
@@ -18,7 +19,12 @@ _BATCH = 512
 
 
 class BareContext:
-    """A model and a context as any program would make them, and a loop of `llama_decode`."""
+    """A model and a context as any program would make them, and a loop of `llama_decode`.
+
+    Raises:
+        ModelRefusedError: the model can't be loaded, or the context not be made.
+
+    """
 
     def __init__(
         self, path: Path, *, n_ctx: int, n_threads: int = 0, loras: Sequence[Lora] = ()
@@ -33,7 +39,14 @@ class BareContext:
         sizes.n_batch = sizes.n_ubatch = _BATCH
         sizes.n_threads = sizes.n_threads_batch = n_threads or default_threads()
         sizes.no_perf = True
+        forget_errors()
         self._context = llama_cpp.llama_init_from_model(self._model, sizes)
+        if not self._context:
+            llama_cpp.llama_model_free(self._model)
+            raise ModelRefusedError(
+                f"llama.cpp can't make a context of {n_ctx}: {reason()}",
+                hint="a shorter one needs less memory",
+            )
         if loras:
             with open_header(path) as header:
                 architecture = header.string("general.architecture") or ""
