@@ -80,6 +80,10 @@ class Conversation:
         self.system = system
         self.keep_thoughts = keep_thoughts
         self.turns: list[Turn] = []
+        """What was said, the oldest first; of what is taken out the next turn knows no more.
+
+        Kept thoughts that built on it are not kept then.
+        """
 
     @property
     def n_ctx(self) -> int:
@@ -143,23 +147,6 @@ class Conversation:
             keep_thoughts=self.keep_thoughts,
             number=number,
         )
-
-    def undo(self) -> Turn:
-        """Take the last turn back.
-
-        Raises:
-            IndexError: there is none.
-
-        """
-        return self.turns.pop()
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self.turns.clear()
-
-    def drop(self, count: int) -> None:
-        """Forget the oldest turns. What was thought since is not kept: it built on them."""
-        del self.turns[:count]
 
     def _commit(self, number: int, question: str, settings: Settings, events: list[Event]) -> None:
         self.turns.append(

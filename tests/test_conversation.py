@@ -109,27 +109,27 @@ def make_machine(path, keep_thoughts):
         @precondition(lambda self: self.talk.turns)
         @rule(seed=st.integers(0, 99), knobs=knobs)
         def again(self, seed, knobs):
-            self.run(self.talk.undo().question, seed, **knobs)
+            self.run(self.talk.turns.pop().question, seed, **knobs)
 
         @precondition(lambda self: self.talk.turns)
         @rule(seed=st.integers(0, 99), knobs=knobs)
         def compare(self, seed, knobs):
-            turn = self.talk.undo()
+            turn = self.talk.turns.pop()
             self.run(turn.question, seed, keep=False, **knobs)
             self.talk.turns.append(turn)
 
         @precondition(lambda self: self.talk.turns)
         @rule()
         def undo(self):
-            self.talk.undo()
+            self.talk.turns.pop()
 
         @rule()
         def clear(self):
-            self.talk.clear()
+            self.talk.turns.clear()
 
         @rule(count=st.integers(0, 2))
         def drop(self, count):
-            self.talk.drop(count)
+            del self.talk.turns[:count]
 
         @rule(system=st.text(LETTERS, max_size=3))
         def say_otherwise(self, system):
@@ -222,7 +222,7 @@ def test_other_thoughts_at_the_same_place_are_replaced(engine):
     talk = Conversation(engine, tags=TAGS, keep_thoughts=True)
     list(talk.ask("一丈三", resolve(SHORT)))
     kept = talk.speaker._sequence.items
-    turn = talk.undo()
+    turn = talk.turns.pop()
     list(talk.ask("一丈三", resolve(SHORT | {"topn": 2, "temperature": 1.0}), keep=False))
     talk.turns.append(turn)
     list(talk.ask("上", resolve(SHORT | {"max_think": 0})))
@@ -236,7 +236,7 @@ def test_what_is_dropped_takes_later_thoughts_along(engine):
     for question in ("一丈三", "上"):
         list(talk.ask(question, resolve(SHORT)))
     assert goes_on_from_thoughts(talk)
-    talk.drop(1)
+    del talk.turns[:1]
     assert not goes_on_from_thoughts(talk)
     list(talk.ask("丈", resolve(SHORT)))
     assert goes_on_from_thoughts(talk)
@@ -280,7 +280,7 @@ def test_room_tells_before_what_ask_would_raise(engine):
                 list(talk.ask(question, settings))
         else:
             assert isinstance(list(talk.ask(question, settings))[-1], Finished)
-            talk.clear()
+            talk.turns.clear()
     assert missing > 0
 
 
@@ -290,7 +290,7 @@ def test_dropping_the_oldest_turns_makes_room(engine):
     for question in ("一" * 165, "上" * 165):
         list(talk.ask(question, resolve(SHORT)))
     assert talk.room("三" * 165, resolve(SHORT)).missing > 0
-    talk.drop(1)
+    del talk.turns[:1]
     assert talk.room("三" * 165, resolve(SHORT)).missing == 0
     assert isinstance(list(talk.ask("三" * 165, resolve(SHORT)))[-1], Finished)
 

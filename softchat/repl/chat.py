@@ -234,6 +234,10 @@ class Chat:
         self._turns.clear()
         return count
 
+    def drop(self, count: int) -> None:
+        """Forget so many of the oldest turns."""
+        del self._turns[:count]
+
     def ask(self, question: str, **once: object) -> Iterator[Event]:
         """A turn, with these settings for this once. Raises as `Conversation.ask`."""
         with self._outliving():
@@ -284,11 +288,10 @@ class Chat:
 
     def droppable(self, question: str) -> int:
         """How many of the oldest turns must go for this question to fit; more than there are: 0."""
-        talk = self.talk()
         kept = list(self._turns)
         try:
             for count in range(1, len(kept) + 1):
-                talk.drop(1)
+                self.drop(1)
                 if not self.room(question).missing:
                     return count
             return 0

@@ -252,7 +252,7 @@ def _drop(session: Session, rest: str) -> None:
             f"there {'is' if turns == 1 else 'are'} {plural(turns, 'turn')}",
             hint="/drop N forgets the N oldest",
         )
-    session.chat.talk().drop(count)
+    session.chat.drop(count)
     session.keep()
     session.say(f"the oldest {plural(count, 'turn')} forgotten", "dim")
 

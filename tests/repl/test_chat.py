@@ -77,14 +77,16 @@ def saved(*turns, system="Be brief."):
 
 def test_commands_do_not_wait_for_the_model(begin, released):
     """While it loads, the toolbar is drawn, settings change, turns are taken back."""
-    session, out = begin(saved(Turn(question="a", answer="b", settings={})))
+    session, out = begin(saved(*(Turn(question=name, answer="b", settings={}) for name in "xa")))
     assert session.chat.loading
     assert "loading" in session.toolbar()
-    for line in ("/set topn 3", "/set", "/system Speak.", "/undo", "/help", "/nothing"):
+    for line in ("/set topn 3", "/set", "/system Speak.", "/drop", "/undo", "/help", "/nothing"):
         session.handle(line)
     assert session.chat.loading
     assert "n 3" in session.toolbar()
+    assert "the oldest 1 turn forgotten" in out.getvalue()
     assert "taken back: a" in out.getvalue()
+    assert not session.chat.turns
     released.set()
     session.close()
 

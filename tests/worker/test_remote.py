@@ -47,9 +47,9 @@ def talk_of(speaker, **more):
         seen.append(talk.room(question, settings))
         seen.append(timeless(talk.ask(question, settings)))
         seen.append(talk.used)
-    talk.undo()
+    talk.turns.pop()
     seen.append(timeless(talk.ask("Four?", resolve(SHORT), keep=False)))
-    talk.drop(1)
+    del talk.turns[:1]
     seen.append(timeless(talk.ask("Five?", resolve(SHORT))))
     return seen
 
