@@ -1,6 +1,7 @@
 """Models that other programs have put on this disk. Reads folders and manifests, no model.
 
-    hub/ORG/REPO/FILE.gguf        the Hugging Face cache: HF_HUB_CACHE, HF_HOME/hub
+    hub/ORG/REPO/FILE.gguf        the Hugging Face cache: HF_HUB_CACHE, HF_HOME/hub,
+                                  XDG_CACHE_HOME/huggingface/hub
     lmstudio/ORG/REPO/FILE.gguf   LM Studio: ~/.lmstudio/models, ~/.cache/lm-studio/models
     ollama/NAME:TAG               Ollama: OLLAMA_MODELS, ~/.ollama/models
 
@@ -45,7 +46,8 @@ def local_models(environ: Mapping[str, str]) -> list[LocalModel]:
 
 
 def _hub(environ: Mapping[str, str]) -> Iterator[LocalModel]:
-    home = expand(environ.get("HF_HOME") or "~/.cache/huggingface")
+    caches = environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = expand(environ.get("HF_HOME") or f"{caches}/huggingface")
     cache = expand(environ["HF_HUB_CACHE"]) if environ.get("HF_HUB_CACHE") else home / "hub"
     seen = set()
     for path in _ggufs(cache, "models--*/snapshots/*"):

@@ -51,6 +51,13 @@ def test_the_hub_cache(tmp_path, environ):
     assert find_model("hub/Org/Repo--x/a.gguf", environ=environ).path == folder / "a.gguf"
 
 
+def test_the_hub_cache_where_all_caches_are_elsewhere(tmp_path, environ):
+    """The hub's client puts it there, so it is looked for there."""
+    environ = environ | {"HF_HOME": "", "XDG_CACHE_HOME": str(tmp_path / "caches")}
+    put(tmp_path / "caches/huggingface/hub/models--Org--Repo/snapshots/0123/a.gguf")
+    assert names(environ) == ["hub/Org/Repo/a.gguf"]
+
+
 def test_lm_studio(tmp_path, environ):
     """Publisher, repository, file; the older folder too, each model once."""
     for folder in (".lmstudio/models", ".cache/lm-studio/models"):
