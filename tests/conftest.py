@@ -65,7 +65,7 @@ def softchat(environ, tmp_path):
             capture_output=True,
             env=environ | variables,
             cwd=tmp_path,
-            timeout=120,
+            timeout=600,  # a guard against a hang, on a machine however slow
             check=False,
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -57,7 +57,7 @@ class Terminal:
         self.stream.feed(data)
         return True
 
-    def until(self, pattern, seconds=20):
+    def until(self, pattern, seconds=120):
         """Read until the screen shows this."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -67,7 +67,7 @@ class Terminal:
             assert running, f"ended without {pattern!r}:\n{self.text}"
         raise AssertionError(f"no {pattern!r} in:\n{self.text}")
 
-    def finish(self, seconds=20):
+    def finish(self, seconds=120):
         """Read to the end; the exit status."""
         deadline = time.monotonic() + seconds
         while self.read(0.2):

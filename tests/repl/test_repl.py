@@ -40,7 +40,7 @@ def session(terminal):
     return open_
 
 
-def say(one, line, pattern, seconds=20):
+def say(one, line, pattern, seconds=120):
     """Type a line; read until the screen shows this below it."""
     one.screen.reset()
     one.child.send(line + "\r")
