@@ -180,7 +180,8 @@ def _process(
             asked.append((lane, place))
     if again:
         context.add(again.wanted[0], again.position + 1, again.sequence)
-    code = context.process()
+    with rows[0][0].lock:  # a lane whose thread still runs may cut its sequence meanwhile
+        code = context.process()
     for lane, _ in rows if code else ():
         lane.failure = decode_failure(code)
     for lane, place in asked if not code else ():
@@ -199,7 +200,9 @@ class _Lane(Delegate, Generic[Result]):
         lock: threading.Lock,
     ) -> None:
         super().__init__(engine)
-        self._native, self.sequence, self._news, self._lock = engine, sequence, news, lock
+        self._native, self.sequence, self._news = engine, sequence, news
+        self.lock = lock
+        """Of all lanes: whoever calls llama.cpp, or reads the file of rows, holds it."""
         self._memory = llama_cpp.llama_get_memory(engine.context.handle)
         self.position = 0
         self.wanted: Sequence[int] | Floats = ()
@@ -247,7 +250,7 @@ class _Lane(Delegate, Generic[Result]):
     def take(self, other: _Lane[Result], length: int) -> None:
         """Have the first `length` positions of another lane, or of its own, in memory."""
         if other is not self:
-            with self._lock:
+            with self.lock:
                 llama_cpp.llama_memory_seq_rm(self._memory, self.sequence, -1, -1)
                 # From stream to stream, sequences can be copied as a whole only.
                 llama_cpp.llama_memory_seq_cp(self._memory, other.sequence, self.sequence, -1, -1)
@@ -256,14 +259,14 @@ class _Lane(Delegate, Generic[Result]):
 
     def trim(self, position: int) -> bool:
         """Have nothing from `position` on in memory; False if it can't be cut there."""
-        with self._lock:
+        with self.lock:
             return bool(llama_cpp.llama_memory_seq_rm(self._memory, self.sequence, position, -1))
 
     def change_places(self, other: _Lane[Result]) -> None:
         """Go on in the sequence of another lane, which has nothing to do, if it comes before."""
         if self.sequence < other.sequence:
             return
-        with self._lock:
+        with self.lock:
             llama_cpp.llama_memory_seq_rm(self._memory, other.sequence, -1, -1)
             llama_cpp.llama_memory_seq_cp(self._memory, self.sequence, other.sequence, -1, -1)
             llama_cpp.llama_memory_seq_rm(self._memory, self.sequence, -1, -1)
@@ -293,7 +296,7 @@ class _Lane(Delegate, Generic[Result]):
 
     def embedding_rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
         """As the engine's."""
-        with self._lock:  # rows are read from one file
+        with self.lock:  # rows are read from one file
             return super().embedding_rows(ids)
 
     def decode_tokens(self, tokens: Sequence[int]) -> Floats:
