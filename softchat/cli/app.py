@@ -12,6 +12,7 @@ from softchat.cli.ask import ask
 from softchat.cli.bench import bench
 from softchat.cli.chat import chat
 from softchat.cli.compare import compare
+from softchat.cli.completion import mend_zsh
 from softchat.cli.doctor import doctor
 from softchat.cli.evaluate import eval_
 from softchat.cli.models import app as models
@@ -44,6 +45,7 @@ class _ChatByDefault(TyperGroup):
         return found
 
 
+mend_zsh()
 app = typer.Typer(
     name="softchat",
     help="Chat with a local model that thinks in concept tokens, and watch it happen.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.cli.completion import session_ids
 from softchat.cli.options import (
     Loading,
     SettingFlags,
@@ -42,7 +43,11 @@ def chat(
     markdown: Markdown = None,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Go on with a session of 'softchat sessions', or 'last'."),
+        typer.Option(
+            metavar="ID",
+            help="Go on with a session of 'softchat sessions', or 'last'.",
+            autocompletion=session_ids,
+        ),
     ] = None,
     keep_thoughts: Annotated[bool, option("keep_thoughts")] = False,
 ) -> int:

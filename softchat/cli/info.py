@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.cli.completion import model_names
 from softchat.cli.options import ModelsFile
 from softchat.files import shown_size
 from softchat.text import printable
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from softchat.models import Located
     from softchat.models.entry import ModelEntry
 
-Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="As -m takes it.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME|FILE", help="As -m takes it.", autocompletion=model_names),
+]
 
 
 def info(

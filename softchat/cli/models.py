@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.cli.completion import model_names
 from softchat.cli.info import Name, info, plain
 from softchat.cli.options import ModelsFile
 from softchat.files import shown_size
@@ -110,7 +111,8 @@ def path(name: Name, models_file: ModelsFile = None) -> None:
 
 @app.command()
 def pull(
-    names: Annotated[list[str], typer.Argument(metavar="NAME…")], models_file: ModelsFile = None
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", autocompletion=model_names)],
+    models_file: ModelsFile = None,
 ) -> None:
     """Fetch models and verify them; what is here is not fetched again."""
     from softchat.cli.model import find
@@ -178,7 +180,7 @@ def use(name: Name, models_file: ModelsFile = None) -> None:
 
 @app.command()
 def rm(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=model_names)],
     yes: Yes = False,
     models_file: ModelsFile = None,
 ) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from softchat.cli.completion import model_names
 from softchat.config import LOADING, OPTIONS, SWITCHES
 from softchat.layers import Layers, Source
 from softchat.settings import KNOBS, Settings, choices, parse
@@ -143,7 +144,13 @@ def grid_of(flags: GridFlags) -> dict[str, list[object]]:
 
 Model = Annotated[
     str | None,
-    flag("--model", "-m", metavar="NAME|FILE", help="A name from models.toml, or a GGUF file."),
+    flag(
+        "--model",
+        "-m",
+        metavar="NAME|FILE",
+        help="A name from models.toml, or a GGUF file.",
+        autocompletion=model_names,
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from softchat.cli.completion import session_ids
 from softchat.text import printable
 
 app = typer.Typer(help="Earlier sessions: list, remove, export.", no_args_is_help=False)
@@ -34,7 +35,9 @@ def sessions(context: typer.Context) -> None:
 
 
 @app.command()
-def rm(ids: Annotated[list[str], typer.Argument(metavar="ID…")]) -> None:
+def rm(
+    ids: Annotated[list[str], typer.Argument(metavar="ID…", autocompletion=session_ids)],
+) -> None:
     """Delete sessions, each by its id or the beginning of it."""
     from softchat.sessions import remove_session
 
@@ -44,7 +47,7 @@ def rm(ids: Annotated[list[str], typer.Argument(metavar="ID…")]) -> None:
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(metavar="ID")],
+    name: Annotated[str, typer.Argument(metavar="ID", autocompletion=session_ids)],
     file: Annotated[Path, typer.Argument(metavar="FILE")],
 ) -> None:
     """Write a session to FILE: Markdown if it ends in .md, else JSON."""

@@ -102,32 +102,6 @@ def test_an_error_is_json_where_the_variable_says_so(softchat, yes):
     assert json.loads(done.out)["kind"] == "model_not_found"
 
 
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("mod", ["models"]),
-        ("--vers", ["--version"]),
-        ("--to", ["--topn", "--top-k", "--top-p"]),
-        ("--topn 3 --ta", ["--tau"]),
-        ("models in", ["info"]),
-        ("ask --strategy mix", ["mixed-input"]),
-    ],
-)
-def test_tab_completes_commands_flags_and_values(environ, typed, offered):
-    """As bash asks for it; without a command, the flags are those of a session too."""
-    words = f"softchat {typed}"
-    asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    done = subprocess.run(
-        [Path(sys.executable).with_name("softchat")],
-        env=environ | asked | {"_SOFTCHAT_COMPLETE": "complete_bash"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.stdout.split() == offered, done.stderr
-
-
 def shell(line, environ):
     """The status and stderr of a softchat whose streams a shell has bent."""
     line = f"{shlex.quote(sys.executable)} -m softchat {line}"
