@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -12,6 +15,30 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LISTED = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+_NEED = re.compile(r"(?P<name>[\w-]+)(\[.*\])?>=(?P<oldest>[\d.]+)(,<(?P<below>[\d.]+))?")
+_ROW = re.compile(r"^\| ([\w-]+) \| (\d[^|]*) \| ([^|]+) \| (?:`(\w+)` \| )?[^|]+ \|$", re.M)
+
+
+def needs() -> dict[str, tuple[str, str]]:
+    """By package: its bounds, in words; and the extra that needs it, empty for none."""
+    found = {}
+    for extra, lines in {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}.items():
+        for line in lines:
+            if line.startswith("softchat["):
+                continue
+            need = _NEED.fullmatch(line)
+            assert need, line
+            below = f", below {need['below']}" if need["below"] else ""
+            found[need["name"]] = (need["oldest"] + below, extra)
+    return found
+
+
+def rows() -> list[tuple[str, str, str, str]]:
+    """Of docs/dependencies.md: package, bounds, licence, extra."""
+    return _ROW.findall((ROOT / "docs" / "dependencies.md").read_text("utf-8"))
 
 
 def build(kind: str, source: Path, to: Path) -> Path:
@@ -75,3 +102,20 @@ def test_the_source_archive_has_what_git_has(sdist):
 def test_a_wheel_of_the_source_archive_is_the_same(sdist, wheel, tmp_path):
     """File by file and byte by byte."""
     assert holds(build("wheel", sdist, tmp_path / "built")) == wheel
+
+
+def test_every_dependency_has_its_row():
+    """With the bounds that pyproject.toml has, and the extra."""
+    assert {name: (bounds, extra) for name, bounds, _, extra in rows()} == needs()
+
+
+@pytest.mark.parametrize(("name", "licence"), [(name, row) for name, _, row, _ in rows()])
+def test_the_licence_is_what_the_package_says(name, licence):
+    """Its family, as packages word it differently: BSD for BSD-3-Clause."""
+    try:
+        about = importlib.metadata.metadata(name)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("not installed here")
+    kinds = [kind for kind in about.get_all("Classifier", []) if kind.startswith("License ")]
+    said = " ".join([about["License-Expression"] or "", about["License"] or "", *kinds])
+    assert re.match(r"\w+", licence)[0] in said
