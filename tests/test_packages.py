@@ -117,5 +117,5 @@ def test_the_licence_is_what_the_package_says(name, licence):
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("not installed here")
     kinds = [kind for kind in about.get_all("Classifier", []) if kind.startswith("License ")]
-    said = " ".join([about["License-Expression"] or "", about["License"] or "", *kinds])
+    said = " ".join([about.get("License-Expression", ""), about.get("License", ""), *kinds])
     assert re.match(r"\w+", licence)[0] in said

@@ -128,8 +128,12 @@ def _command(early: Worker | None) -> int:
 
     from softchat.cli.app import app
 
+    stdout = sys.stdout
     try:
         return app(standalone_mode=False, obj=early) or 0
+    except SystemExit:
+        stdout.flush()  # typer exits when its reader has gone: with what is left, main has to deal
+        raise
     except typer.Abort:
         print(file=sys.stderr)  # Ctrl-C or Ctrl-D in place of an answer: its line is still open
         return _INTERRUPTED

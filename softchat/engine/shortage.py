@@ -10,6 +10,7 @@ from softchat.files import shown_size
 _SAID = re.compile(
     r"(?i:(cannot|unable to|failed to|attempted to) allocate|memory allocation|out of memory)"
     "|bad_alloc|MemoryError|mem_buffer|failed to map|Resource temporarily unavailable"
+    "|can't start new thread"
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.recordings import run_of, step, write_trace
@@ -66,7 +68,7 @@ def test_a_terminal_gets_a_pager_for_what_is_longer(terminal, environ, tmp_path)
     long = terminal("show", str(tmp_path / "run.jsonl"), columns=100, lines=24)
     assert long.finish() == 0
     assert "PAGED" in long.text
-    assert "less FRX" in long.text
+    assert re.search("less -?[A-Z]*R", long.text)  # ours, or what Python says since 3.13
     short = terminal("show", str(tmp_path / "two.jsonl"), "--turn", "2", columns=100, lines=24)
     assert short.finish() == 0
     assert "PAGED" not in short.text

@@ -133,6 +133,7 @@ def answer_of(events):
 
 def test_what_was_seen_is_on_disk(session, tmp_path):
     """The question and the part of the answer, in the session's file."""
+    session.handle("/set max_answer 1000")  # or all of it is told before the signal comes
     seen = kill_after(session, signal.SIGSEGV, 75)
     session.handle("One?")
     (path,) = (tmp_path / "sessions").glob("*.json")
@@ -146,6 +147,7 @@ def test_what_was_seen_is_on_disk(session, tmp_path):
 
 def test_a_model_that_dies_again_and_again_is_left_alone(session):
     """Two new workers at the most without a turn that ends; /model has another go."""
+    session.handle("/set max_answer 400")  # or all of it is told before the signal comes
     for said in ("loaded again", "loaded again", "in vain"):
         kill_after(session, signal.SIGABRT, 3)
         session.handle("One?")
