@@ -1,7 +1,8 @@
 """What a bug report needs to know of this machine and this softchat, and what is wrong with them.
 
 Fetches nothing and changes nothing. Whatever is told goes through `Private` first: no name of the
-user, no home folder, no value of a variable. Knows no terminal.
+user, no home folder, no value of a variable. Knows no terminal. llama.cpp is asked in workers, as
+sessions do it: where it can't run, this goes on.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from softchat import __version__
-from softchat.bench import soft_to_bare
 from softchat.config import Config, load_config
 from softchat.engine import system
+from softchat.engine.shortage import CLOSE, is_shortage
+from softchat.engine.system import Build
 from softchat.engine.threads import default_threads
 from softchat.errors import SoftchatError
 from softchat.loading import Load
@@ -36,7 +38,7 @@ from softchat.models.machine import fits, memory_bytes
 from softchat.models.store import default_store
 from softchat.provenance import cpu_name
 from softchat.worker.process import Worker, is_isolated
-from softchat.worker.remote import Remote
+from softchat.worker.remote import Remote, pace
 
 _PACKAGES = (
     "llama-cpp-python", "numpy", "rich", "prompt-toolkit", "typer", "jinja2", "huggingface-hub",
@@ -46,7 +48,7 @@ _VARIABLES = re.compile(r"(SOFTCHAT|GGML|LLAMA|OMP|HF)_[A-Z0-9_]+|NO_COLOR|PAGER
 # What makes a model several times slower if the processor has it and the build does not use it.
 _WORTH_MUCH = {"AVX", "AVX2", "FMA", "F16C", "NEON", "DOTPROD"}
 _LITTLE_ROOM = 64 << 20  # bytes
-_SHORT_CONTEXT = 256  # positions, to look whether a model loads
+_SHORT_CONTEXT = 512  # positions, as many as the self-test has
 _REBUILD = "pip install --force-reinstall --no-cache-dir --no-binary=:all: llama-cpp-python"
 
 
@@ -72,38 +74,60 @@ class Report:
         return {**self.facts, "problems": problems}
 
 
-def try_worker(found: Located | None) -> None:
-    """Start a worker, and have it load a model and prove it, if there is one.
+def look_at_build(environ: Mapping[str, str]) -> Build:
+    """What llama.cpp says of itself; in a worker, if it gets one.
 
     Raises:
-        SoftchatError: it does not start, or the model is refused, or kills it.
+        SoftchatError: the worker does not start, or dies.
+
+    """
+    if not is_isolated(environ):
+        return system.build()
+    with closing(Worker()) as worker:
+        return Build.read(worker.call("build"))
+
+
+def try_load(found: Located) -> None:
+    """Have a worker load a model and prove it.
+
+    Raises:
+        SoftchatError: it is refused, or kills the worker.
 
     """
     with closing(Worker()) as worker:
-        if found is None:
-            worker.call("hello")
-        else:
-            Remote(worker, Load.of(found, n_ctx=_SHORT_CONTEXT))
+        Remote(worker, Load.of(found, n_ctx=_SHORT_CONTEXT))
+
+
+def try_steps(found: Located, environ: Mapping[str, str]) -> tuple[float, float]:
+    """Soft step ÷ bare decode, and bare decodes a second; raises as `try_load`."""
+    if is_isolated(environ):
+        with closing(Worker()) as worker:
+            return pace(worker, Load.of(found, n_ctx=_SHORT_CONTEXT))
+    from softchat.bench import soft_to_bare  # loads numpy and llama.cpp here
+
+    return soft_to_bare(found.path, found.name)
 
 
 def examine(
     environ: Mapping[str, str],
     *,
-    self_test: Callable[..., Any] = soft_to_bare,
-    worker: Callable[[Located | None], None] = try_worker,
+    build: Callable[[Mapping[str, str]], Build] = look_at_build,
+    load: Callable[[Located], None] = try_load,
+    self_test: Callable[[Located, Mapping[str, str]], tuple[float, float]] = try_steps,
 ) -> Report:
     """Look at everything.
 
     Args:
         environ: the variables.
-        self_test: soft step ÷ bare decode of the model in a file, and bare decodes a second.
-        worker: see `try_worker`.
+        build: see `look_at_build`.
+        load: see `try_load`.
+        self_test: see `try_steps`.
 
     """
     problems: list[Problem] = []
-    look = _Look(environ, problems, self_test, worker)
+    look = _Look(environ, problems, build, load, self_test)
     facts = {
-        "versions": _versions(),
+        "versions": look.versions(),
         "machine": look.machine(),
         "cpu_features": look.cpu_features(),
         "devices": look.devices(),
@@ -166,21 +190,6 @@ def _users(environ: Mapping[str, str]) -> set[str]:
     return names - {""}
 
 
-def _versions() -> dict[str, str]:
-    found = {
-        "softchat": __version__,
-        "python": f"{platform.python_version()} ({platform.python_implementation()})",
-        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "ggml": system.llama_version(),
-    }
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
 class _Look:
     """The parts of an examination; each adds to the problems what is wrong."""
 
@@ -188,17 +197,42 @@ class _Look:
         self,
         environ: Mapping[str, str],
         problems: list[Problem],
-        self_test: Callable[..., Any],
-        try_worker: Callable[[Located | None], None],
+        build: Callable[[Mapping[str, str]], Build],
+        load: Callable[[Located], None],
+        self_test: Callable[[Located, Mapping[str, str]], tuple[float, float]],
     ) -> None:
         self._environ = environ
         self._problems = problems
-        self._self_test, self._try_worker = self_test, try_worker
+        self._load, self._self_test = load, self_test
         self._config = Config()
-        self._starts = False  # a worker
+        self._isolated = is_isolated(environ)
+        self._build: Build | None = None
+        """None: llama.cpp does not even start."""
+        try:
+            self._build = build(environ)
+        except (SoftchatError, OSError) as error:
+            without = "SOFTCHAT_WORKER=0 does without; a crash of llama.cpp ends softchat then"
+            self._problem(
+                f"the process that llama.cpp runs in does not start: {error}",
+                CLOSE if is_shortage(str(error)) else without,
+            )
 
     def _problem(self, what: str, hint: str) -> None:
         self._problems.append(Problem(what=what, hint=hint))
+
+    def versions(self) -> dict[str, str]:
+        found = {
+            "softchat": __version__,
+            "python": f"{platform.python_version()} ({platform.python_implementation()})",
+            "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+            "ggml": self._build.version if self._build else "can't be told",
+        }
+        for package in _PACKAGES:
+            try:
+                found[package] = version(package)
+            except PackageNotFoundError:
+                found[package] = "not installed"
+        return found
 
     def machine(self) -> dict[str, Any]:
         return {
@@ -211,8 +245,9 @@ class _Look:
 
     def cpu_features(self) -> dict[str, Any]:
         """What the build uses, what more the processor has, and what it lacks."""
-        used, has = system.built_features(), system.machine_features()
-        if has is None:
+        used = self._build.features if self._build else None
+        has = system.machine_features()
+        if used is None or has is None:
             return {"used": used, "unused": None, "lacking": None}
         unused = [name for name in has if name not in used]
         # An x86 build names no ARM features, nor the other way round: nothing to compare.
@@ -230,7 +265,9 @@ class _Look:
         return {"used": used, "unused": unused, "lacking": lacking}
 
     def devices(self) -> dict[str, Any]:
-        found = system.devices()
+        if self._build is None:
+            return {"backends": None, "gpus": None}
+        found = self._build.devices
         gpus = [one for one in found if one.is_gpu]
         if not gpus and self._environ.get("SOFTCHAT_GPU_LAYERS", "0") not in ("", "0"):
             self._problem(
@@ -302,17 +339,8 @@ class _Look:
 
     def worker(self) -> dict[str, Any]:
         """Whether llama.cpp gets a process of its own, and whether that starts."""
-        if not is_isolated(self._environ):
-            return {"on": False, "starts": None}
-        try:
-            self._try_worker(None)
-            self._starts = True
-        except (SoftchatError, OSError) as error:
-            self._problem(
-                f"the process that llama.cpp runs in does not start: {error}",
-                "SOFTCHAT_WORKER=0 does without; a crash of llama.cpp ends softchat then",
-            )
-        return {"on": True, "starts": self._starts}
+        starts = self._build is not None
+        return {"on": self._isolated, "starts": starts if self._isolated else None}
 
     def default_model(self) -> dict[str, Any]:
         """Whether what is used without -m is here; if so, how fast it thinks, and is it exact."""
@@ -348,10 +376,12 @@ class _Look:
         return True
 
     def _tested(self, found: Located) -> dict[str, Any]:
+        if self._build is None:
+            return {}
         try:
-            if self._starts:  # first: a file that kills llama.cpp must not do so here
-                self._try_worker(found)
-            ratio, bare = self._self_test(found.path, found.name)
+            if self._isolated:  # as a session does it
+                self._load(found)
+            ratio, bare = self._self_test(found, self._environ)
         except SoftchatError as error:
             self._problem(f"self-test: {error.message}", error.hint)
             return {}

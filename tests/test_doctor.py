@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from softchat.doctor import Private
 from softchat.doctor import examine as really_examine
 from softchat.engine import system
-from softchat.engine.system import Device, parse_cpuinfo, parse_sysctl
+from softchat.engine.system import Build, Device, parse_cpuinfo, parse_sysctl
 from softchat.errors import ModelRefusedError, WorkerDiedError
 from softchat.models.catalogue import user_catalogue
+from softchat.worker.process import Worker
 
 INTEL_MAC = """machdep.cpu.features: FPU VME SSE3 SSSE3 FMA AVX1.0 F16C
 machdep.cpu.leaf7_features: BMI1 AVX2 BMI2 AVX512F
@@ -36,9 +39,13 @@ def never(*_):
     raise AssertionError("there is no model to test")
 
 
-def examine(environ, *, self_test, worker=lambda _: None):
+CPU = Device(backend="CPU", name="CPU", description="a processor", is_gpu=False)
+BUILD = Build(version="1.0 (abc)", features=system.machine_features() or (), devices=(CPU,))
+
+
+def examine(environ, *, self_test, build=lambda _: BUILD, load=lambda _: None):
     """As softchat does it, but that no process is started."""
-    return really_examine(environ, self_test=self_test, worker=worker)
+    return really_examine(environ, build=build, load=load, self_test=self_test)
 
 
 def whats(report):
@@ -74,11 +81,11 @@ def test_a_new_user_is_well(mine):
 def test_the_self_test_is_told(mine):
     """The ratio and the pace that it gives; a file that is refused is a problem with its hint."""
     environ = with_model(mine)
-    told = examine(environ, self_test=lambda path, name: (0.95, 104.0)).facts["default_model"]
+    told = examine(environ, self_test=lambda *_: (0.95, 104.0)).facts["default_model"]
     assert (told["soft_to_bare"], told["bare_steps_per_s"]) == (0.95, 104.0)
 
-    def refused(path, name):
-        raise ModelRefusedError(f"can't be loaded: {path}", hint="fetch it again")
+    def refused(found, environ):
+        raise ModelRefusedError(f"can't be loaded: {found.path}", hint="fetch it again")
 
     report = examine(environ, self_test=refused)
     assert report.problems[0].what.startswith("self-test: can't be loaded: $SOFTCHAT_HOME/models/")
@@ -93,8 +100,8 @@ def test_the_model_that_is_tested_is_the_one_that_is_used(mine, tmp_path):
     tested = []
 
     def told(**more):
-        def self_test(path, name):
-            tested.append(path.name)
+        def self_test(found, environ):
+            tested.append(found.path.name)
             return 0.9, 100.0
 
         report = examine(environ | more, self_test=self_test)
@@ -113,51 +120,58 @@ def test_the_model_that_is_tested_is_the_one_that_is_used(mine, tmp_path):
     assert whats(report)[0].startswith("no model 'nowhere'")
 
 
-def test_whether_a_worker_starts(mine):
-    """It is tried: by itself first, then with the model, before llama.cpp runs in this process."""
+def test_a_model_that_kills_llama_cpp(mine):
+    """It kills a worker, as it is loaded there first; in this process it then never is."""
+
+    def load(found):
+        raise ModelRefusedError(f"llama.cpp died of SIGABRT on {found.name}", hint="fetch it again")
+
     environ = with_model(mine)
-    tried = []
-
-    def worker(found):
-        tried.append(found and found.name)
-        if found is not None:
-            raise ModelRefusedError("llama.cpp died of SIGABRT", hint="fetch it again")
-
-    report = examine(environ, self_test=never, worker=worker)
-    assert tried[0] is None
-    assert tried[1]
+    report = examine(environ, self_test=never, load=load)
     assert report.facts["worker"] == {"on": True, "starts": True}
-    assert whats(report) == ["self-test: llama.cpp died of SIGABRT"]
-
-    def ended(found):
-        raise WorkerDiedError("the worker ended with status 1")
-
-    report = examine(environ, self_test=lambda *_: (1, 1), worker=ended)
-    assert report.facts["worker"] == {"on": True, "starts": False}
-    assert "does not start: the worker ended" in whats(report)[0]
-    report = examine(environ | {"SOFTCHAT_WORKER": "0"}, self_test=lambda *_: (1, 1), worker=ended)
+    assert whats(report) == ["self-test: llama.cpp died of SIGABRT on smollm2-135m"]
+    report = examine(environ | {"SOFTCHAT_WORKER": "0"}, self_test=lambda *_: (1, 1), load=load)
     assert report.facts["worker"] == {"on": False, "starts": None}
     assert whats(report) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [("status 1", "SOFTCHAT_WORKER=0"), ("status 1: bad_alloc", "close other programs")],
+)
+def test_a_llama_cpp_that_does_not_start(mine, said, hint):
+    """All else is told, and nothing of it runs in this process."""
+
+    def build(environ):
+        raise WorkerDiedError(f"the worker ended with {said}")
+
+    report = examine(with_model(mine), self_test=never, build=build, load=never)
+    (problem,) = report.problems
+    assert problem.what.endswith(f"does not start: the worker ended with {said}")
+    assert problem.hint.startswith(hint)
+    assert report.facts["worker"] == {"on": True, "starts": False}
+    assert report.facts["versions"]["ggml"] == "can't be told"
+    assert report.facts["devices"] == {"backends": None, "gpus": None}
+    assert report.facts["default_model"]["here"]
+
+
 def test_a_build_for_another_processor(mine, monkeypatch):
     """Features that the processor lacks are fatal, those that the build leaves unused are slow."""
-    monkeypatch.setattr(system, "built_features", lambda: ("SSE3", "AVX512"))
+    build = replace(BUILD, features=("SSE3", "AVX512"))
     monkeypatch.setattr(system, "machine_features", lambda: ("SSE3", "AVX2", "BMI2"))
-    report = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never)
+    report = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never, build=lambda _: build)
     fatal, slow = whats(report)
     assert fatal == "llama.cpp was built for a processor with AVX512, this one has none"
     assert slow == "llama.cpp was built without AVX2, which this processor has"
     assert report.facts["cpu_features"]["unused"] == ["AVX2", "BMI2"]
 
 
-def test_layers_for_a_gpu_that_is_not_there(mine, monkeypatch):
+def test_layers_for_a_gpu_that_is_not_there(mine):
     """SOFTCHAT_GPU_LAYERS without a GPU back end does nothing, and is told of."""
     environ = {"SOFTCHAT_HOME": str(mine), "SOFTCHAT_GPU_LAYERS": "-1"}
     gpu = Device(backend="CUDA", name="CUDA0", description="a card", is_gpu=True)
-    monkeypatch.setattr(system, "devices", lambda: [gpu])
-    assert whats(examine(environ, self_test=never)) == []
-    monkeypatch.setattr(system, "devices", list)
+    build = replace(BUILD, devices=(CPU, gpu))
+    assert whats(examine(environ, self_test=never, build=lambda _: build)) == []
     assert "no GPU back end" in whats(examine(environ, self_test=never))[0]
 
 
@@ -243,10 +257,13 @@ def test_flags_of_processors():
 
 def test_this_build_runs_on_this_processor():
     """llama.cpp says what it uses, and it is running: the processor must have all of it."""
-    has = system.machine_features()
-    assert has is None or set(system.built_features()) <= set(has)
-    assert [one.backend for one in system.devices()].count("CPU") == 1
-    assert system.llama_version()
+    has, build = system.machine_features(), system.build()
+    assert has is None or set(build.features) <= set(has)
+    assert [one.backend for one in build.devices].count("CPU") == 1
+    assert build.version
+    if os.name == "posix":
+        with closing(Worker()) as worker:
+            assert Build.read(worker.call("build")) == build
 
 
 def test_the_command(softchat, tmp_path):

@@ -22,8 +22,8 @@ from softchat.bench.others import TransformersLoop, ask_to_llm
 from softchat.bench.report import Report
 from softchat.concept import Distribution, mixture
 from softchat.engine.bare import BareContext, ChatCompletion
-from softchat.engine.embeddings import EmbeddingTable, find_matrix
-from softchat.engine.gguf import open_header
+from softchat.engine.embeddings import EmbeddingTable
+from softchat.engine.gguf import find_matrix, open_header
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Lora
 from softchat.events import Started, Step

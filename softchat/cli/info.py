@@ -14,6 +14,7 @@ from softchat.files import shown_size
 from softchat.text import printable
 
 if TYPE_CHECKING:
+    from softchat.cli.model import Speakers
     from softchat.engine.describe import Description
     from softchat.models import Located
     from softchat.models.entry import ModelEntry
@@ -33,6 +34,9 @@ def info(
     models_file: ModelsFile = None,
 ) -> None:
     """What a model's header says, and models.toml. Nothing is fetched."""
+    from contextlib import closing
+
+    from softchat.cli.model import Speakers
     from softchat.models import find_model
     from softchat.models.catalogue import user_catalogue
     from softchat.models.fetch import installed
@@ -48,13 +52,10 @@ def info(
             raise ModelNotFoundError(f"model '{entry.name}' is not here", hint=hint)
         return
     found = find_model(name)
-    from softchat.engine.describe import describe
-
-    _print(_of_file(found, describe(found.path), ctx))
-    if prove:
-        _print({"soft thinking": _proof(found)})
-    else:
-        _print({"soft thinking": "proven when loaded; --prove does it now"})
+    with closing(Speakers()) as speakers:
+        _print(_of_file(found, speakers.describe(found.path), ctx))
+        told = _proof(found, speakers) if prove else "proven when loaded; --prove does it now"
+        _print({"soft thinking": told})
 
 
 def _of_entry(entry: ModelEntry) -> dict[str, str]:
@@ -120,10 +121,9 @@ def _origin(entry: ModelEntry) -> str:
             return "a file of yours"
 
 
-def _proof(found: Located) -> str:
-    from contextlib import AbstractContextManager, closing, nullcontext
+def _proof(found: Located, speakers: Speakers) -> str:
+    from contextlib import AbstractContextManager, nullcontext
 
-    from softchat.cli.model import Speakers
     from softchat.cli.options import Loading
 
     waiting: AbstractContextManager[object] = nullcontext()
@@ -133,7 +133,6 @@ def _proof(found: Located) -> str:
         waiting = Console(stderr=True).status("loading it, and comparing logits…")
     with (
         waiting,
-        closing(Speakers()) as speakers,
         speakers.open(found, Loading(ctx=256), cancelled=lambda: False) as speaker,
     ):
         return f"exact, with embedding rows scaled by {speaker.scale:g}"

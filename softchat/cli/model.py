@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softchat.cli.options import Loading, given
@@ -23,6 +24,7 @@ from softchat.text import printable
 if TYPE_CHECKING:
     import typer
 
+    from softchat.engine.describe import Description
     from softchat.engine.llama import LlamaEngine
     from softchat.loading import Load
     from softchat.settings import Settings
@@ -115,6 +117,17 @@ class Speakers:
         from softchat.inprocess import InProcess
 
         return InProcess(how.engine(cancelled=cancelled), tags=how.tags)
+
+    def describe(self, path: Path) -> Description:
+        """What the header of a file says. Raises as `engine.describe` does, nothing else kills."""
+        self._idle = self._idle or self._new()
+        if self._idle is not None:
+            from softchat.worker.remote import describe
+
+            return describe(self._idle, path)
+        from softchat.engine.describe import describe as describe_here
+
+        return describe_here(path)
 
     def _new(self) -> Worker | None:
         if not self._isolated:

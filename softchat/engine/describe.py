@@ -8,8 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from softchat.engine.embeddings import find_matrix
-from softchat.engine.gguf import Header, all_parts, open_header
+from softchat.engine.gguf import Header, all_parts, find_matrix, open_header
 from softchat.engine.shortage import way_out
 from softchat.errors import ModelRefusedError
 

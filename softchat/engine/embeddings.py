@@ -18,22 +18,13 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from softchat.engine.gguf import Header, TensorNotFoundError, TensorPlace
+from softchat.engine.gguf import TensorPlace
 from softchat.errors import DecodeError, ModelRefusedError
 from softchat.text import printable
 
 Floats = npt.NDArray[np.float32]
 
-_NAME = "token_embd.weight"
 _REMEMBERED = 512  # rows; a chain of thought comes back to the same tokens again and again
-
-
-def find_matrix(header: Header) -> TensorPlace | None:
-    """Where the token-embedding matrix lies, if it is in this file."""
-    try:
-        return header.tensor(_NAME)
-    except TensorNotFoundError:
-        return None
 
 
 class EmbeddingTable:

@@ -19,6 +19,7 @@ from softchat.errors import ModelRefusedError
 from softchat.text import printable
 
 _UINT16, _UINT32, _FLOAT32, _STRING = 2, 4, 6, 8  # enum gguf_type
+_MATRIX = "token_embd.weight"
 
 
 class TensorNotFoundError(KeyError):
@@ -197,6 +198,14 @@ def open_header(path: Path) -> Iterator[Header]:
         yield Header(path, handle)
     finally:
         lib.gguf_free(handle)
+
+
+def find_matrix(header: Header) -> TensorPlace | None:
+    """Where the token-embedding matrix lies, if it is in this file."""
+    try:
+        return header.tensor(_MATRIX)
+    except TensorNotFoundError:
+        return None
 
 
 def all_parts(path: Path, count: int) -> list[Path]:

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.checkpoints import Checkpoints
 from softchat.engine.describe import memory_hint
-from softchat.engine.embeddings import EmbeddingTable, find_matrix
-from softchat.engine.gguf import all_parts, open_header
+from softchat.engine.embeddings import EmbeddingTable
+from softchat.engine.gguf import all_parts, find_matrix, open_header
 from softchat.engine.native import Context, load_model, reason
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
 from softchat.engine.shortage import is_shortage

@@ -13,6 +13,8 @@ _SAID = re.compile(
     "|can't start new thread"
 )
 
+CLOSE = "close other programs"
+
 
 def is_shortage(message: str) -> bool:
     """Whether a failure is one of too little memory, by what was said of it."""

@@ -1,4 +1,7 @@
-"""What llama.cpp was built for, and what this machine's processor can do. Loads no model."""
+"""What llama.cpp was built for, and what this machine's processor can do. Loads no model.
+
+llama.cpp itself is loaded by `build` alone.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ import functools
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import llama_cpp
+from typing import Any
 
 from softchat.engine.gguf import load_ggml
 
@@ -49,16 +52,38 @@ class Device:
     is_gpu: bool
 
 
-def llama_version() -> str:
-    """The version of the ggml inside, and its commit."""
-    version, commit = _library().ggml_version(), _library().ggml_commit()
-    return f"{_text(version)} ({_text(commit)})"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """The llama.cpp that is installed."""
+
+    version: str
+    """Of the ggml inside, and its commit."""
+    features: tuple[str, ...]
+    """Of the processor, that it was compiled to use, by its own names."""
+    devices: tuple[Device, ...]
+    """What it can compute on, on this machine."""
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> Build:
+        """What `dataclasses.asdict` and JSON made of one."""
+        return cls(
+            version=values["version"],
+            features=tuple(values["features"]),
+            devices=tuple(Device(**one) for one in values["devices"]),
+        )
 
 
-def built_features() -> tuple[str, ...]:
-    """The processor features that llama.cpp was compiled to use, by its own names."""
-    said: str = _text(llama_cpp.llama_print_system_info())
-    return tuple(name for name in _FEATURES if re.search(rf"\b{name} = 1\b", said))
+def build() -> Build:
+    """What llama.cpp says of itself."""
+    import llama_cpp
+
+    lib = _library()
+    said = _text(llama_cpp.llama_print_system_info())
+    return Build(
+        version=f"{_text(lib.ggml_version())} ({_text(lib.ggml_commit())})",
+        features=tuple(name for name in _FEATURES if re.search(rf"\b{name} = 1\b", said)),
+        devices=tuple(_devices()),
+    )
 
 
 def machine_features() -> tuple[str, ...] | None:
@@ -69,21 +94,19 @@ def machine_features() -> tuple[str, ...] | None:
     return tuple(name for name, known in _FEATURES.items() if flags & set(known))
 
 
-def devices() -> list[Device]:
-    """What it can compute on, in this build on this machine."""
+def _devices() -> Iterator[Device]:
+    import llama_cpp
+
     llama_cpp.llama_backend_init()  # registers them
-    lib, found = _library(), []
+    lib = _library()
     for index in range(lib.ggml_backend_dev_count()):
         device = lib.ggml_backend_dev_get(index)
-        found.append(
-            Device(
-                backend=_text(lib.ggml_backend_reg_name(lib.ggml_backend_dev_backend_reg(device))),
-                name=_text(lib.ggml_backend_dev_name(device)),
-                description=_text(lib.ggml_backend_dev_description(device)),
-                is_gpu=lib.ggml_backend_dev_type(device) in _GPU,
-            )
+        yield Device(
+            backend=_text(lib.ggml_backend_reg_name(lib.ggml_backend_dev_backend_reg(device))),
+            name=_text(lib.ggml_backend_dev_name(device)),
+            description=_text(lib.ggml_backend_dev_description(device)),
+            is_gpu=lib.ggml_backend_dev_type(device) in _GPU,
         )
-    return found
 
 
 def parse_cpuinfo(text: str) -> set[str]:

@@ -1,18 +1,23 @@
-"""A speaker whose model is in a worker."""
+"""What a worker is asked: to be a speaker, or to read what may kill whoever reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from softchat.engine.shortage import is_shortage, way_out
+from softchat.engine.shortage import CLOSE, is_shortage, way_out
 from softchat.errors import DecodeAbortedError, ModelRefusedError, SoftchatError, WorkerDiedError
 from softchat.events import Event, Finished, ModelInfo
 from softchat.loading import Load
 from softchat.settings import Settings
 from softchat.speaker import Question, Room, Speaker
 from softchat.worker.process import Worker
+
+if TYPE_CHECKING:
+    from softchat.engine.describe import Description
 
 
 class Remote(Speaker):
@@ -97,6 +102,40 @@ class Remote(Speaker):
     def close(self) -> None:
         """End the worker."""
         self.worker.close()
+
+
+def describe(worker: Worker, path: Path) -> Description:
+    """What the header of this file says, see `engine.describe`; the worker loads nothing.
+
+    Raises:
+        ModelRefusedError: as there, or the header has killed the worker.
+
+    """
+    from softchat.engine.describe import Description
+
+    worker.model = str(path)
+    try:
+        values = worker.call("describe", path=str(path))
+    except WorkerDiedError as error:
+        hint = CLOSE if is_shortage(error.message) else error.hint
+        raise ModelRefusedError(error.message, hint=hint) from error
+    worker.model = ""
+    return Description(**values | {"types": tuple(values["types"])})
+
+
+def pace(worker: Worker, load: Load) -> tuple[float, float]:
+    """What `bench.soft_to_bare` measures of this model, which is not kept.
+
+    Raises:
+        ModelRefusedError: it can't be loaded, or its file has killed the worker.
+
+    """
+    worker.model = str(load.path)
+    try:
+        ratio, bare = worker.call("pace", load=load.to_dict())
+    except WorkerDiedError as error:
+        raise ModelRefusedError(error.message, hint=_hint(error, load)) from error
+    return ratio, bare
 
 
 def _hint(error: WorkerDiedError, load: Load) -> str:

@@ -14,6 +14,7 @@ import signal
 import threading
 import traceback
 from dataclasses import asdict
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +92,12 @@ class _Server:
     def _do(self, request: dict[str, Any]) -> Any:  # noqa: ANN401  # whatever JSON holds
         from softchat.settings import resolve
 
-        if request["do"] == "hello":
-            return None
+        if request["do"] == "build":
+            return _build()
+        if request["do"] == "describe":
+            return _described(request["path"])
+        if request["do"] == "pace":
+            return _pace(request["load"])
         if request["do"] == "load":
             return self._load(request["load"])
         if request["do"] == "needs":
@@ -121,6 +126,27 @@ class _Server:
             write_line(self._wire, message)
         except BrokenPipeError:  # the parent has gone
             os._exit(0)
+
+
+def _build() -> dict[str, Any]:
+    """The llama.cpp that is installed."""
+    from softchat.engine.system import build
+
+    return asdict(build())
+
+
+def _described(path: str) -> dict[str, Any]:
+    """What the header of a file says."""
+    from softchat.engine.describe import describe
+
+    return asdict(describe(Path(path)))
+
+
+def _pace(values: dict[str, Any]) -> tuple[float, float]:
+    """How fast a model thinks here."""
+    from softchat.bench import soft_to_bare
+
+    return soft_to_bare(Path(values["path"]), values["name"])
 
 
 def _needs(values: dict[str, Any]) -> str:

@@ -6,8 +6,8 @@ import gguf
 import numpy as np
 import pytest
 
-from softchat.engine.embeddings import EmbeddingTable, find_matrix
-from softchat.engine.gguf import _library, open_header
+from softchat.engine.embeddings import EmbeddingTable
+from softchat.engine.gguf import _library, find_matrix, open_header
 from softchat.engine.llama import LlamaEngine
 from softchat.errors import DecodeError, ModelRefusedError
 from tests import tiny, zoo

@@ -138,6 +138,13 @@ FAULTS = (
         "tests/faults/test_memory_limits.py",
     ),
     Fault(
+        "softchat itself reads a model's header",
+        "softchat/cli/model.py",
+        "        self._idle = self._idle or self._new()\n",
+        "        self._idle = None\n",
+        "tests/faults/test_memory_limits.py -k look",
+    ),
+    Fault(
         "Ctrl-C is not heard",
         "softchat/interrupt.py",
         "        self.pressed = True\n",

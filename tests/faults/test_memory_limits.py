@@ -23,12 +23,24 @@ STEPS = times(5, 20)
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory")
 
 
-def ask(environ, limit, *arguments):
+def limited(environ, limit, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "tests.faults.limited", "AS", str(limit), "ask", "Why?", *SHORT,
-         *arguments],
+        [sys.executable, "-m", "tests.faults.limited", "AS", str(limit), *arguments],
         env=environ, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
+
+
+def ask(environ, limit, *arguments):
+    return limited(environ, limit, "ask", "Why?", *SHORT, *arguments)
+
+
+def told(done):
+    """The one error, and the hint, of a run that failed."""
+    assert done.returncode in (1, 3), done
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: "), done.stderr
+    assert hint.startswith("hint: "), done.stderr
+    return error, hint
 
 
 def assert_told(done):
@@ -36,9 +48,7 @@ def assert_told(done):
     if done.returncode == 0:
         assert done.stderr.startswith("thought 2 soft steps") or not done.stderr, done.stderr
         return
-    assert done.returncode in (1, 3), done
-    error, hint = done.stderr.splitlines()
-    assert error.startswith("error: "), done.stderr
+    error, hint = told(done)
     if error != "error: out of memory":  # there was none to read the size of a file with
         assert re.search(r"\d+ [MG]B, and buffers; a smaller --ctx needs less", hint), hint
 
@@ -71,3 +81,26 @@ def test_memory_for_the_context(environ, real_model):
     print(f"contexts from 512 to 400,000 in {ENOUGH // MB} MB: {ends}")
     assert ends[0] == 0
     assert ends[-1] == 3
+
+
+def test_memory_to_look_at_a_model(environ, real_model):
+    """A worker reads its header, and examines this machine: whatever is at its end is told."""
+    ends = []
+    for limit in spread(LEAST, ENOUGH):
+        done = limited(environ, limit, "models", "info", str(real_model))
+        assert done.returncode == 0 or told(done)
+        examined = limited(environ, limit, "doctor")
+        assert examined.returncode in (0, 1), examined
+        assert not examined.stderr, examined.stderr
+        assert examined.stdout.splitlines()[-1].startswith(("problem: ", "all is well"))
+        ends.append((done.returncode, examined.returncode))
+    print(f"from {LEAST // MB} to {ENOUGH // MB} MB, models info and doctor: {ends}")
+    assert ends[0] == (3, 1)
+    assert ends[-1] == (0, 0)
+
+
+def test_memory_to_name_a_model(environ, own_home, real_model):
+    """What needs no llama.cpp needs no more than softchat itself."""
+    for arguments in (("models", "add", "mine", str(real_model)), ("models", "list")):
+        done = limited(environ, LEAST, *arguments)
+        assert done.returncode == 0, done
