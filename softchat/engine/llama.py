@@ -168,13 +168,7 @@ class LlamaEngine:
             n_ctx=self._n_ctx,
             loras=tuple(map(str, self._loras)),
         )
-        self._checkpoints = (
-            Checkpoints(self._context.handle)
-            if llama_cpp.llama_model_is_recurrent(self._model)
-            # Not of hybrids: after some rollbacks their logits were not those of a fresh context.
-            and not llama_cpp.llama_model_is_hybrid(self._model)
-            else None
-        )
+        self._checkpoints = None if self.can_cut else Checkpoints(self._context.handle)
         self._on_abort = llama_cpp.ggml_abort_callback(lambda _: self._cancelled())
         self._no_abort = llama_cpp.ggml_abort_callback()
         self._watched = False
