@@ -18,6 +18,9 @@ LONG = (
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+_PANEL = re.compile(r"[^╭╰]*╭ [^╭╰]* (\d+) steps[^╭╰]*╰ [^╭╰]* stops")
+
+
 class Screen(pyte.Screen):
     """A screen that answers when it is asked where its cursor is."""
 
@@ -59,13 +62,30 @@ class Terminal:
 
     def until(self, pattern, seconds=120):
         """Read until the screen shows this."""
+        self.wait(lambda: re.search(pattern, self.text), repr(pattern), seconds)
+
+    def until_one_panel(self):
+        """Read until the screen shows one whole panel, with steps that it did not show before.
+
+        What another frame has left behind would stay there, and this never come.
+        """
+        before = max(map(int, re.findall(r"(\d+) steps", self.text)), default=0)
+
+        def is_there():
+            found = _PANEL.fullmatch(self.text)
+            return found and int(found[1]) > before + 1  # one step may have been drawn already
+
+        self.wait(is_there, "one panel")
+
+    def wait(self, condition, what, seconds=120):
+        """Read until this is so. Told as `what` if it never is."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             running = self.read()
-            if re.search(pattern, self.text):
+            if condition():
                 return
-            assert running, f"ended without {pattern!r}:\n{self.text}"
-        raise AssertionError(f"no {pattern!r} in:\n{self.text}")
+            assert running, f"ended without {what}:\n{self.text}"
+        raise AssertionError(f"no {what} in:\n{self.text}")
 
     def finish(self, seconds=120):
         """Read to the end; the exit status."""

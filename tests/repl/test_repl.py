@@ -396,9 +396,7 @@ def test_resizing_while_it_thinks(session):
     one.until(r"\d+ steps[^╰]*╰ .* stops$")
     for size in ((110, 34), (64, 34), (100, 36), (120, 40)):
         one.resize(*size)
-        one.read(0.3)
-        one.until(r"\d+ steps[^╰]*╰ .* stops$")  # a whole frame
-        assert (one.text.count("╭"), one.text.count("╰")) == (1, 1), one.text
+        one.until_one_panel()
         assert not toolbars(one), one.text
     one.child.send("\x03")
     one.until(r"thought \d+ soft steps .* interrupted[\s\S]*" + PROMPT)
@@ -431,7 +429,7 @@ def test_resizing_at_the_prompt(session):
     one.until("word11")
     for columns in (40, 90, 30, 120):
         one.resize(columns, 20)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (rows := one.screen.display) and time.monotonic() < deadline:
             one.read(0.3)
             # Behind the prompt, and what stands below it, each line is indented by two cells.
