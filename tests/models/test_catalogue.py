@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import softchat
@@ -15,6 +15,7 @@ from softchat.models.catalogue import default_files, load_catalogue, user_catalo
 from softchat.models.entry import HubSource, PathSource, UrlSource, WheelSource
 from softchat.models.store import Store
 from softchat.tags import ThinkTags
+from tests.faults.soak import times
 from tests.terminal import CONTROLS
 
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -407,6 +408,7 @@ hostile = st.lists(st.sampled_from(FRAGMENTS), max_size=6).map("".join) | st.tex
 shas = st.just(SHA256) | st.text("0123456789abcdefABCDEF", min_size=64, max_size=64) | hostile
 
 
+@settings(max_examples=times(100, 1000))
 @given(name=hostile, file=hostile, sha256=shas)
 @example(name="good", file="a/b/good.gguf", sha256=SHA256.upper())
 @example(name="good", file="../../x.gguf", sha256=SHA256)

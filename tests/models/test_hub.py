@@ -16,13 +16,14 @@ import time
 import pytest
 
 from softchat.models.entry import HubSource
+from tests.faults.soak import times
 from tests.models.server import COMMIT, Served, serving
 
 CONTENT = b"GGUF" + random.Random(1).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 OTHER = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])
 TOKEN = "hf_secret"
-KILLS = int(os.environ.get("SOFTCHAT_TEST_KILLS", "4"))  # 100 take minutes
+KILLS = times(4, 50)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from softchat.models.catalogue import Catalogue
 from softchat.models.entry import ModelEntry, PathSource
 from softchat.models.locate import locate
 from softchat.tags import ThinkTags
+from tests.faults.soak import times
 from tests.terminal import CONTROLS
 
 
@@ -221,7 +222,9 @@ def test_in_this_users_folders(tmp_path):
     assert (found.tags, found.defaults) == (ThinkTags(open="<t>"), {"tau": 0.5})
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=times(100, 1000)
+)
 @given(spec=st.text(st.characters(), max_size=30).filter(lambda spec: spec not in NAMES))
 @example(spec="~")
 @example(spec="~\0")
