@@ -119,7 +119,7 @@ class Speakers:
         return InProcess(how.engine(cancelled=cancelled), tags=how.tags)
 
     def describe(self, path: Path) -> Description:
-        """What the header of a file says. Raises as `engine.describe` does, nothing else kills."""
+        """What the header of a file says. Raises as `engine.describe` does."""
         self._idle = self._idle or self._new()
         if self._idle is not None:
             from softchat.worker.remote import describe
