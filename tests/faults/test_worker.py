@@ -29,6 +29,7 @@ from softchat.repl.loop import Session
 from softchat.sessions import SavedSession, read_file
 from softchat.settings import resolve
 from softchat.views.plain import AnswerView
+from softchat.worker import process
 from softchat.worker.process import Worker
 from softchat.worker.remote import Remote
 from tests import tiny
@@ -44,8 +45,12 @@ CHOSEN = {
 
 
 @pytest.fixture
-def session(tiny_model, tmp_path):
-    """A session without a terminal, whose model is in a worker."""
+def session(tiny_model, tmp_path, monkeypatch):
+    """A session without a terminal, whose model is in a worker.
+
+    Each step is read when it comes: the tiny model would have answered before the next look.
+    """
+    monkeypatch.setattr(process, "_LOT_S", 0.0)
 
     def open_speaker(found, cancelled):
         load = Load(path=found.path, name="tiny", n_ctx=2048, n_threads=1)
