@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from softchat.concept import mixture
 from softchat.engine.llama import LlamaEngine
 from softchat.events import Halted, HaltReason, Step
+from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import StrategyName, parse, resolve
-from softchat.template import make_prompt, single_turn
-from softchat.think import think
+from softchat.thinking.concept import mixture
+from softchat.thinking.think import think
 
 SYSTEM = (
     "You are a helpful assistant. First think about the question inside <think> and </think>, "

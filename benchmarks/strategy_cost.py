@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from softchat.concept import Distribution
-from softchat.halting import Drift, Loop
 from softchat.settings import StrategyName, resolve
-from softchat.strategies import TagTokens, make_strategy
+from softchat.thinking.concept import Distribution
+from softchat.thinking.halting import Drift, Loop
+from softchat.thinking.strategies import TagTokens, make_strategy
 
 SIZES = (49_152, 262_144)
 STEPS, REPEATS = 40, 15

@@ -20,13 +20,13 @@ from contextlib import closing
 from pathlib import Path
 
 from softchat.events import ConceptEntry, Finished, Mode, Step, from_dict, to_dict
-from softchat.inprocess import InProcess
-from softchat.loading import Load
 from softchat.settings import resolve
-from softchat.speaker import Question, Speaker
-from softchat.worker.process import Worker
-from softchat.worker.remote import Remote
-from softchat.worker.wire import line_of
+from softchat.talk.backend import Backend, ChatRequest
+from softchat.talk.load import Load
+from softchat.talk.local import LocalBackend
+from softchat.talk.worker.process import Worker
+from softchat.talk.worker.remote import WorkerBackend
+from softchat.talk.worker.wire import line_of
 
 QUESTION = "Why is the sky blue?"
 LONG = {"tau": 0.0, "loop_steps": 0, "drift_steps": 0, "temperature": 1.0, "seed": 1}
@@ -83,8 +83,8 @@ def compare(model: Path, steps: int, repeats: int) -> None:
     load = Load(path=model, name=model.stem, n_ctx=2 * steps + 256)
     here_s, there_s = [], []
     with (
-        closing(InProcess(load.engine(cancelled=lambda: False))) as here,
-        closing(Remote(Worker(), load)) as there,
+        closing(LocalBackend(load.engine(cancelled=lambda: False))) as here,
+        closing(WorkerBackend(Worker(), load)) as there,
     ):
         for _ in range(repeats):
             here_s.append(step_s(here, steps))
@@ -95,10 +95,10 @@ def compare(model: Path, steps: int, repeats: int) -> None:
     print(f"ratio: {statistics.median(ratios):.4f} ({min(ratios):.4f} to {max(ratios):.4f})")
 
 
-def step_s(speaker: Speaker, steps: int) -> float:
+def step_s(backend: Backend, steps: int) -> float:
     """Seconds a step of a run, as who looks at it sees it."""
     settings = resolve({}, {**LONG, "max_think": steps, "max_answer": 1})
-    *_, last = speaker.ask(Question(text=QUESTION, fresh=True), settings)
+    *_, last = backend.ask(ChatRequest(text=QUESTION, fresh=True), settings)
     assert isinstance(last, Finished)
     return last.think_s / last.steps
 

@@ -12,10 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
-    from softchat.conversation import Conversation as Conversation
+    from softchat.base.version import __version__ as __version__
     from softchat.errors import SoftchatError as SoftchatError
     from softchat.events import Answer as Answer
     from softchat.events import Event as Event
@@ -26,20 +24,22 @@ if TYPE_CHECKING:
     from softchat.events import Step as Step
     from softchat.model import Model as Model
     from softchat.model import load as load
-    from softchat.runs import Run as Run
-    from softchat.runs import split_runs as split_runs
+    from softchat.record.runs import Run as Run
+    from softchat.record.runs import split_runs as split_runs
+    from softchat.record.trace import TraceWriter as TraceWriter
+    from softchat.record.trace import replay as replay
     from softchat.settings import Settings as Settings
-    from softchat.trace import TraceWriter as TraceWriter
-    from softchat.trace import replay as replay
+    from softchat.talk.conversation import Conversation as Conversation
 
 _HOMES = {
-    "conversation": ("Conversation",),
+    "base.version": ("__version__",),
+    "talk.conversation": ("Conversation",),
     "errors": ("SoftchatError",),
     "events": ("Answer", "Event", "Finished", "Halted", "Prefill", "Started", "Step"),
     "model": ("Model", "load"),
-    "runs": ("Run", "split_runs"),
+    "record.runs": ("Run", "split_runs"),
     "settings": ("Settings",),
-    "trace": ("TraceWriter", "replay"),
+    "record.trace": ("TraceWriter", "replay"),
 }
 
 

@@ -20,14 +20,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from softchat import __version__
-from softchat.config import Config, load_config
+from softchat.base.version import __version__
+from softchat.config.file import Config, load_config
 from softchat.engine import system
 from softchat.engine.shortage import CLOSE, is_shortage
 from softchat.engine.system import Build
 from softchat.engine.threads import default_threads
 from softchat.errors import SoftchatError
-from softchat.loading import Load
 from softchat.models import Located, find_model
 from softchat.models.catalogue import own_file, user_catalogue
 from softchat.models.fetch import installed
@@ -37,8 +36,9 @@ from softchat.models.locate import is_path
 from softchat.models.machine import fits, memory_bytes
 from softchat.models.store import default_store
 from softchat.provenance import cpu_name
-from softchat.worker.process import Worker, is_isolated
-from softchat.worker.remote import Remote, pace
+from softchat.talk.load import Load
+from softchat.talk.worker.process import Worker, is_isolated
+from softchat.talk.worker.remote import WorkerBackend, pace
 
 _PACKAGES = (
     "llama-cpp-python", "numpy", "rich", "prompt-toolkit", "typer", "jinja2", "huggingface-hub",
@@ -95,7 +95,7 @@ def try_load(found: Located) -> None:
 
     """
     with closing(Worker()) as worker:
-        Remote(worker, Load.of(found, n_ctx=_SHORT_CONTEXT))
+        WorkerBackend(worker, Load.of(found, n_ctx=_SHORT_CONTEXT))
 
 
 def try_steps(found: Located, environ: Mapping[str, str]) -> tuple[float, float]:
@@ -103,7 +103,7 @@ def try_steps(found: Located, environ: Mapping[str, str]) -> tuple[float, float]
     if is_isolated(environ):
         with closing(Worker()) as worker:
             return pace(worker, Load.of(found, n_ctx=_SHORT_CONTEXT))
-    from softchat.bench import soft_to_bare  # loads numpy and llama.cpp here
+    from softchat.talk.pace import soft_to_bare  # loads numpy and llama.cpp here
 
     return soft_to_bare(found.path, found.name)
 

@@ -16,12 +16,12 @@ from typing import Self
 
 from softchat.engine.protocol import Engine, Lora
 from softchat.events import Event
-from softchat.loading import Load
 from softchat.models import Located, find_model
+from softchat.prompt.tags import ThinkTags
+from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import Settings, resolve
-from softchat.tags import ThinkTags
-from softchat.template import make_prompt, single_turn
-from softchat.think import Prompt, think
+from softchat.talk.load import Load
+from softchat.thinking.think import Prompt, think
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

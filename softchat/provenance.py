@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from softchat import __version__
+from softchat.base.version import __version__
 
 
 def machine() -> str:

@@ -212,9 +212,9 @@ def main() -> None:
     import resource
     from pathlib import Path
 
-    from softchat import sandbox  # noqa: F401  # imported before the limits begin
     from softchat.errors import ModelRefusedError
-    from softchat.template import render
+    from softchat.prompt import sandbox  # noqa: F401  # imported before the limits begin
+    from softchat.prompt.template import render
 
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     if pages:

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from softchat.events import Prefill, Started, Step
-from softchat.trace import replay
+from softchat.record.trace import replay
 from softchat.views.panel import PanelState, render_panel
 from softchat.views.wording import UNICODE
 

@@ -17,13 +17,13 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 
-from softchat.concept import mixture
 from softchat.engine.llama import LlamaEngine
+from softchat.engine.sequence import Sequence
 from softchat.errors import ModelRefusedError
 from softchat.events import Step
-from softchat.sequence import Sequence
 from softchat.settings import resolve
-from softchat.think import Prompt, think
+from softchat.thinking.concept import mixture
+from softchat.thinking.think import Prompt, think
 from tests import zoo
 
 STEPS = 32

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from softchat.conversation import Turn
 from softchat.events import (
     Answer,
     ConceptEntry,
@@ -18,12 +17,13 @@ from softchat.events import (
     Started,
     Step,
 )
+from softchat.record.trace import TraceWriter
 from softchat.settings import Settings
-from softchat.trace import TraceWriter
+from softchat.talk.conversation import Turn
 
 
 @dataclass
-class Chat:
+class Content:
     """What is saved of a session."""
 
     turns: list[Turn] = field(default_factory=list)

@@ -28,7 +28,7 @@ _CODE = """\
 # The code
 
 What each file of softchat says it is: the first words of the file itself. The loop is
-[think.py](../softchat/think.py), `think_steps`; the [README](../README.md) has the short map.
+[think.py](../softchat/thinking/think.py), `think_steps`; the [README](../README.md) has the map.
 
 <!-- written by python -m tests.reference -->
 """

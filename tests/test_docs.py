@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from softchat.config import OPTIONS
+from softchat.config.file import OPTIONS
 from softchat.events import HaltReason
 from softchat.repl.commands import COMMANDS
 from softchat.settings import StrategyName
@@ -81,6 +81,14 @@ def test_every_link_leads_somewhere(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_path_in_code_exists(page):
+    """Files and folders of this repository that a page names without a link."""
+    text = page.read_text("utf-8")
+    named = re.findall(r"(?<![\w./-])(?:softchat|tests|training|benchmarks)/[\w./-]*[\w/]", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_flag_exists(page):
     """What is written as a flag, or behind `softchat`, stands in the reference."""
     text = page.read_text("utf-8")
@@ -128,8 +136,9 @@ def test_the_map_of_the_code_is_complete():
 
 def test_the_loop_is_two_clicks_away():
     """The README links the file, and the file has what it is said to have."""
-    assert (ROOT / "softchat" / "think.py", "") in links(README)
-    assert "def think_steps(" in (ROOT / "softchat" / "think.py").read_text("utf-8")
+    loop = ROOT / "softchat" / "thinking" / "think.py"
+    assert (loop, "") in links(README)
+    assert "def think_steps(" in loop.read_text("utf-8")
 
 
 def test_the_readme_stays_short():

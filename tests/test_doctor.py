@@ -15,7 +15,7 @@ from softchat.engine import system
 from softchat.engine.system import Build, Device, parse_cpuinfo, parse_sysctl
 from softchat.errors import ModelRefusedError, WorkerDiedError
 from softchat.models.catalogue import user_catalogue
-from softchat.worker.process import Worker
+from softchat.talk.worker.process import Worker
 
 INTEL_MAC = """machdep.cpu.features: FPU VME SSE3 SSSE3 FMA AVX1.0 F16C
 machdep.cpu.leaf7_features: BMI1 AVX2 BMI2 AVX512F

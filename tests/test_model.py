@@ -13,9 +13,9 @@ import softchat
 from softchat import Answer, Finished, Halted, Model, Started, Step
 from softchat.errors import UsageError
 from softchat.events import HaltReason
-from softchat.tags import ThinkTags
+from softchat.prompt.tags import ThinkTags
 from softchat.testing import FakeEngine
-from softchat.think import think
+from softchat.thinking.think import think
 
 PIECES = [*"abcdefghijklmnopqrstuvwxyz", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *" \n:<>/?.", "<end>"]
 TAGS = ThinkTags(open="<t>\n", close="</t>", before_close="\n", after_close="\n")

@@ -21,9 +21,9 @@ from random import Random
 
 import numpy as np
 
-from softchat.concept import Distribution
 from softchat.engine.llama import LlamaEngine
-from softchat.template import render
+from softchat.prompt.template import render
+from softchat.thinking.concept import Distribution
 from training.chat import questions
 from training.known import FACTS
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softchat.engine.protocol import Engine
-from softchat.template import make_prompt
+from softchat.prompt.template import make_prompt
 from training.chat import THOUGHT
 from training.distil import Told
 from training.prompt import CLOSE, END, SYSTEM, TAGS

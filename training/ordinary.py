@@ -17,9 +17,9 @@ import numpy as np
 from softchat.engine.batch import run_together
 from softchat.engine.protocol import Engine
 from softchat.events import Finished, Halted
+from softchat.prompt.template import render
 from softchat.settings import Settings
-from softchat.template import render
-from softchat.think import think
+from softchat.thinking.think import think
 from training.chat import THOUGHT
 from training.distil import SYSTEM as PLAIN
 from training.engine import open_engine

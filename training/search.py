@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from softchat.concept import Distribution, mixture
 from softchat.engine.batch import run_together
 from softchat.engine.protocol import Engine
 from softchat.events import Mode
-from softchat.halting import ClosingTag
-from softchat.probe import LONGEST
 from softchat.settings import Settings, StrategyName
-from softchat.strategies import TagTokens, make_strategy
+from softchat.thinking.concept import Distribution, mixture
+from softchat.thinking.halting import ClosingTag
+from softchat.thinking.probe import LONGEST
+from softchat.thinking.strategies import TagTokens, make_strategy
 from training.engine import open_engine
 from training.prompt import CLOSE, TAGS, make_question_prompt
 from training.rules import Record, table

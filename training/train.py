@@ -3,7 +3,7 @@
 The base is read from the very GGUF that softchat runs and frozen in bfloat16; the low-rank layers
 are float32. In a growing share of the batches the thoughts, or a part of them, are not fed as
 tokens but as the mixtures that softchat would feed: a first pass without gradients gives the
-model's own distribution at each position, of which the concept token is made as `softchat.concept`
+model's own distribution at each position, of which the concept token is made as `thinking.concept`
 makes it. Of an ordinary answer, the untrained model's distributions are learned, not its tokens.
 """
 

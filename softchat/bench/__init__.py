@@ -9,6 +9,6 @@ so that a machine that slows down slows both sides.
 """
 
 from softchat.bench.report import Report
-from softchat.bench.timing import measure, soft_to_bare
+from softchat.bench.timing import measure
 
-__all__ = ["Report", "measure", "soft_to_bare"]
+__all__ = ["Report", "measure"]

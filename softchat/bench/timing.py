@@ -20,7 +20,6 @@ import numpy as np
 
 from softchat.bench.others import TransformersLoop, ask_to_llm
 from softchat.bench.report import Report
-from softchat.concept import Distribution, mixture
 from softchat.engine.bare import BareContext, ChatCompletion
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.gguf import find_matrix, open_header
@@ -28,21 +27,13 @@ from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Lora
 from softchat.events import Started, Step
 from softchat.provenance import command, machine, sha256_of, versions
-from softchat.settings import Settings, StrategyName, resolve
-from softchat.template import make_prompt, single_turn
-from softchat.think import Prompt, think
+from softchat.settings import StrategyName
+from softchat.talk.pace import EndlessEngine, bench_prompt, speed_ratio, step_s, steps_only
+from softchat.thinking.concept import Distribution, mixture
+from softchat.thinking.think import Prompt, think
 from softchat.views import View
 
-_QUESTION = "A farmer has 3 fields with 12 cows each. He sells 7 cows. How many are left?"
-_FEW_STEPS = 8
 _VOCABULARIES = (32_000, 49_152, 151_936, 262_144)
-
-
-class _Endless(LlamaEngine):
-    """The engine, on a model that never ends its text: every run has the same number of steps."""
-
-    def is_end(self, token: int) -> bool:
-        return False
 
 
 def measure(
@@ -73,7 +64,7 @@ def measure(
 
     """
     # What can't be loaded is refused here, with the reason: processes of their own have none.
-    _Endless(path, name=name, n_ctx=_FEW_STEPS, loras=loras).close()
+    EndlessEngine(path, name=name, n_ctx=8, loras=loras).close()
     progress("memory")
     memory = _memory("soft", path, steps) - _memory("bare", path, steps)
     progress("load")
@@ -82,10 +73,10 @@ def measure(
     bare = BareContext(path, n_ctx=n_ctx, loras=loras)
     bare_load_s = time.perf_counter() - began
     began = time.perf_counter()
-    engine = _Endless(path, name=name, n_ctx=n_ctx, loras=loras)
+    engine = EndlessEngine(path, name=name, n_ctx=n_ctx, loras=loras)
     load_s = time.perf_counter() - began
     with closing(bare), engine:
-        tokens = list(_prompt(engine).tokens)
+        tokens = list(bench_prompt(engine).tokens)
         by_strategy, panel, proof, bare_s = _loops(engine, bare, tokens, steps, repeats, progress)
         progress("by position")
         by_position = dict(_by_position(engine, bare, positions, steps, repeats))
@@ -122,27 +113,6 @@ def measure(
     )
 
 
-def soft_to_bare(path: Path, name: str, *, seconds: float = 1.0) -> tuple[float, float]:
-    """A first look: soft step ÷ bare decode, and bare decodes a second, in about this time.
-
-    Loading comes on top, with the proof that soft thinking is exact. Raises ModelRefusedError.
-    """
-    n_ctx = 512
-    with (
-        closing(BareContext(path, n_ctx=n_ctx)) as bare,
-        _Endless(path, name=name, n_ctx=n_ctx) as engine,
-    ):
-        tokens, soft = list(_prompt(engine).tokens), _settings(StrategyName.SOFT, _FEW_STEPS)
-        bare.fill(tokens)
-        ends = time.perf_counter() + seconds
-        floors: list[float] = []
-        steps: list[float] = []
-        while not steps or time.perf_counter() < ends:
-            floors.append(bare.run(tokens[-1], _FEW_STEPS) / _FEW_STEPS)
-            steps.append(_step_s(engine, soft))
-    return _ratio(floors, steps), round(1 / statistics.median(floors), 1)
-
-
 def _loops(
     engine: LlamaEngine,
     bare: BareContext,
@@ -158,16 +128,16 @@ def _loops(
         bare.fill(tokens)
         timed["bare"].append(bare.run(tokens[-1], steps) / steps)
         for strategy in StrategyName:
-            timed[strategy].append(_step_s(engine, _settings(strategy, steps)))
-        timed["panel"].append(_step_s(engine, _settings(StrategyName.SOFT, steps), _panel()))
+            timed[strategy].append(step_s(engine, steps_only(strategy, steps)))
+        timed["panel"].append(_step_with_panel_s(engine, steps))
         engine.rollback(0)
         began = time.perf_counter()
         engine.prove()
         timed["proof"].append(time.perf_counter() - began)
     proof = statistics.median(p / b for p, b in zip(timed["proof"], timed["bare"], strict=True))
     return (
-        {str(name): _ratio(timed["bare"], timed[name]) for name in StrategyName},
-        _ratio(timed[StrategyName.SOFT], timed["panel"]),
+        {str(name): speed_ratio(timed["bare"], timed[name]) for name in StrategyName},
+        speed_ratio(timed[StrategyName.SOFT], timed["panel"]),
         round(proof, 2),
         statistics.median(timed["bare"]),
     )
@@ -176,7 +146,7 @@ def _loops(
 def _by_position(
     engine: LlamaEngine, bare: BareContext, positions: Sequence[int], steps: int, repeats: int
 ) -> Iterator[tuple[int, float]]:
-    prompt = _prompt(engine).tokens
+    prompt = bench_prompt(engine).tokens
     token = prompt[-1]
     for position in positions:
         if position <= len(prompt):  # some chat templates write hundreds of tokens of their own
@@ -188,8 +158,8 @@ def _by_position(
         ours, theirs = [], []
         for _ in range(repeats):
             theirs.append(bare.run(token, steps) / steps)
-            ours.append(_step_s(engine, _settings(StrategyName.SOFT, steps), start=len(filler)))
-        yield position, _ratio(theirs, ours)
+            ours.append(step_s(engine, steps_only(StrategyName.SOFT, steps), start=len(filler)))
+        yield position, speed_ratio(theirs, ours)
 
 
 def _others(
@@ -215,38 +185,10 @@ def _others(
     return _ratio_if_all(floors, streaming), _ratio_if_all(floors, transformers)
 
 
-def _settings(strategy: StrategyName, steps: int) -> Settings:
-    # One token of answer, and nothing ends the thinking early: nothing but thinking steps. The
-    # guards look on all the same.
-    never = {"tau": 0.0, "loop_steps": 10**9, "drift_steps": 10**9}
-    return resolve(never, {"strategy": strategy, "max_think": steps, "max_answer": 1})
-
-
-def _prompt(engine: LlamaEngine) -> Prompt:
-    tokens = make_prompt(engine, single_turn(_QUESTION)).tokens
-    return Prompt(tokens=tokens, close="", inject="\n")
-
-
-def _step_s(
-    engine: LlamaEngine, settings: Settings, view: View | None = None, *, start: int = 0
-) -> float:
-    """Seconds a step of thinking takes, everything included that happens between two steps."""
-    engine.rollback(start)
-    times = []
-    for event in think(engine, _prompt(engine), settings):
-        if view is not None:
-            view.show(event)
-        if isinstance(event, Step):
-            times.append(time.perf_counter())
-    if view is not None:
-        view.__exit__(None, None, None)
-    return (times[-1] - times[0]) / (len(times) - 1)
-
-
 def _first_step_s(engine: LlamaEngine) -> float:
     engine.rollback(0)
     began = 0.0
-    for event in think(engine, _prompt(engine), _settings(StrategyName.SOFT, 8)):
+    for event in think(engine, bench_prompt(engine), steps_only(StrategyName.SOFT, 8)):
         if isinstance(event, Started):
             began = time.perf_counter()
         elif isinstance(event, Step):
@@ -269,6 +211,14 @@ def _maths_us(size: int) -> float:
     return round(statistics.median(times) * 1e6, 1)
 
 
+def _step_with_panel_s(engine: LlamaEngine, steps: int) -> float:
+    view = _panel()
+    try:
+        return step_s(engine, steps_only(StrategyName.SOFT, steps), view.show)
+    finally:
+        view.__exit__(None, None, None)
+
+
 def _panel() -> View:
     from rich.console import Console
 
@@ -280,14 +230,9 @@ def _panel() -> View:
     return PanelView(console, AnswerView(StringIO())).__enter__()
 
 
-def _ratio(base: list[float], other: list[float]) -> float:
-    """How fast `other` is, as a share of `base`."""
-    return round(statistics.median(b / o for b, o in zip(base, other, strict=True)), 3)
-
-
 def _ratio_if_all(base: list[float], other: list[float | None]) -> float | None:
     known = [one for one in other if one is not None]
-    return _ratio(base, known) if len(known) == len(base) else None
+    return speed_ratio(base, known) if len(known) == len(base) else None
 
 
 def _table_open_s(path: Path) -> float:
@@ -316,9 +261,9 @@ def bare_child(path: str, steps: int) -> None:
 
 def soft_child(path: str, steps: int) -> None:
     """Print the peak memory of this process after soft thinking."""
-    with _Endless(Path(path), n_ctx=2048) as engine:
+    with EndlessEngine(Path(path), n_ctx=2048) as engine:
         prompt = Prompt(tokens=(1,) * 64, close="", inject="\n")
-        for _ in think(engine, prompt, _settings(StrategyName.SOFT, steps)):
+        for _ in think(engine, prompt, steps_only(StrategyName.SOFT, steps)):
             pass
     print(_peak())
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 from softchat.errors import SoftchatError, UsageError
 
 if TYPE_CHECKING:
-    from softchat.worker.process import Worker
+    from softchat.talk.worker.process import Worker
 
 _INTERRUPTED = 130
 _NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -98,7 +98,7 @@ def _whole(stream: TextIO) -> TextIO:
 
 def _legible(stream: TextIO) -> TextIO:
     """The stream, on which nothing fails for a sign that an old terminal lacks."""
-    from softchat.text import LEGIBLE
+    from softchat.base.text import LEGIBLE
 
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors=LEGIBLE)
@@ -118,7 +118,7 @@ def _early_worker(arguments: Sequence[str], environ: Mapping[str, str]) -> Worke
     talks = not arguments or arguments[0] in ("ask", "chat")
     if not talks or {"-h", "--help"} & set(arguments) or "_SOFTCHAT_COMPLETE" in environ:
         return None
-    from softchat.worker.process import Worker, is_isolated
+    from softchat.talk.worker.process import Worker, is_isolated
 
     return Worker() if is_isolated(environ) else None
 
@@ -162,7 +162,7 @@ def print_json(data: Mapping[str, Any]) -> None:
     """One line of JSON on stdout, in which a terminal finds nothing to obey."""
     import json
 
-    from softchat.text import inert_json, is_unicode
+    from softchat.base.text import inert_json, is_unicode
 
     plain = not is_unicode(sys.stdout.encoding)
     print(inert_json(json.dumps(data, ensure_ascii=plain, allow_nan=False)), flush=True)
@@ -170,7 +170,7 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 def complain(message: str, hint: str) -> None:
     """Tell of a failure on stderr."""
-    from softchat.text import printable
+    from softchat.base.text import printable
 
     try:
         print(f"error: {printable(message, newlines=False)}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from softchat import __version__
+from softchat.base.version import __version__
 from softchat.cli.ask import ask
 from softchat.cli.bench import bench
 from softchat.cli.chat import chat

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
+from softchat.base.interrupt import catch_interrupt
 from softchat.cli.options import Loading, SettingFlags, System, given, with_groups
 from softchat.cli.outputs import Outputs
+from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Finished, FinishReason
-from softchat.interrupt import catch_interrupt
-from softchat.layers import Layers
 
 _INTERRUPTED = DecodeAbortedError.exit_status
 
@@ -33,10 +33,10 @@ def ask(
 ) -> int:
     """Ask one question: it is thought about in concept tokens."""
     # Imported here, as --help must not wait for them.
-    from softchat.cli.model import Speakers, enough, find, told_if_slow, user_config
-    from softchat.speaker import Question
+    from softchat.cli.model import Backends, enough, find, told_if_slow, user_config
+    from softchat.talk.backend import ChatRequest
 
-    speakers = context.with_resource(closing(Speakers(context.obj)))
+    backends = context.with_resource(closing(Backends(context.obj)))
     finish_reason = FinishReason.STOP
     config = user_config()
     with outputs.after(config).open() as show:
@@ -47,15 +47,15 @@ def ask(
         chosen, wording = layers.resolve(), layers.value("system", "")
         with catch_interrupt() as interrupt:
             with told_if_slow(found.name, quiet=outputs.quiet):
-                speaker = speakers.open(
+                backend = backends.open(
                     found,
                     loading.after(layers),
                     n_ctx_most=enough([asked + wording], [chosen]),
                     cancelled=interrupt,
                 )
-            with speaker:
-                whole = Question(text=asked, system=wording)
-                for event in speaker.ask(whole, chosen, cancelled=interrupt):
+            with backend:
+                whole = ChatRequest(text=asked, system=wording)
+                for event in backend.ask(whole, chosen, cancelled=interrupt):
                     show(event)
                     if isinstance(event, Finished):
                         finish_reason = event.finish_reason

@@ -35,7 +35,7 @@ def bench(
     """
     from softchat.bench import measure
     from softchat.cli.model import find, user_config
-    from softchat.loading import own_adapters
+    from softchat.talk.load import own_adapters
 
     found = find(model, config=user_config())
     report = measure(

@@ -22,13 +22,13 @@ from softchat.cli.options import (
     with_groups,
 )
 from softchat.cli.outputs import Markdown, Outputs, Panel, Trace, terminal_console
+from softchat.config.layers import Layers
 from softchat.errors import UsageError
-from softchat.layers import Layers
 
 if TYPE_CHECKING:
     from softchat.models import Located
-    from softchat.sessions import Saved
-    from softchat.speaker import Speaker
+    from softchat.record.sessions import SessionRecord
+    from softchat.talk.backend import Backend
 
 
 @with_groups
@@ -54,14 +54,14 @@ def chat(
     """Chat in a session, in which every setting can be changed."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
-    from softchat.cli.model import Speakers, find, user_config
+    from softchat.cli.model import Backends, find, user_config
     from softchat.models.folders import state_folder
-    from softchat.repl.chat import Chat
-    from softchat.repl.loop import Session
-    from softchat.sessions import SavedSession
-    from softchat.trace import TraceWriter
+    from softchat.record.sessions import SessionFile
+    from softchat.record.trace import TraceWriter
+    from softchat.repl.loop import Repl
+    from softchat.repl.session import Session
 
-    speakers = context.with_resource(closing(Speakers(context.obj)))
+    backends = context.with_resource(closing(Backends(context.obj)))
     folder = state_folder(os.environ)
     config = user_config()
     restored = _restored(folder / "sessions", resume)
@@ -72,31 +72,31 @@ def chat(
         else _model_of(restored, find)
     )
 
-    saved = SavedSession(folder / "sessions", restored)
+    saved = SessionFile(folder / "sessions", restored)
 
-    def opened(which: Located, cancelled: Callable[[], bool]) -> Speaker:
+    def opened(which: Located, cancelled: Callable[[], bool]) -> Backend:
         layers = Layers(suits=config.suits(which), chosen=[chosen])
-        return speakers.open(which, loading.after(layers), cancelled=cancelled)
+        return backends.open(which, loading.after(layers), cancelled=cancelled)
 
-    started = Chat(found, opened, config=config, chosen=chosen, restored=restored, flags=flags)
+    session = Session(found, opened, config=config, chosen=chosen, restored=restored, flags=flags)
     outputs = Outputs(panel=panel, markdown=markdown).after(config)
-    session = Session(
-        started,
+    repl = Repl(
+        session,
         terminal_console(),
         make_view=outputs.view,
         find=find,
         saved=saved,
     )
-    with closing(session):
+    with closing(repl):
         if trace is not None:
-            session.trace, session.trace_path = TraceWriter(trace), trace
-        session.greet(resumed=restored is not None)
+            repl.trace, repl.trace_path = TraceWriter(trace), trace
+        repl.greet(resumed=restored is not None)
         pending = restored.pending if restored else ""
-        session.run(history=folder / "history", models=_names, pending=pending)
+        repl.run(history=folder / "history", models=_names, pending=pending)
     return 0
 
 
-def _model_of(restored: Saved, find: Callable[[str], Located]) -> Located:
+def _model_of(restored: SessionRecord, find: Callable[[str], Located]) -> Located:
     """The model that a session had."""
     from softchat.errors import ModelNotFoundError
 
@@ -107,10 +107,10 @@ def _model_of(restored: Saved, find: Callable[[str], Located]) -> Located:
         raise ModelNotFoundError(error.message, hint=other) from error
 
 
-def _restored(folder: Path, resume: str | None) -> Saved | None:
+def _restored(folder: Path, resume: str | None) -> SessionRecord | None:
     """The session to go on with: the one that is named, or one that was killed, if wanted."""
-    from softchat.sessions import SavedSession, find_killed, load_session
-    from softchat.text import printable
+    from softchat.base.text import printable
+    from softchat.record.sessions import SessionFile, find_killed, load_session
     from softchat.views.wording import plural
 
     if resume is not None:
@@ -123,7 +123,7 @@ def _restored(folder: Path, resume: str | None) -> Saved | None:
     typer.echo(f"A session was not left but killed ({said}): {title}", err=True)
     if typer.confirm("Go on with it?", default=True, err=True):
         return killed
-    SavedSession(folder, killed).close(killed)  # left now: it is listed, and not offered again
+    SessionFile(folder, killed).close(killed)  # left now: it is listed, and not offered again
     return None
 
 

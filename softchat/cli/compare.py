@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softchat.base.interrupt import catch_interrupt
 from softchat.cli import print_json
 from softchat.cli.evaluate import Named
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Event, to_dict, was_interrupted
-from softchat.interrupt import catch_interrupt
 
 if TYPE_CHECKING:
     from softchat.evaluate.plan import Run
@@ -42,11 +42,11 @@ def compare(
 
     A setting with several values, as --tau 0.01,0.05, makes a run of each.
     """
-    from softchat.cli.model import Speakers, enough, prepare, told_if_slow
+    from softchat.cli.model import Backends, enough, prepare, told_if_slow
     from softchat.evaluate.plan import make_runs
-    from softchat.speaker import Question
+    from softchat.talk.backend import ChatRequest
 
-    speakers = context.with_resource(closing(Speakers()))
+    backends = context.with_resource(closing(Backends()))
     asked = _asked(question, questions)
     grid = grid_of(settings)
     if not run and "strategy" not in grid:
@@ -57,16 +57,16 @@ def compare(
     n_ctx_most = enough([wording + text for text in asked], [one.settings for one in runs])
     with catch_interrupt() as interrupt:
         with told_if_slow(found.name, quiet=json):
-            speaker = speakers.open(found, loading, n_ctx_most=n_ctx_most, cancelled=interrupt)
-        with speaker:
+            backend = backends.open(found, loading, n_ctx_most=n_ctx_most, cancelled=interrupt)
+        with backend:
             for text in asked:
                 shown: dict[str, list[Event]] = {}
                 for one in runs:
                     if not json:
                         _say(f"{one.name}…")
                     # As `softchat ask` would: nothing of one run is left for the next.
-                    whole = Question(text=text, system=wording, fresh=True)
-                    shown[one.name] = list(speaker.ask(whole, one.settings, cancelled=interrupt))
+                    whole = ChatRequest(text=text, system=wording, fresh=True)
+                    shown[one.name] = list(backend.ask(whole, one.settings, cancelled=interrupt))
                     if was_interrupted(shown[one.name]):
                         return _INTERRUPTED
                     if json:
@@ -91,7 +91,7 @@ def _asked(words: list[str] | None, path: Path | None) -> list[str]:
 
 
 def _say(text: str) -> None:
-    from softchat.text import printable
+    from softchat.base.text import printable
 
     print(printable(text, newlines=False), file=sys.stderr, flush=True)
 
@@ -100,7 +100,7 @@ def _show(question: str, runs: dict[str, list[Event]]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from softchat.text import printable
+    from softchat.base.text import printable
     from softchat.views.comparison import comparison
     from softchat.views.wording import glyphs_for
 
@@ -113,7 +113,7 @@ def _show(question: str, runs: dict[str, list[Event]]) -> None:
 
 def _line(question: str, run: Run, events: list[Event]) -> dict[str, Any]:
     """A run in one object: the last event's fields, and what is shown of the others."""
-    from softchat import runs
+    from softchat.record import runs
     from softchat.views.comparison import thoughts
 
     whole = runs.Run.of(events)

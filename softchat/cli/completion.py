@@ -44,7 +44,7 @@ def model_names(incomplete: str) -> list[str]:
 def session_ids(incomplete: str) -> list[str]:
     """The ids of earlier sessions that begin like this, the newest first."""
     from softchat.models.folders import state_folder
-    from softchat.sessions import list_sessions
+    from softchat.record.sessions import list_sessions
 
     found = list_sessions(state_folder(os.environ) / "sessions")
     return _beginning(incomplete, [saved.id for saved in found])

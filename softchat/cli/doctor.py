@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from softchat.base.files import shown_size
 from softchat.cli import print_json
 from softchat.cli.info import plain
 from softchat.cli.options import ModelsFile
-from softchat.files import shown_size
 
 
 def doctor(

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softchat.base.interrupt import catch_interrupt
+from softchat.base.text import printable
 from softchat.cli import print_json
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
-from softchat.interrupt import catch_interrupt
-from softchat.text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -136,7 +136,7 @@ def evaluate_file(
         answers: whether every question must have one.
 
     """
-    from softchat import __version__
+    from softchat.base.version import __version__
     from softchat.cli.model import adapters_of, enough, open_engine, prepare, told_if_slow
     from softchat.engine.batch import run_together
     from softchat.evaluate.answers import make_reader

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.base.files import shown_size
+from softchat.base.text import printable
 from softchat.cli.completion import model_names
 from softchat.cli.options import ModelsFile
-from softchat.files import shown_size
-from softchat.text import printable
 
 if TYPE_CHECKING:
-    from softchat.cli.model import Speakers
+    from softchat.cli.model import Backends
     from softchat.engine.describe import Description
     from softchat.models import Located
     from softchat.models.entry import ModelEntry
@@ -36,7 +36,7 @@ def info(
     """What a model's header says, and models.toml. Nothing is fetched."""
     from contextlib import closing
 
-    from softchat.cli.model import Speakers
+    from softchat.cli.model import Backends
     from softchat.models import find_model
     from softchat.models.catalogue import user_catalogue
     from softchat.models.fetch import installed
@@ -52,9 +52,9 @@ def info(
             raise ModelNotFoundError(f"model '{entry.name}' is not here", hint=hint)
         return
     found = find_model(name)
-    with closing(Speakers()) as speakers:
-        _print(_of_file(found, speakers.describe(found.path), ctx))
-        told = _proof(found, speakers) if prove else "proven when loaded; --prove does it now"
+    with closing(Backends()) as backends:
+        _print(_of_file(found, backends.describe(found.path), ctx))
+        told = _proof(found, backends) if prove else "proven when loaded; --prove does it now"
         _print({"soft thinking": told})
 
 
@@ -77,7 +77,7 @@ def _of_entry(entry: ModelEntry) -> dict[str, str]:
 
 def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
     """What is known of a model that is here."""
-    from softchat.template import find_tags
+    from softchat.prompt.template import find_tags
 
     entry = found.entry
     memory = about.memory(ctx)
@@ -121,7 +121,7 @@ def _origin(entry: ModelEntry) -> str:
             return "a file of yours"
 
 
-def _proof(found: Located, speakers: Speakers) -> str:
+def _proof(found: Located, backends: Backends) -> str:
     from contextlib import AbstractContextManager, nullcontext
 
     from softchat.cli.options import Loading
@@ -133,9 +133,9 @@ def _proof(found: Located, speakers: Speakers) -> str:
         waiting = Console(stderr=True).status("loading it, and comparing logits…")
     with (
         waiting,
-        speakers.open(found, Loading(ctx=256), cancelled=lambda: False) as speaker,
+        backends.open(found, Loading(ctx=256), cancelled=lambda: False) as backend,
     ):
-        return f"exact, with embedding rows scaled by {speaker.scale:g}"
+        return f"exact, with embedding rows scaled by {backend.scale:g}"
 
 
 def _print(rows: dict[str, str]) -> None:

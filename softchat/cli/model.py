@@ -11,25 +11,25 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from softchat.base.text import printable
 from softchat.cli.options import Loading, given
-from softchat.config import Config, load_config
+from softchat.config.file import Config, load_config
+from softchat.config.layers import Layers
 from softchat.engine.protocol import Lora
 from softchat.errors import ModelNotFoundError, UsageError
-from softchat.layers import Layers
 from softchat.models import Located, find_model
 from softchat.models.folders import expand, is_file
 from softchat.models.progress import OnProgress, Progress
-from softchat.text import printable
 
 if TYPE_CHECKING:
     import typer
 
     from softchat.engine.describe import Description
     from softchat.engine.llama import LlamaEngine
-    from softchat.loading import Load
     from softchat.settings import Settings
-    from softchat.speaker import Speaker
-    from softchat.worker.process import Worker
+    from softchat.talk.backend import Backend
+    from softchat.talk.load import Load
+    from softchat.talk.worker.process import Worker
 
 _TEMPLATE = 512  # tokens that a chat template may add
 
@@ -82,7 +82,7 @@ def open_engine(
     return how.engine(sequences=sequences, cancelled=cancelled)
 
 
-class Speakers:
+class Backends:
     """Opens models to talk with, each in a process of its own, so that no model can end this one.
 
     The first process is started at once, and imports what it needs while this one does other
@@ -94,7 +94,7 @@ class Speakers:
     """
 
     def __init__(self, early: Worker | None = None) -> None:
-        from softchat.worker.process import is_isolated
+        from softchat.talk.worker.process import is_isolated
 
         self._isolated = is_isolated(os.environ)
         self._idle = early or self._new()
@@ -106,23 +106,23 @@ class Speakers:
         *,
         n_ctx_most: int = 2**31 - 1,
         cancelled: Callable[[], bool],
-    ) -> Speaker:
+    ) -> Backend:
         """The model, loaded and proven. Arguments and errors are as `open_engine` has them."""
         how = _how(found, loading, n_ctx_most)
         worker, self._idle = self._idle or self._new(), None
         if worker is not None:
-            from softchat.worker.remote import Remote
+            from softchat.talk.worker.remote import WorkerBackend
 
-            return Remote(worker, how, cancelled=cancelled)
-        from softchat.inprocess import InProcess
+            return WorkerBackend(worker, how, cancelled=cancelled)
+        from softchat.talk.local import LocalBackend
 
-        return InProcess(how.engine(cancelled=cancelled), tags=how.tags)
+        return LocalBackend(how.engine(cancelled=cancelled), tags=how.tags)
 
     def describe(self, path: Path) -> Description:
         """What the header of a file says. Raises as `engine.describe` does."""
         self._idle = self._idle or self._new()
         if self._idle is not None:
-            from softchat.worker.remote import describe
+            from softchat.talk.worker.remote import describe
 
             return describe(self._idle, path)
         from softchat.engine.describe import describe as describe_here
@@ -132,18 +132,18 @@ class Speakers:
     def _new(self) -> Worker | None:
         if not self._isolated:
             return None
-        from softchat.worker.process import Worker
+        from softchat.talk.worker.process import Worker
 
         return Worker()
 
     def close(self) -> None:
-        """End a process that nobody has asked for. Speakers are closed by whoever opened them."""
+        """End a process that nobody has asked for. Backends are closed by whoever opened them."""
         if self._idle is not None:
             self._idle.close()
 
 
 def _how(found: Located, loading: Loading, n_ctx_most: int) -> Load:
-    from softchat.loading import Load
+    from softchat.talk.load import Load
 
     return Load.of(
         found,
@@ -186,7 +186,7 @@ def enough(texts: Iterable[str], settings: Iterable[Settings]) -> int:
 
 def adapters_of(found: Located, loading: Loading) -> tuple[Lora, ...]:
     """The adapters that the model is loaded with. Raises as `_loras` does."""
-    from softchat.loading import own_adapters
+    from softchat.talk.load import own_adapters
 
     named = _loras(loading.lora)
     return own_adapters(found) if named is None else named

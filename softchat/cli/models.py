@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.base.files import shown_size
 from softchat.cli.completion import model_names
 from softchat.cli.info import Name, info, plain
 from softchat.cli.options import ModelsFile
-from softchat.files import shown_size
 
 if TYPE_CHECKING:
     from softchat.errors import ModelNotFoundError

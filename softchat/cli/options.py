@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from softchat.cli.completion import model_names
-from softchat.config import LOADING, OPTIONS, SWITCHES
-from softchat.layers import Layers, Source
+from softchat.config.file import LOADING, OPTIONS, SWITCHES
+from softchat.config.layers import Layers, Source
 from softchat.settings import KNOBS, Settings, choices, parse
 
 

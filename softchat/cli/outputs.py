@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from softchat.base.text import is_unicode
 from softchat.cli.options import flag, option
 from softchat.errors import UsageError
 from softchat.events import Event
-from softchat.text import is_unicode
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from softchat.config import Config
+    from softchat.config.file import Config
     from softchat.views import View
 
 
@@ -70,7 +70,7 @@ class Outputs:
         with ExitStack() as stack:
             shows = []
             if self.trace is not None:
-                from softchat.trace import TraceWriter
+                from softchat.record.trace import TraceWriter
 
                 shows.append(stack.enter_context(TraceWriter(self.trace)).write)
             shows.append(stack.enter_context(self.view(every_step=every_step)).show)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.base.text import printable
 from softchat.cli.traces import Turn, read_runs
 from softchat.errors import UsageError
-from softchat.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def plot(
             printable(f"can't draw '{out.name}'", newlines=False),
             hint=f"its name must end in {', '.join(_FORMS[:-1])} or {_FORMS[-1]}",
         )
-    from softchat.files import replace_file
+    from softchat.base.files import replace_file
     from softchat.plots.data import labels_of, run_plot
 
     held = [read_runs(trace, turn) for trace in traces]

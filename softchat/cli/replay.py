@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.base.interrupt import Interrupt, catch_interrupt
 from softchat.cli import complain
 from softchat.cli.options import with_groups
 from softchat.cli.outputs import Outputs
 from softchat.cli.traces import TraceFile, Turn, read_runs
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Error, Event
-from softchat.interrupt import Interrupt, catch_interrupt
 
 if TYPE_CHECKING:
-    from softchat.runs import Run
+    from softchat.record.runs import Run
 
 _INTERRUPTED = DecodeAbortedError.exit_status
 
@@ -59,14 +59,14 @@ def replay(
 
 
 def _by_clock(runs: list[Run], speed: float, interrupt: Interrupt) -> Iterator[Event]:
-    from softchat.playback import play
+    from softchat.record.playback import play
 
     for run in runs:
         yield from play(run, speed=speed, cancelled=interrupt)
 
 
 def _by_hand(runs: list[Run], interrupt: Interrupt) -> Iterator[Event]:
-    from softchat.playback import play_by_hand
+    from softchat.record.playback import play_by_hand
 
     if not sys.stderr.isatty():
         raise UsageError("--step needs a terminal", hint="without one: --speed 0")

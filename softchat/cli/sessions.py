@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from softchat.base.text import printable
 from softchat.cli.completion import session_ids
-from softchat.text import printable
 
 app = typer.Typer(help="Earlier sessions: list, remove, export.", no_args_is_help=False)
 
@@ -19,7 +19,7 @@ def sessions(context: typer.Context) -> None:
     """List earlier sessions, the newest first."""
     if context.invoked_subcommand is not None:
         return
-    from softchat.sessions import list_sessions
+    from softchat.record.sessions import list_sessions
     from softchat.views.wording import plural
 
     found = list_sessions(_folder())
@@ -39,7 +39,7 @@ def rm(
     ids: Annotated[list[str], typer.Argument(metavar="ID…", autocompletion=session_ids)],
 ) -> None:
     """Delete sessions, each by its id or the beginning of it."""
-    from softchat.sessions import remove_session
+    from softchat.record.sessions import remove_session
 
     for name in ids:
         typer.echo(printable(f"removed {remove_session(_folder(), name)}", newlines=False))
@@ -51,7 +51,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE")],
 ) -> None:
     """Write a session to FILE: Markdown if it ends in .md, else JSON."""
-    from softchat.sessions import load_session, write_file
+    from softchat.record.sessions import load_session, write_file
 
     write_file(file, load_session(_folder(), name))
 

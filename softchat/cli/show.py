@@ -12,7 +12,7 @@ from softchat.errors import UsageError
 
 if TYPE_CHECKING:
     from softchat.events import Step
-    from softchat.runs import Run
+    from softchat.record.runs import Run
 
 _PIPE = 10_000  # cells of a line in a pipe: whoever reads it there cuts it as he likes
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softchat.base.text import printable
 from softchat.cli import print_json
 from softchat.cli.evaluate import Data, Evaluating, evaluate_file, show_tables
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import HaltReason
-from softchat.text import printable
 
 if TYPE_CHECKING:
     from softchat.cli.evaluate import Evaluation

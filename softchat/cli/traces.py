@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.base.text import printable
 from softchat.errors import UsageError
-from softchat.text import printable
 
 if TYPE_CHECKING:
-    from softchat.runs import Run
+    from softchat.record.runs import Run
 
 TraceFile = Annotated[
     Path, typer.Argument(metavar="TRACE", help="A file that --trace, or /trace, has written.")
@@ -30,8 +30,8 @@ def read_runs(path: Path, turn: int | None) -> list[Run]:
         UsageError: there is no such trace, or no such run in it.
 
     """
-    from softchat.runs import split_runs
-    from softchat.trace import replay
+    from softchat.record.runs import split_runs
+    from softchat.record.trace import replay
 
     runs = list(split_runs(replay(path, warn=_warn)))
     shown = printable(str(path), newlines=False)

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import llama_cpp
 
+from softchat.base.text import printable
 from softchat.engine.gguf import TensorNotFoundError, open_header
 from softchat.engine.native import reason
 from softchat.engine.protocol import Lora
 from softchat.errors import ModelRefusedError
-from softchat.text import printable
 
 
 def apply_adapters(model: int, context: int, architecture: str, loras: Sequence[Lora]) -> None:

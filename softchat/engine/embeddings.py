@@ -18,9 +18,9 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+from softchat.base.text import printable
 from softchat.engine.gguf import TensorPlace
 from softchat.errors import DecodeError, ModelRefusedError
-from softchat.text import printable
 
 Floats = npt.NDArray[np.float32]
 

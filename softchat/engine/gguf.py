@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from softchat.base.text import printable
 from softchat.errors import ModelRefusedError
-from softchat.text import printable
 
 _UINT16, _UINT32, _FLOAT32, _STRING = 2, 4, 6, 8  # enum gguf_type
 _MATRIX = "token_embd.weight"

@@ -19,6 +19,7 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
+from softchat.base.text import printable
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.checkpoints import Checkpoints
 from softchat.engine.describe import memory_hint
@@ -35,7 +36,6 @@ from softchat.errors import (
     ModelRefusedError,
 )
 from softchat.events import ModelInfo
-from softchat.text import printable
 
 Floats = npt.NDArray[np.float32]
 

@@ -15,8 +15,8 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
+from softchat.base.text import printable
 from softchat.errors import DecodeError, ModelRefusedError
-from softchat.text import printable
 
 Floats = npt.NDArray[np.float32]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from softchat.files import shown_size
+from softchat.base.files import shown_size
 
 # What is said where memory ends: by llama.cpp, ggml, OpenMP, Python, OpenBLAS, the linker.
 _SAID = re.compile(

@@ -14,10 +14,10 @@ from softchat.evaluate.answers import Reader
 from softchat.evaluate.plan import Run
 from softchat.evaluate.questions import Question
 from softchat.events import Finished, FinishReason, Halted
+from softchat.prompt.tags import ThinkTags
+from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import Settings
-from softchat.tags import ThinkTags
-from softchat.template import make_prompt, single_turn
-from softchat.think import think
+from softchat.thinking.think import think
 
 Job = Callable[[Engine], "Outcome | None"]
 Pool = Callable[[Iterable[Job]], Iterator[tuple[int, "Outcome | None"]]]

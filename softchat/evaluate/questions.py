@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from softchat.base.text import printable
 from softchat.errors import UsageError
-from softchat.text import printable
 
 _GSM8K = "####"  # stands before the answer, behind the worked solution
 _LAYOUTS = "each needs 'question' and 'answer'; see docs/evaluate.md for what else is read"

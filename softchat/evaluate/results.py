@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from softchat.base.files import make_private
+from softchat.base.text import printable
 from softchat.errors import UsageError
 from softchat.evaluate.evaluate import Outcome, Plan, Result
 from softchat.evaluate.questions import QuestionFile
-from softchat.files import make_private
-from softchat.text import printable
 
 _KIND = "softchat_eval"
 _SCHEMA = 1

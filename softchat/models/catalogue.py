@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 
-import softchat
+from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models.entry import (
     HubSource,
@@ -26,10 +26,10 @@ from softchat.models.entry import (
 )
 from softchat.models.folders import config_folder, expand, is_file
 from softchat.models.tables import Table, read_tables
+from softchat.prompt.tags import ThinkTags
 from softchat.settings import check
-from softchat.tags import ThinkTags
-from softchat.text import printable
 
+_ROOT = Path(__file__).parents[1]
 _FEW = 5  # names in one hint
 _NAME = r"(?!.*\.gguf$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _NAME_SAYS = "letters, digits, '.', '_' and '-', and no file name"
@@ -142,7 +142,7 @@ def load_catalogue(files: Sequence[Path]) -> Catalogue:
 
 def shipped_file() -> Path:
     """The models.toml that comes with softchat."""
-    package = Path(softchat.__file__).parent
+    package = _ROOT
     installed = package / "models.toml"
     # In an editable install the file lies where it is kept: beside the package.
     return installed if installed.is_file() else package.parent / "models.toml"
@@ -179,7 +179,7 @@ def _read_path(table: Table, key: str) -> Path:
     What the shipped models.toml names lies in the package, wherever that file itself is kept.
     """
     file = table.file_of(key)
-    folder = Path(softchat.__file__).parent if file == shipped_file() else file.absolute().parent
+    folder = _ROOT if file == shipped_file() else file.absolute().parent
     return folder / expand(table.text(key, form="[^\0]+", says="a path"))
 
 

@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from softchat.base.files import shown_size
+from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError, ModelRefusedError
-from softchat.files import shown_size
 from softchat.models import verified
 from softchat.models.catalogue import file_of_url
 from softchat.models.entry import HubSource, ModelEntry, PathSource, UrlSource, WheelSource
 from softchat.models.folders import is_file
 from softchat.models.progress import OnProgress
 from softchat.models.store import Store
-from softchat.text import printable
 
 _MARGIN = 64 << 20  # bytes left free on the disk
 _T = TypeVar("_T")

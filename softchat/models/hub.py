@@ -37,13 +37,13 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
-import softchat
+from softchat.base.text import printable
+from softchat.base.version import __version__
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models.entry import HubSource
 from softchat.models.progress import OnProgress, Progress, Stage
 from softchat.models.url import refuse_plain
 from softchat.models.verified import Part
-from softchat.text import printable
 
 _CHUNK = 1 << 22  # bytes
 _STALE_S = 24 * 60 * 60
@@ -53,7 +53,7 @@ _NAMES = re.compile(r"[A-Za-z0-9_-]*")  # of blobs and snapshots: nothing that l
 _UNFINISHED = "*." + "[0-9a-f]" * 8 + ".incomplete"  # no process goes on with another's
 # ValueError: a name that the client finds wrong. RuntimeError: what its part in Rust raises.
 _FAILURES = (httpx2.HTTPError, OSError, EntryNotFoundError, ValueError, RuntimeError)
-_NAME: dict[str, Any] = {"library_name": "softchat", "library_version": softchat.__version__}
+_NAME: dict[str, Any] = {"library_name": "softchat", "library_version": __version__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models.catalogue import Catalogue, user_catalogue
 from softchat.models.entry import ModelEntry, PathSource, part_of, parts_of
@@ -19,8 +20,7 @@ from softchat.models.folders import expand, is_file
 from softchat.models.local import LOCAL, local_models
 from softchat.models.progress import OnProgress
 from softchat.models.store import Store, default_store
-from softchat.tags import ThinkTags
-from softchat.text import printable
+from softchat.prompt.tags import ThinkTags
 
 _SHOWN = 3  # names in one hint
 

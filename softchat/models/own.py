@@ -14,8 +14,9 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from softchat.base.files import make_private, replace_file
+from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError, UsageError
-from softchat.files import make_private, replace_file
 from softchat.models.catalogue import (
     URL_SAYS,
     check_name,
@@ -26,7 +27,6 @@ from softchat.models.catalogue import (
 from softchat.models.entry import HubSource, PathSource, UrlSource
 from softchat.models.folders import expand, is_file
 from softchat.models.locate import check_file, local_file
-from softchat.text import printable
 
 _IN_HUB = re.compile(r"hub[:/](?P<repository>[^/:\s]+/[^/:\s]+)[:/](?P<file>\S+)")
 _ON_HUB = re.compile(  # an address, behind the hub's own

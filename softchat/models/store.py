@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from softchat.base.files import make_private
 from softchat.errors import ModelRefusedError
-from softchat.files import make_private
 from softchat.models.entry import PinnedFile
 from softchat.models.folders import models_folder
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from softchat.base.text import printable
 from softchat.errors import UsageError
-from softchat.text import printable
 
 Keys = tuple[str, ...]
 

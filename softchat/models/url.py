@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import httpx2
 
+from softchat.base.files import shown_size
+from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError
-from softchat.files import shown_size
 from softchat.models.progress import OnProgress, Progress, Stage
-from softchat.text import printable
 
 _CHUNK = 1 << 20  # bytes
 _SILENCE_S = 30.0  # that a server may keep

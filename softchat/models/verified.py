@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from softchat.files import make_private, replace_file
+from softchat.base.files import make_private, replace_file
 from softchat.models.entry import HubSource
 from softchat.models.store import Store
 

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models.entry import WheelSource
 from softchat.models.progress import OnProgress, Progress, Stage
-from softchat.text import printable
 
 _CHUNK = 1 << 20  # bytes
 _BAD_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from softchat.base.text import REPLACEMENT, printable, visible
 from softchat.events import ConceptEntry, Mode
-from softchat.runs import Run
-from softchat.text import REPLACEMENT, printable, visible
+from softchat.record.runs import Run
 from softchat.views.wording import REASONS, number
 
 _NO_XML = dict.fromkeys((0xFFFE, 0xFFFF), REPLACEMENT)  # an SVG with them is no XML

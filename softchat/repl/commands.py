@@ -12,26 +12,64 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from softchat.config import OPTIONS
+from softchat.base.text import printable
+from softchat.config.file import OPTIONS
 from softchat.errors import UsageError
 from softchat.events import Event, Step
 from softchat.models.folders import expand
+from softchat.record.trace import TraceWriter
 from softchat.repl.show import commands_table, help_of, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
-from softchat.text import printable
-from softchat.trace import TraceWriter
 from softchat.views.comparison import comparison
 from softchat.views.paging import print_paged
 from softchat.views.steps import step_in_full, steps_table
 from softchat.views.wording import number, plural
 
 if TYPE_CHECKING:
-    from softchat.repl.loop import Session
+    from rich.console import Console
 
+    from softchat.models import Located
+    from softchat.repl.session import Session
+    from softchat.views.wording import Glyphs
 
 _ROOMY = 76  # cells; in a narrower window /set has no place for what each setting does
+
+
+class Context(Protocol):
+    """What a command may use of the loop that runs it."""
+
+    session: Session
+    console: Console
+    glyphs: Glyphs
+    trace: TraceWriter | None
+    trace_path: Path | None
+    find: Callable[[str], Located]
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line of softchat's own."""
+
+    def keep(self, *, pending: str = "") -> None:
+        """Write the session down as it is now."""
+
+    def run_turn(self, events: Iterator[Event]) -> None:
+        """Show a turn, write it down, and keep the session."""
+
+    def run_quietly(self, events: Iterator[Event]) -> list[Event] | None:
+        """Run a turn without showing it; None if it was stopped."""
+
+    def save_as(self, path: Path) -> None:
+        """Write the session to a file of the user's. Raises UsageError."""
+
+    def is_own(self, path: Path) -> bool:
+        """Whether this session was written to this file, or comes from it."""
+
+    def load_from(self, path: Path) -> None:
+        """Take up a session from a file. Raises UsageError."""
+
+    def end_trace(self) -> None:
+        """Close the trace, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +80,14 @@ class Command:
     help: str
     takes: str = ""
     """What is completed behind it, see `SlashCompleter`."""
-    run: Callable[[Session, str], None]
+    run: Callable[[Context, str], None]
 
 
 class Leave(Exception):  # noqa: N818  # no error: the way out of the loop
     """The user wants to leave."""
 
 
-def run_command(session: Session, line: str) -> None:
+def run_command(repl: Context, line: str) -> None:
     """Do what a line that begins with a slash says.
 
     Raises:
@@ -61,7 +99,7 @@ def run_command(session: Session, line: str) -> None:
     command = _command(name, more=" To say this to the model, begin with a space")
     if rest.strip() and command.usage == name:
         raise UsageError(f"{name} takes nothing behind it", hint=f"{name}: {command.help}")
-    command.run(session, rest.strip())
+    command.run(repl, rest.strip())
 
 
 def _command(name: str, *, more: str = "") -> Command:
@@ -74,107 +112,107 @@ def _command(name: str, *, more: str = "") -> Command:
     return command
 
 
-def _help(session: Session, rest: str) -> None:
+def _help(repl: Context, rest: str) -> None:
     if rest:
         command = _command(rest if rest.startswith("/") else f"/{rest}")
-        session.say(f"{command.usage}\n  {command.help}")
+        repl.say(f"{command.usage}\n  {command.help}")
         return
-    shown = {session.glyphs.text(one.usage): one.help for one in COMMANDS.values()}
-    session.console.print(commands_table(shown))
-    session.say('Enter sends, Alt-Enter begins a new line, """ opens and closes a block.', "dim")
-    session.say("Ctrl-C stops a turn, Ctrl-R searches what was typed, Ctrl-D leaves.", "dim")
+    shown = {repl.glyphs.text(one.usage): one.help for one in COMMANDS.values()}
+    repl.console.print(commands_table(shown))
+    repl.say('Enter sends, Alt-Enter begins a new line, """ opens and closes a block.', "dim")
+    repl.say("Ctrl-C stops a turn, Ctrl-R searches what was typed, Ctrl-D leaves.", "dim")
 
 
-def _set(session: Session, rest: str) -> None:
+def _set(repl: Context, rest: str) -> None:
     if not rest:
-        values = session.chat.origins()
+        values = repl.session.origins()
         for names in (KNOBS, OPTIONS):
             table = settings_table(
-                {name: values[name] for name in names}, helped=session.console.width >= _ROOMY
+                {name: values[name] for name in names}, helped=repl.console.width >= _ROOMY
             )
-            session.console.print(table)
+            repl.console.print(table)
         return
     name, _, value = rest.replace("=", " ", 1).partition(" ")
     name = name.replace("-", "_")
     if not value.strip():
-        _show(session, name, about=f": {help_of(name)}" if name in {**KNOBS, **OPTIONS} else "")
+        _show(repl, name, about=f": {help_of(name)}" if name in {**KNOBS, **OPTIONS} else "")
         return
     if name in OPTIONS:
         flag = f"--{name.replace('_', '-')}, or {name} in config.toml"
         hint = {"model": "/model NAME", "system": "/system TEXT"}.get(name, flag)
         raise UsageError(f"/set does not change {name}", hint=hint)
-    session.chat.layers.session[name] = parse(name, value.strip())
-    session.keep()
-    session.say(f"{name} {session.chat.layers.session[name]}", "dim")
+    repl.session.layers.session[name] = parse(name, value.strip())
+    repl.keep()
+    repl.say(f"{name} {repl.session.layers.session[name]}", "dim")
 
 
-def _unset(session: Session, rest: str) -> None:
+def _unset(repl: Context, rest: str) -> None:
     if not rest:
         raise UsageError("no setting named", hint="/unset tau; /set shows all settings")
     name = rest.replace("-", "_")
-    session.chat.layers.session.pop(name, None)
-    session.keep()
-    _show(session, name)
+    repl.session.layers.session.pop(name, None)
+    repl.keep()
+    _show(repl, name)
 
 
-def _show(session: Session, name: str, *, about: str = "") -> None:
-    values = session.chat.origins()
+def _show(repl: Context, name: str, *, about: str = "") -> None:
+    values = repl.session.origins()
     if name not in values:
         check(name, None)  # says that there is no such setting
     value, origin = values[name]
     shown = "" if value is None else f" {value}"
-    session.say(printable(f"{name}{shown} ({origin}){about}", newlines=False))
+    repl.say(printable(f"{name}{shown} ({origin}){about}", newlines=False))
 
 
-def _strategy(session: Session, rest: str) -> None:
+def _strategy(repl: Context, rest: str) -> None:
     if not rest:
         names = ", ".join(StrategyName)
-        session.say(f"{session.chat.settings.strategy} (there are: {names})")
+        repl.say(f"{repl.session.settings.strategy} (there are: {names})")
         return
-    session.chat.layers.session["strategy"] = check("strategy", rest)
-    session.keep()
-    session.say(f"strategy {rest}", "dim")
+    repl.session.layers.session["strategy"] = check("strategy", rest)
+    repl.keep()
+    repl.say(f"strategy {rest}", "dim")
 
 
-def _model(session: Session, rest: str) -> None:
+def _model(repl: Context, rest: str) -> None:
     if not rest:
-        found = session.chat.found
-        session.say(f"{printable(found.name)}: {printable(str(found.path))}")
+        found = repl.session.found
+        repl.say(f"{printable(found.name)}: {printable(str(found.path))}")
         return
-    found = session.find(rest)
-    session.chat.change_model(found)
-    session.keep()
-    session.say(f"model {printable(found.name)}", "dim")
+    found = repl.find(rest)
+    repl.session.change_model(found)
+    repl.keep()
+    repl.say(f"model {printable(found.name)}", "dim")
 
 
-def _system(session: Session, rest: str) -> None:
+def _system(repl: Context, rest: str) -> None:
     if not rest:
-        session.say(printable(session.chat.system) or "no system prompt")
+        repl.say(printable(repl.session.system) or "no system prompt")
         return
-    session.chat.system = "" if rest in ("none", '""', "''") else rest
-    session.keep()
-    session.say("from the next turn on", "dim")
+    repl.session.system = "" if rest in ("none", '""', "''") else rest
+    repl.keep()
+    repl.say("from the next turn on", "dim")
 
 
-def _think(session: Session, rest: str) -> None:
-    steps = _steps(session)
-    print_paged(session.console, steps_table(steps, session.glyphs), lines=len(steps))
+def _think(repl: Context, rest: str) -> None:
+    steps = _steps(repl)
+    print_paged(repl.console, steps_table(steps, repl.glyphs), lines=len(steps))
 
 
-def _why(session: Session, rest: str) -> None:
-    steps = _steps(session)
+def _why(repl: Context, rest: str) -> None:
+    steps = _steps(repl)
     index = _whole(rest)
     if index is None or not 0 <= index < len(steps):
         raise UsageError(
             f"no step {printable(rest, newlines=False) or 'given'}",
             hint=f"/why N, from 0 to {len(steps) - 1}",
         )
-    tau = number(session.chat.last().settings.get("tau"))
-    session.console.print(step_in_full(steps[index], tau=tau, glyphs=session.glyphs))
+    tau = number(repl.session.last().settings.get("tau"))
+    repl.console.print(step_in_full(steps[index], tau=tau, glyphs=repl.glyphs))
 
 
-def _steps(session: Session) -> list[Step]:
-    turn = session.chat.last()
+def _steps(repl: Context) -> list[Step]:
+    turn = repl.session.last()
     steps = [event for event in turn.events if isinstance(event, Step)]
     if not turn.events:
         seed = turn.settings.get("seed")
@@ -188,9 +226,9 @@ def _steps(session: Session) -> list[Step]:
     return steps
 
 
-def _again(session: Session, rest: str) -> None:
-    session.chat.last()
-    session.run_turn(session.chat.again(**_pairs(rest)))
+def _again(repl: Context, rest: str) -> None:
+    repl.session.last()
+    repl.run_turn(repl.session.again(**_pairs(rest)))
 
 
 def _pairs(text: str) -> dict[str, object]:
@@ -212,49 +250,47 @@ def _pairs(text: str) -> dict[str, object]:
     return once
 
 
-def _compare(session: Session, rest: str) -> None:
+def _compare(repl: Context, rest: str) -> None:
     if not rest:
-        session.chat.last()
+        repl.session.last()
     runs: dict[str, list[Event]] = {}
     # The same seed for both, so that nothing but the strategy differs.
-    seed = session.chat.layers.resolve().seed
+    seed = repl.session.layers.resolve().seed
     for strategy in (StrategyName.HARD, StrategyName.SOFT):
-        session.say(f"{strategy}…", "dim")
-        events = session.run_quietly(
-            session.chat.try_out(rest or None, strategy=strategy, seed=seed)
-        )
+        repl.say(f"{strategy}…", "dim")
+        events = repl.run_quietly(repl.session.try_out(rest or None, strategy=strategy, seed=seed))
         if events is None:
-            session.say("stopped", "yellow")
+            repl.say("stopped", "yellow")
             return
         runs[str(strategy)] = events
-    width = session.console.width
-    session.console.print(comparison(runs, width=width, glyphs=session.glyphs))
+    width = repl.console.width
+    repl.console.print(comparison(runs, width=width, glyphs=repl.glyphs))
 
 
-def _undo(session: Session, rest: str) -> None:
-    turn = session.chat.undo()
-    session.keep()
-    session.say(f"taken back: {_clipped(turn.question)}", "dim")
+def _undo(repl: Context, rest: str) -> None:
+    turn = repl.session.undo()
+    repl.keep()
+    repl.say(f"taken back: {_clipped(turn.question)}", "dim")
 
 
-def _clear(session: Session, rest: str) -> None:
-    count = session.chat.clear()
-    session.keep()
-    session.say(f"{plural(count, 'turn')} forgotten", "dim")
+def _clear(repl: Context, rest: str) -> None:
+    count = repl.session.clear()
+    repl.keep()
+    repl.say(f"{plural(count, 'turn')} forgotten", "dim")
 
 
-def _drop(session: Session, rest: str) -> None:
+def _drop(repl: Context, rest: str) -> None:
     count = _whole(rest or "1")
-    turns = len(session.chat.turns)
+    turns = len(repl.session.turns)
     if count is None or not 0 < count <= turns:
         raise UsageError(
             f"can't forget {printable(rest, newlines=False) or 'a turn'}: "
             f"there {'is' if turns == 1 else 'are'} {plural(turns, 'turn')}",
             hint="/drop N forgets the N oldest",
         )
-    session.chat.drop(count)
-    session.keep()
-    session.say(f"the oldest {plural(count, 'turn')} forgotten", "dim")
+    repl.session.drop(count)
+    repl.keep()
+    repl.say(f"the oldest {plural(count, 'turn')} forgotten", "dim")
 
 
 def _whole(text: str) -> int | None:
@@ -265,15 +301,15 @@ def _whole(text: str) -> int | None:
         return None
 
 
-def _save(session: Session, rest: str) -> None:
+def _save(repl: Context, rest: str) -> None:
     path = _path(rest, "/save chat.json, or /save chat.md to read")
-    if not session.is_own(path):
+    if not repl.is_own(path):
         _keep_whole(path, "/save!")
-    session.save_as(path)
+    repl.save_as(path)
 
 
-def _save_over(session: Session, rest: str) -> None:
-    session.save_as(_path(rest, "/save! chat.json"))
+def _save_over(repl: Context, rest: str) -> None:
+    repl.save_as(_path(rest, "/save! chat.json"))
 
 
 def _keep_whole(path: Path, instead: str) -> None:
@@ -284,9 +320,9 @@ def _keep_whole(path: Path, instead: str) -> None:
             raise UsageError(f"{shown} exists", hint=f"{instead} {shown} writes over it")
 
 
-def _load(session: Session, rest: str) -> None:
-    session.load_from(_path(rest, "/load chat.json"))
-    session.say(plural(len(session.chat.turns), "turn"), "dim")
+def _load(repl: Context, rest: str) -> None:
+    repl.load_from(_path(rest, "/load chat.json"))
+    repl.say(plural(len(repl.session.turns), "turn"), "dim")
 
 
 def _path(text: str, hint: str) -> Path:
@@ -295,36 +331,36 @@ def _path(text: str, hint: str) -> Path:
     return expand(text)
 
 
-def _trace(session: Session, rest: str) -> None:
+def _trace(repl: Context, rest: str) -> None:
     if not rest:
-        session.say(f"to {printable(str(session.trace_path))}" if session.trace else "off")
+        repl.say(f"to {printable(str(repl.trace_path))}" if repl.trace else "off")
         return
     if rest != "off":
         _keep_whole(expand(rest), "/trace!")
-    _trace_over(session, rest)
+    _trace_over(repl, rest)
 
 
-def _trace_over(session: Session, rest: str) -> None:
+def _trace_over(repl: Context, rest: str) -> None:
     if rest == "off":
-        session.end_trace()
+        repl.end_trace()
     else:
         path = _path(rest, "/trace! t.jsonl")
         trace = TraceWriter(path)  # first: if it can't be opened, the one before goes on
-        session.end_trace()
-        session.trace, session.trace_path = trace, path
-    session.say(f"trace {printable(rest, newlines=False)}", "dim")
+        repl.end_trace()
+        repl.trace, repl.trace_path = trace, path
+    repl.say(f"trace {printable(rest, newlines=False)}", "dim")
 
 
-def _stats(session: Session, rest: str) -> None:
-    session.chat.last()
-    session.console.print(stats_table(session.chat.turns))
-    used, n_ctx = session.chat.used
+def _stats(repl: Context, rest: str) -> None:
+    repl.session.last()
+    repl.console.print(stats_table(repl.session.turns))
+    used, n_ctx = repl.session.used
     if n_ctx:
-        session.say(f"context {used} of {n_ctx} positions", "dim")
+        repl.say(f"context {used} of {n_ctx} positions", "dim")
 
 
-def _copy(session: Session, rest: str) -> None:
-    answer = session.chat.last().answer
+def _copy(repl: Context, rest: str) -> None:
+    answer = repl.session.last().answer
     if rest == "code":
         from softchat.views.markdown import code_blocks
 
@@ -334,16 +370,16 @@ def _copy(session: Session, rest: str) -> None:
         answer = "".join(blocks)
     elif rest:
         raise UsageError("/copy takes 'code' or nothing")
-    if session.console.is_dumb_terminal:
+    if repl.console.is_dumb_terminal:
         hint = "/save FILE.md writes the session"
         raise UsageError("this terminal has no clipboard that can be reached", hint=hint)
     # OSC 52: the terminal puts it into its clipboard, over ssh too.
     data = base64.b64encode(answer.encode("utf-8", "replace")).decode("ascii")
-    session.console.file.write(f"\x1b]52;c;{data}\x07")
-    session.say(f"{plural(len(answer), 'character')} handed to the terminal's clipboard", "dim")
+    repl.console.file.write(f"\x1b]52;c;{data}\x07")
+    repl.say(f"{plural(len(answer), 'character')} handed to the terminal's clipboard", "dim")
 
 
-def _quit(session: Session, rest: str) -> None:
+def _quit(repl: Context, rest: str) -> None:
     raise Leave
 
 

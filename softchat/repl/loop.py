@@ -12,26 +12,26 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from softchat import __version__
-from softchat.conversation import Turn
+from softchat.base.interrupt import TWICE_S, catch_interrupt
+from softchat.base.text import printable
+from softchat.base.version import __version__
 from softchat.errors import DecodeAbortedError, SoftchatError, WorkerDiedError
 from softchat.events import Answer, Event, FinishReason, was_interrupted
-from softchat.interrupt import TWICE_S, catch_interrupt
 from softchat.models import Located
-from softchat.repl.chat import Chat
+from softchat.record.sessions import SessionFile, read_file, write_file
+from softchat.record.trace import TraceWriter
 from softchat.repl.commands import COMMANDS, Leave, run_command
 from softchat.repl.prompt import SlashCompleter, make_prompt_session, unquoted
-from softchat.sessions import SavedSession, read_file, write_file
-from softchat.text import printable
-from softchat.trace import TraceWriter
+from softchat.repl.session import Session
+from softchat.talk.conversation import Turn
 from softchat.views import View
 from softchat.views.wording import glyphs_for, plural
 
 _NEARLY_FULL = 0.8
 
 
-class Session:
-    """A chat on a terminal.
+class Repl:
+    """A session on a terminal: reads, runs, shows.
 
     Args:
         chat: what is said, and to whom.
@@ -44,14 +44,14 @@ class Session:
 
     def __init__(
         self,
-        chat: Chat,
+        session: Session,
         console: Console,
         *,
         make_view: Callable[[], View],
         find: Callable[[str], Located],
-        saved: SavedSession,
+        saved: SessionFile,
     ) -> None:
-        self.chat = chat
+        self.session = session
         self.console = console
         self.glyphs = glyphs_for(console.encoding)
         self.find = find
@@ -66,15 +66,15 @@ class Session:
 
     def greet(self, resumed: bool = False) -> None:
         """The first lines."""
-        name = printable(self.chat.found.name, newlines=False)
+        name = printable(self.session.found.name, newlines=False)
         self.say(f"softchat {__version__}{self.glyphs.dot}{name}{self.glyphs.dot}/help", "dim")
         if resumed:
-            said = plural(len(self.chat.turns), "turn")
+            said = plural(len(self.session.turns), "turn")
             self.say(f"going on after {said}; /save FILE.md writes all of it", "dim")
-            if self.chat.turns:
-                self.say(f"> {printable(self.chat.turns[-1].question)}", "dim")
+            if self.session.turns:
+                self.say(f"> {printable(self.session.turns[-1].question)}", "dim")
                 with self._make_view() as view:
-                    view.show(Answer(text=self.chat.turns[-1].answer))
+                    view.show(Answer(text=self.session.turns[-1].answer))
 
     def run(self, *, history: Path, models: Callable[[], list[str]], pending: str = "") -> None:
         """Until the user leaves. `pending` is what stands on the first line already."""
@@ -94,7 +94,7 @@ class Session:
             except KeyboardInterrupt:
                 pending = ""
                 # The first may have stopped a turn.
-                stopped_at = max(stopped_at, self.chat.interrupt.pressed_at)
+                stopped_at = max(stopped_at, self.session.interrupt.pressed_at)
                 if time.monotonic() - stopped_at < TWICE_S:
                     return
                 stopped_at = time.monotonic()
@@ -107,7 +107,7 @@ class Session:
             except Leave:
                 return
             except KeyboardInterrupt:
-                stopped_at = max(stopped_at, self.chat.interrupt.pressed_at)
+                stopped_at = max(stopped_at, self.session.interrupt.pressed_at)
                 if time.monotonic() - stopped_at < TWICE_S:  # twice, while a turn ran
                     self.say("left", "dim")
                     return
@@ -121,7 +121,7 @@ class Session:
                 run_command(self, text)
             elif question := unquoted(text).strip():
                 # Around all of it: between loading and thinking a press must not get lost.
-                with catch_interrupt(self.chat.interrupt):
+                with catch_interrupt(self.session.interrupt):
                     self._ask(question)
         except DecodeAbortedError as error:
             self.say(error.message, "yellow")  # as the user wanted
@@ -133,23 +133,23 @@ class Session:
     def _ask(self, question: str) -> None:
         self.keep(pending=question)  # first: a model can end the process where it reads the prompt
         self._wait_for_model()
-        if (missing := self.chat.room(question).missing) > 0:
+        if (missing := self.session.room(question).missing) > 0:
             self.keep()
             self._offer_room(question, missing)
             return
-        self.run_turn(self.chat.ask(question))
+        self.run_turn(self.session.ask(question))
 
     def _wait_for_model(self) -> None:
         try:
-            self.chat.check()
+            self.session.check()
         except WorkerDiedError as error:  # no turn is lost by it: this one waits for the next model
             self.say(f"warning: {printable(error.message, newlines=False)}", "yellow")
-        if self.chat.loading:
-            self.say(f"loading {printable(self.chat.found.name, newlines=False)}…", "dim")
-        self.chat.talk()
+        if self.session.loading:
+            self.say(f"loading {printable(self.session.found.name, newlines=False)}…", "dim")
+        self.session.conversation()
 
     def _offer_room(self, question: str, missing: int) -> None:
-        count = self.chat.droppable(question)
+        count = self.session.droppable(question)
         self.say(f"this does not fit: it lacks {plural(missing, 'position')} of context", "red")
         if not count:
             self.say("hint: shorten it, or start with more: softchat --ctx N", "dim")
@@ -159,7 +159,7 @@ class Session:
     def run_turn(self, events: Iterator[Event]) -> None:
         """Show a turn, write it down, and keep the session."""
         try:
-            with catch_interrupt(self.chat.interrupt), self._make_view() as view:
+            with catch_interrupt(self.session.interrupt), self._make_view() as view:
                 for event in events:
                     self._write_down(event)
                     view.show(event)
@@ -167,11 +167,11 @@ class Session:
             self.keep()
             self._tell_of_the_trace()
         sys.stdout.flush()
-        self._tell_of_limits(self.chat.last())
+        self._tell_of_limits(self.session.last())
 
     def _tell_of_limits(self, turn: Turn) -> None:
         """Nothing is cut in silence, and a context that fills up is told before it is full."""
-        used, n_ctx = self.chat.used
+        used, n_ctx = self.session.used
         finished, limit = turn.finished, turn.settings.get("max_answer")
         if limit and finished and finished.finish_reason is FinishReason.LENGTH:
             by = f"max_answer {limit}" if finished.answer_tokens == limit else "the context is full"
@@ -207,16 +207,16 @@ class Session:
 
     def run_quietly(self, events: Iterator[Event]) -> list[Event] | None:
         """Run a turn without showing it; None if it was stopped."""
-        with catch_interrupt(self.chat.interrupt):
+        with catch_interrupt(self.session.interrupt):
             seen = list(events)
         return None if was_interrupted(seen) else seen
 
     def keep(self, *, pending: str = "") -> None:
         """Write the session down as it is now; say it once if that can't be done."""
-        if not (self.chat.turns or pending or self._saved.begun):
+        if not (self.session.turns or pending or self._saved.begun):
             return  # there is nothing to lose
         try:
-            self._saved.write(self.chat, pending=pending)
+            self._saved.write(self.session, pending=pending)
         except OSError as error:
             if not self._save_failed:
                 self._save_failed = True
@@ -234,7 +234,7 @@ class Session:
 
     def save_as(self, path: Path) -> None:
         """Write the session to a file of the user's. Raises UsageError."""
-        write_file(path, self.chat)
+        write_file(path, self.session)
         self._own.add(path.resolve())
         self.say(f"written to {printable(str(path), newlines=False)}", "dim")
 
@@ -246,8 +246,8 @@ class Session:
         """Take up a session from a file. Raises UsageError."""
         restored = read_file(path)
         self._own.add(path.resolve())
-        self.chat.turns[:] = restored.turns
-        self.chat.system = restored.system
+        self.session.turns[:] = restored.turns
+        self.session.system = restored.system
         self.keep()
 
     def say(self, text: str, style: str = "") -> None:
@@ -258,10 +258,10 @@ class Session:
 
     def toolbar(self) -> str:
         """What holds now, in a line; in a narrow window the least of it goes first."""
-        values = self.chat.settings
-        used, n_ctx = self.chat.used
+        values = self.session.settings
+        used, n_ctx = self.session.used
         parts = {
-            "model": printable(self.chat.found.name, newlines=False),
+            "model": printable(self.session.found.name, newlines=False),
             "strategy": str(values.strategy),
             "tau": f"{self.glyphs.tau} {values.tau:g}",
             "patience": f"patience {values.patience}",
@@ -276,11 +276,11 @@ class Session:
         return text
 
     def _absence(self) -> str:
-        return "loading…" if self.chat.loading else "not loaded"
+        return "loading…" if self.session.loading else "not loaded"
 
     def close(self) -> None:
         """Write the last word, and free everything."""
         with ExitStack() as stack:
-            stack.callback(self.chat.close)
+            stack.callback(self.session.close)
             stack.callback(self.end_trace)
-            stack.callback(self._saved.close, self.chat)
+            stack.callback(self._saved.close, self.session)

@@ -18,10 +18,10 @@ from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout.screen import Char
 
-from softchat.files import make_private
+from softchat.base.files import make_private
+from softchat.base.text import CONTROLS, REPLACEMENT
 from softchat.models.folders import expand
 from softchat.settings import KNOBS, choices
-from softchat.text import CONTROLS, REPLACEMENT
 
 _BLOCK = '"""'
 # All that prompt-toolkit draws (what is typed, completions, history) goes through this table. It

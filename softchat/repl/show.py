@@ -8,10 +8,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from softchat.config import OPTIONS
-from softchat.conversation import Turn
+from softchat.base.text import printable
+from softchat.config.file import OPTIONS
 from softchat.settings import KNOBS
-from softchat.text import printable
+from softchat.talk.conversation import Turn
 from softchat.views.comparison import reason
 from softchat.views.wording import duration, rate
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from softchat.base.text import printable
 from softchat.events import Event
-from softchat.runs import Run
-from softchat.text import printable
+from softchat.record.runs import Run
 from softchat.views.steps import sparkline
 from softchat.views.wording import REASONS, Glyphs, duration, number
 

@@ -15,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
+from softchat.base.text import printable
 from softchat.evaluate.statistics import Estimate
 from softchat.evaluate.summary import Summary
 from softchat.events import HaltReason
-from softchat.text import printable
 from softchat.views.wording import REASONS, Glyphs, duration
 
 _EVERY_S = 30.0  # between two lines of progress where there is no terminal

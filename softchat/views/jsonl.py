@@ -6,8 +6,8 @@ import json
 from types import TracebackType
 from typing import Self, TextIO
 
+from softchat.base.text import inert_json, is_unicode
 from softchat.events import Event, to_dict, to_json
-from softchat.text import inert_json, is_unicode
 
 
 class JsonView:

@@ -4,7 +4,7 @@ What can't change any more is settled: written once, above a small live region t
 and is drawn again as text comes. A source line can only change the block that is open when it
 comes, so every earlier block is final; so are the earlier items of an open list, and the lines of
 an open code block. What is settled in pieces is therefore what rendering it all at once gives.
-Every text passes `softchat.text.printable`, and once more behind the parser, which reads entities.
+Every text passes `base.text.printable`, and once more behind the parser, which reads entities.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from rich.syntax import Syntax
 from rich.text import Text
 from rich.theme import Theme
 
+from softchat.base.text import printable
 from softchat.events import Answer, Event, Finished
-from softchat.text import printable
 from softchat.views.region import LiveRegion
 
 Line = list[Segment]

@@ -1,7 +1,7 @@
 """The live panel: the model's thinking as it happens, then one line of it, then the answer.
 
 `PanelState` folds events, `render_panel` draws a state, `PanelView` puts drawings on a terminal.
-Knows nothing of engines. Every text that a model or a file wrote goes through `softchat.text`.
+Knows nothing of engines. Every text that a model or a file wrote goes through `softchat.base.text`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from softchat.base.text import printable
 from softchat.events import Event, Finished, Halted, HaltReason, Mode, Prefill, Started, Step
-from softchat.text import printable
 from softchat.views import BesideAnswer, View
 from softchat.views.region import LiveRegion
 from softchat.views.wording import (

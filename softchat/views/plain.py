@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self, TextIO
 
+from softchat.base.text import encodable, printable
 from softchat.events import Answer, Event, Finished, Halted, Prefill, Started, Step
-from softchat.text import encodable, printable
 from softchat.views import BesideAnswer, View
 from softchat.views.wording import REASONS, duration, glyphs_for, nats, number, plural, rate
 

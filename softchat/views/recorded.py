@@ -8,8 +8,8 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from softchat.runs import Run
-from softchat.text import printable
+from softchat.base.text import printable
+from softchat.record.runs import Run
 from softchat.views.panel import PanelState, render_summary
 from softchat.views.steps import sparkline, steps_table
 from softchat.views.wording import Glyphs, duration, plural, rate

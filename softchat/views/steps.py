@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from softchat.base.text import printable
 from softchat.events import Step
-from softchat.text import printable
 from softchat.views.wording import Glyphs, nats, sparkline_top
 
 _BAR = 10  # cells of a weight's bar

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from softchat.base.text import encodable, is_unicode, visible
 from softchat.events import HaltReason
-from softchat.text import encodable, is_unicode, visible
 
 REASONS = {
     HaltReason.COLD_STOP: "cold stop",

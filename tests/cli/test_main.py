@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from softchat.base.text import encodable
 from softchat.cli import _early_worker, _whole
-from softchat.text import encodable
 
 
 class Cut(io.RawIOBase):

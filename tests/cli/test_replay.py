@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from softchat.events import Error, HaltReason, to_json
-from softchat.trace import replay
+from softchat.record.trace import replay
 from tests.recordings import HOSTILE, run_of, started, step, write_trace
 from tests.terminal import assert_settled
 

@@ -12,9 +12,9 @@ from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.llama import LlamaEngine
 from softchat.errors import ContextError, DecodeAbortedError, DecodeError, ModelRefusedError
 from softchat.events import Mode, Step
+from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import StrategyName, resolve
-from softchat.template import make_prompt, single_turn
-from softchat.think import think
+from softchat.thinking.think import think
 from tests import tiny
 
 PROMPT = [1, 17, 42, 5]

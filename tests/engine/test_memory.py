@@ -12,11 +12,11 @@ import pytest
 
 import softchat.engine.checkpoints as checkpoints
 from softchat.engine.llama import LlamaEngine
+from softchat.engine.sequence import Sequence
 from softchat.errors import DecodeAbortedError, DecodeError
 from softchat.events import Finished, FinishReason
-from softchat.sequence import Sequence
 from softchat.settings import resolve
-from softchat.think import Prompt, think
+from softchat.thinking.think import Prompt, think
 from tests import zoo
 from tests.faults.soak import times
 

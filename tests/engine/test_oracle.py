@@ -12,7 +12,7 @@ import pytest
 
 from softchat.events import Mode, Step
 from softchat.settings import resolve
-from softchat.think import Prompt, think
+from softchat.thinking.think import Prompt, think
 from tests import oracle, tiny
 
 PROMPT = [1, 17, 42, 5]

@@ -13,24 +13,24 @@ import signal
 import sys
 from pathlib import Path
 
-from softchat.conversation import Turn
-from softchat.sessions import SavedSession, find_killed
-from softchat.trace import TraceWriter, replay
-from tests.recordings import Chat, run_of, step
+from softchat.record.sessions import SessionFile, find_killed
+from softchat.record.trace import TraceWriter, replay
+from softchat.talk.conversation import Turn
+from tests.recordings import Content, run_of, step
 
 RUN = run_of(*map(step, range(5)), answer=("x" * 3000,))
 
 
 def write_for_ever(folder: Path, told: int) -> None:
     """Turn after turn into a session and a trace; a byte to `told` when one is safe."""
-    chat, saved = Chat(), SavedSession(folder)
+    content, saved = Content(), SessionFile(folder)
     with TraceWriter(folder / "run.jsonl") as trace:
         while True:
-            saved.write(chat, pending="why?")
+            saved.write(content, pending="why?")
             for event in RUN:
                 trace.write(event)
-            chat.turns.append(Turn(question="q" * 2000, answer="a" * 2000, settings={}))
-            saved.write(chat)
+            content.turns.append(Turn(question="q" * 2000, answer="a" * 2000, settings={}))
+            saved.write(content)
             os.write(told, b".")
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from softchat.config import Config
+from softchat.config.file import Config
+from softchat.config.layers import Source
 from softchat.engine.llama import LlamaEngine
-from softchat.inprocess import InProcess
-from softchat.layers import Source
 from softchat.models import Located
-from softchat.repl.chat import Chat
-from softchat.repl.loop import Session
-from softchat.sessions import SavedSession
-from softchat.trace import TraceWriter
+from softchat.record.sessions import SessionFile
+from softchat.record.trace import TraceWriter
+from softchat.repl.loop import Repl
+from softchat.repl.session import Session
+from softchat.talk.local import LocalBackend
 from softchat.views.markdown import MarkdownView
 from softchat.views.panel import PanelView
 from tests import tiny
@@ -36,33 +36,33 @@ def main() -> None:
     count, folder = int(sys.argv[1]), Path(sys.argv[2])
     model = tiny.write(folder / "tiny.gguf", letters=tiny.ASCII)
     never = {"tau": 0.0, "loop_steps": 0, "drift_steps": 0}
-    chat = Chat(
+    session = Session(
         Located(name="tiny", path=model, entry=None),
-        lambda found, cancelled: InProcess(LlamaEngine(found.path, n_ctx=2048, n_threads=1)),
+        lambda found, cancelled: LocalBackend(LlamaEngine(found.path, n_ctx=2048, n_threads=1)),
         config=Config(),
         chosen=Source(values=never | {"max_think": 12, "max_answer": 6}, origin=str),
     )
     with (folder / "screen").open("w", encoding="utf-8") as sink:
         console = Console(file=sink, force_terminal=True, width=80, height=24)
-        session = Session(
-            chat, console,
+        repl = Repl(
+            session, console,
             make_view=lambda: PanelView(console, MarkdownView(console), refresh_s=0),
-            find=lambda _: chat.found,
-            saved=SavedSession(folder / "sessions"),
+            find=lambda _: session.found,
+            saved=SessionFile(folder / "sessions"),
         )  # fmt: skip
-        session.trace = TraceWriter(folder / "run.jsonl")
+        repl.trace = TraceWriter(folder / "run.jsonl")
         for turn in range(1, count + 1):
             question = f"question {turn}"
-            if chat.room(question).missing:
-                session.handle(f"/drop {len(chat.turns) // 2}")
-            before = len(chat.turns)
-            session.handle(question)
-            assert len(chat.turns) == before + 1
+            if session.room(question).missing:
+                repl.handle(f"/drop {len(session.turns) // 2}")
+            before = len(session.turns)
+            repl.handle(question)
+            assert len(session.turns) == before + 1
             for command in ("/stats", "/think"):
-                session.handle(command)
+                repl.handle(command)
             if turn % EVERY == 0:
                 print(resident(), flush=True)
-        session.close()
+        repl.close()
 
 
 if __name__ == "__main__":

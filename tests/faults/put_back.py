@@ -33,14 +33,14 @@ class Fault:
 FAULTS = (
     Fault(
         "text of strangers reaches the terminal as it is",
-        "softchat/text.py",
+        "softchat/base/text.py",
         "return text.translate(_FLOWING if newlines else _ONE_LINE)",
         "return text",
         "tests/faults/test_hostile_text.py -k mistakes",
     ),
     Fault(
         "each token is decoded by itself",
-        "softchat/detokenizer.py",
+        "softchat/engine/detokenizer.py",
         "return self._decoder.decode(piece)",
         'return piece.decode(errors="replace")',
         "tests/faults/test_utf8.py",
@@ -68,7 +68,7 @@ FAULTS = (
     ),
     Fault(
         "a prompt may leave no room for an answer",
-        "softchat/think.py",
+        "softchat/thinking/think.py",
         "if cached + len(tokens) + self._kept > n_ctx:",
         "if False:",
         "tests/faults/test_engine_limits.py -k full",
@@ -89,7 +89,7 @@ FAULTS = (
     ),
     Fault(
         "what a decode was to append is remembered though it failed",
-        "softchat/sequence.py",
+        "softchat/engine/sequence.py",
         "        logits = self._engine.decode_tokens(tokens)\n        self._items.extend(tokens)\n",
         "        self._items.extend(tokens)\n        logits = self._engine.decode_tokens(tokens)\n",
         "tests/faults/test_return_codes.py -k conversation",
@@ -110,7 +110,7 @@ FAULTS = (
     ),
     Fault(
         "llama.cpp runs in softchat's own process",
-        "softchat/worker/process.py",
+        "softchat/talk/worker/process.py",
         'return os.name == "posix" and environ.get("SOFTCHAT_WORKER") != "0"',
         "return False",
         "tests/faults/test_mutants.py -k mutated",
@@ -124,18 +124,18 @@ FAULTS = (
     ),
     Fault(
         "a turn whose worker died is lost",
-        "softchat/conversation.py",
+        "softchat/talk/conversation.py",
         "        except WorkerDiedError as error:\n            if number is not None:\n",
         "        except WorkerDiedError as error:\n            if False:\n",
         "tests/faults/test_worker.py -k random",
     ),
     Fault(
         "a worker gets all variables",
-        "softchat/worker/process.py",
+        "softchat/talk/worker/process.py",
         "        if (name in _PASSED_ON or name.startswith(_PASSED_ON_BY_BEGINNING))\n"
         "        and not any(word in name for word in _SECRET)\n",
         "",
-        "tests/worker/test_process.py -k secret",
+        "tests/talk/worker/test_process.py -k secret",
     ),
     Fault(
         "too little memory is told as any failure",
@@ -153,14 +153,14 @@ FAULTS = (
     ),
     Fault(
         "Ctrl-C is not heard",
-        "softchat/interrupt.py",
+        "softchat/base/interrupt.py",
         "        self.pressed = True\n",
         "        self.pressed = False\n",
         "tests/cli/test_terminal.py -k while_thinking",
     ),
     Fault(
         "a session is written where it lies",
-        "softchat/files.py",
+        "softchat/base/files.py",
         "    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_HALF)  # mode 0600\n",
         "    name = str(path)\n    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)\n",
         "tests/faults/test_kill.py",
@@ -168,9 +168,9 @@ FAULTS = (
     Fault(
         "a session ends when it can't be saved",
         "softchat/repl/loop.py",
-        "            self._saved.write(self.chat, pending=pending)\n"
+        "            self._saved.write(self.session, pending=pending)\n"
         "        except OSError as error:\n",
-        "            self._saved.write(self.chat, pending=pending)\n"
+        "            self._saved.write(self.session, pending=pending)\n"
         "        except ZeroDivisionError as error:\n",
         "tests/faults/test_full_disk.py -k session",
     ),
@@ -190,21 +190,21 @@ FAULTS = (
     ),
     Fault(
         "a damaged session hides the others",
-        "softchat/sessions.py",
+        "softchat/record/sessions.py",
         "except (ValueError, RecursionError) as error:",
         "except RecursionError as error:",
         "tests/faults/test_damaged.py -k sessions",
     ),
     Fault(
         "folders have the rights that the umask leaves",
-        "softchat/files.py",
+        "softchat/base/files.py",
         "folder.mkdir(mode=0o700, exist_ok=True)",
         "folder.mkdir(exist_ok=True)",
         "tests/faults/test_modes.py -k commands",
     ),
     Fault(
         "a trace is everyone's to read",
-        "softchat/trace.py",
+        "softchat/record/trace.py",
         "os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)",
         "os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)",
         "tests/faults/test_modes.py -k commands",

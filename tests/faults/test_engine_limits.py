@@ -12,7 +12,7 @@ from softchat.engine.native import BATCH
 from softchat.errors import ContextError
 from softchat.events import Finished, FinishReason, Halted, HaltReason
 from softchat.settings import Settings
-from softchat.think import Prompt, think
+from softchat.thinking.think import Prompt, think
 from tests import tiny
 from tests.faults.soak import times
 

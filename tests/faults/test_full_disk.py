@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from softchat.errors import SoftchatError
-from softchat.trace import replay
+from softchat.record.trace import replay
 from tests.faults.soak import times
 from tests.recordings import run_of, step, write_trace
 from tests.terminal import Terminal

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from softchat.interrupt import TWICE_S
-from softchat.sessions import SCHEMA
+from softchat.base.interrupt import TWICE_S
+from softchat.record.sessions import SCHEMA
 from tests.faults.strangers import EVIL
 from tests.terminal import Terminal
 

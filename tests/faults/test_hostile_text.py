@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 
 from softchat import cli
-from softchat.conversation import Turn
 from softchat.errors import SoftchatError
 from softchat.events import ConceptEntry, Error, Mode, ModelInfo, Step
+from softchat.record.runs import split_runs
+from softchat.record.sessions import SCHEMA
 from softchat.repl.show import stats_table
-from softchat.runs import split_runs
-from softchat.sessions import SCHEMA
+from softchat.talk.conversation import Turn
 from softchat.views.comparison import comparison
 from softchat.views.jsonl import JsonView
 from softchat.views.markdown import MarkdownView

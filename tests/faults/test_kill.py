@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from softchat.conversation import Turn
-from softchat.sessions import SavedSession
-from tests.faults.kill import Chat
+from softchat.record.sessions import SessionFile
+from softchat.talk.conversation import Turn
+from tests.faults.kill import Content
 from tests.faults.soak import times
 
 
@@ -34,8 +34,8 @@ def test_what_killed_writers_left_half_written_goes(tmp_path):
     old.write_text("what somebody said")
     new.write_text("")
     os.utime(old, (0, 0))
-    saved = SavedSession(tmp_path)
-    saved.write(Chat([Turn(question="q", answer="a", settings={})]))
-    saved.close(Chat())
+    saved = SessionFile(tmp_path)
+    saved.write(Content([Turn(question="q", answer="a", settings={})]))
+    saved.close(Content())
     assert new.exists()
     assert not old.exists()

@@ -12,15 +12,15 @@ from contextlib import closing, contextmanager
 import numpy as np
 import pytest
 
-from softchat.conversation import Conversation
 from softchat.engine import native
 from softchat.engine.batch import run_together
 from softchat.engine.llama import LlamaEngine
+from softchat.engine.sequence import Sequence
 from softchat.errors import DecodeAbortedError, DecodeError
 from softchat.events import FinishReason
-from softchat.sequence import Sequence
+from softchat.prompt.tags import ThinkTags
 from softchat.settings import resolve
-from softchat.tags import ThinkTags
+from softchat.talk.conversation import Conversation
 from tests import tiny, zoo
 from tests.faults.soak import times
 
@@ -160,7 +160,7 @@ def test_a_conversation_goes_on(model, code, keep, left):
                     failed = len(calls) > after
                     assert (last.finish_reason is FinishReason.INTERRUPTED) == failed
             for _ in range(2):
-                mine, other = next_logits(talk.speaker._sequence, fresh)
+                mine, other = next_logits(talk.backend._sequence, fresh)
                 assert gap(mine, other) <= TOLERANCE
                 assert turn(talk, "三上", 3).finish_reason is FinishReason.LENGTH
             after += 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softchat.detokenizer import Detokenizer
+from softchat.engine.detokenizer import Detokenizer
 from softchat.events import Answer, Finished
 from softchat.settings import Settings
 from softchat.testing import FakeEngine
-from softchat.think import Prompt, think
+from softchat.thinking.think import Prompt, think
 from tests.faults.soak import times
 
 COUNT = times(300, 10_000)

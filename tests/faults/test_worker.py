@@ -16,22 +16,22 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from softchat.config import Config
-from softchat.conversation import Conversation
+from softchat.config.file import Config
+from softchat.config.layers import Source
 from softchat.errors import WorkerDiedError
 from softchat.events import Answer, Error, Finished, Step, to_dict
-from softchat.inprocess import InProcess
-from softchat.layers import Source
-from softchat.loading import Load
 from softchat.models import Located
-from softchat.repl.chat import Chat
-from softchat.repl.loop import Session
-from softchat.sessions import SavedSession, read_file
+from softchat.record.sessions import SessionFile, read_file
+from softchat.repl.loop import Repl
+from softchat.repl.session import Session
 from softchat.settings import resolve
+from softchat.talk.conversation import Conversation
+from softchat.talk.load import Load
+from softchat.talk.local import LocalBackend
+from softchat.talk.worker import process
+from softchat.talk.worker.process import Worker
+from softchat.talk.worker.remote import WorkerBackend
 from softchat.views.plain import AnswerView
-from softchat.worker import process
-from softchat.worker.process import Worker
-from softchat.worker.remote import Remote
 from tests import tiny
 from tests.faults.soak import times
 from tests.terminal import LONG, assert_settled
@@ -45,87 +45,87 @@ CHOSEN = {
 
 
 @pytest.fixture
-def session(tiny_model, tmp_path, monkeypatch):
+def repl(tiny_model, tmp_path, monkeypatch):
     """A session without a terminal, whose model is in a worker.
 
     Each step is read when it comes: the tiny model would have answered before the next look.
     """
     monkeypatch.setattr(process, "_LOT_S", 0.0)
 
-    def open_speaker(found, cancelled):
+    def open_backend(found, cancelled):
         load = Load(path=found.path, name="tiny", n_ctx=2048, n_threads=1)
-        return Remote(Worker(), load, cancelled=cancelled)
+        return WorkerBackend(Worker(), load, cancelled=cancelled)
 
-    chat = Chat(
+    session = Session(
         Located(name="tiny", path=tiny_model, entry=None),
-        open_speaker,
+        open_backend,
         config=Config(),
         chosen=Source(values=CHOSEN, origin=str),
     )
     out = StringIO()
-    one = Session(
-        chat,
+    one = Repl(
+        session,
         Console(file=out, width=200),
         make_view=lambda: AnswerView(out),
-        find=lambda name: chat.found,
-        saved=SavedSession(tmp_path / "sessions"),
+        find=lambda name: session.found,
+        saved=SessionFile(tmp_path / "sessions"),
     )
     one.out = out
     yield one
     one.close()
 
 
-def pid_of(chat):
-    return chat.talk().speaker.worker.pid
+def pid_of(session):
+    return session.conversation().backend.worker.pid
 
 
-def kill_after(session, number, events):
+def kill_after(repl, number, events):
     """Have the worker end in this way once so many events were seen, in the next turn alone."""
-    make_view, seen = session._make_view, []
+    make_view, seen = repl._make_view, []
 
     class View(AnswerView):
         def show(self, event):
             super().show(event)
             seen.append(event)
             if len(seen) == events:
-                os.kill(pid_of(session.chat), number)
+                os.kill(pid_of(repl.session), number)
 
     def once():
-        session._make_view = make_view
-        return View(session.out)
+        repl._make_view = make_view
+        return View(repl.out)
 
-    session._make_view = once
+    repl._make_view = once
     return seen
 
 
-def test_a_worker_that_dies_at_a_random_step_costs_the_rest_of_a_turn(session, tiny_model):
+def test_a_worker_that_dies_at_a_random_step_costs_the_rest_of_a_turn(repl, tiny_model):
     """What was seen of it is kept, and the next turn is the one of a process that never died."""
     rng = random.Random(5)
     load = Load(path=tiny_model, name="tiny", n_ctx=2048, n_threads=1)
     tried = 0
-    with InProcess(load.engine(cancelled=lambda: False)) as here:
+    with LocalBackend(load.engine(cancelled=lambda: False)) as here:
         while tried < times(8, 50):
             number = SIGNALS[tried % len(SIGNALS)]
-            session.out.truncate(0)
-            seen = kill_after(session, number, rng.randint(1, 80))
-            session.handle("One?")
-            cut = session.chat.last()
+            repl.out.truncate(0)
+            seen = kill_after(repl, number, rng.randint(1, 80))
+            repl.handle("One?")
+            cut = repl.session.last()
             if not cut.failed:  # it had ended before
                 continue
             tried += 1
             assert cut.events[: len(seen)] == tuple(seen)
             assert isinstance(cut.events[-1], Error)
             assert cut.answer == "".join(one.text for one in cut.events if isinstance(one, Answer))
-            assert f"error: llama.cpp died of {number.name} on tiny.gguf" in session.out.getvalue()
-            assert "the model is loaded again" in session.out.getvalue()
-            before = list(session.chat.turns)
-            session.handle("Two?")
+            assert f"error: llama.cpp died of {number.name} on tiny.gguf" in repl.out.getvalue()
+            assert "the model is loaded again" in repl.out.getvalue()
+            before = list(repl.session.turns)
+            repl.handle("Two?")
             talk = Conversation(here)
             talk.turns = before
             asked = replace(talk.question("Two?"), fresh=True)
             expected = list(here.ask(asked, resolve(CHOSEN)))
-            assert answer_of(session.chat.last().events) == answer_of(expected)
-            session.handle("/clear")
+            assert answer_of(repl.session.last().events) == answer_of(expected)
+            repl.handle("/clear")
     print(tried, "deaths, each in a turn that was kept, each with a turn behind it that was whole")
 
 
@@ -136,72 +136,72 @@ def answer_of(events):
     return [{k: v for k, v in one.items() if k != "elapsed_s"} for one in whole]
 
 
-def test_what_was_seen_is_on_disk(session, tmp_path):
+def test_what_was_seen_is_on_disk(repl, tmp_path):
     """The question and the part of the answer, in the session's file."""
-    session.handle("/set max_answer 1000")  # or all of it is told before the signal comes
-    seen = kill_after(session, signal.SIGSEGV, 75)
-    session.handle("One?")
+    repl.handle("/set max_answer 1000")  # or all of it is told before the signal comes
+    seen = kill_after(repl, signal.SIGSEGV, 75)
+    repl.handle("One?")
     (path,) = (tmp_path / "sessions").glob("*.json")
     (turn,) = read_file(path).turns
     assert turn.question == "One?"
     assert turn.answer.startswith("".join(one.text for one in seen if isinstance(one, Answer)))
     assert turn.answer
-    session.handle("/stats")
-    assert re.search(r"1 +- +- +died", session.out.getvalue())
+    repl.handle("/stats")
+    assert re.search(r"1 +- +- +died", repl.out.getvalue())
 
 
-def test_a_model_that_dies_again_and_again_is_left_alone(session):
+def test_a_model_that_dies_again_and_again_is_left_alone(repl):
     """Two new workers at the most without a turn that ends; /model has another go."""
-    session.handle("/set max_answer 400")  # or all of it is told before the signal comes
+    repl.handle("/set max_answer 400")  # or all of it is told before the signal comes
     for said in ("loaded again", "loaded again", "in vain"):
-        kill_after(session, signal.SIGABRT, 3)
-        session.handle("One?")
-        assert said in session.out.getvalue().splitlines()[-1]
-    session.out.truncate(0)
-    session.handle("Two?")
-    assert "error: llama.cpp died of SIGABRT" in session.out.getvalue()
-    assert len(session.chat.turns) == 3
-    session.handle("/model tiny")
-    session.handle("Two?")
-    assert session.chat.last().finished
-    kill_after(session, signal.SIGABRT, 3)  # the count begins anew
-    session.handle("One?")
-    assert "loaded again" in session.out.getvalue().splitlines()[-1]
+        kill_after(repl, signal.SIGABRT, 3)
+        repl.handle("One?")
+        assert said in repl.out.getvalue().splitlines()[-1]
+    repl.out.truncate(0)
+    repl.handle("Two?")
+    assert "error: llama.cpp died of SIGABRT" in repl.out.getvalue()
+    assert len(repl.session.turns) == 3
+    repl.handle("/model tiny")
+    repl.handle("Two?")
+    assert repl.session.last().finished
+    kill_after(repl, signal.SIGABRT, 3)  # the count begins anew
+    repl.handle("One?")
+    assert "loaded again" in repl.out.getvalue().splitlines()[-1]
 
 
-def test_a_turn_between_two_deaths_makes_them_two_single_ones(session):
+def test_a_turn_between_two_deaths_makes_them_two_single_ones(repl):
     """Many deaths in a long session are no reason to give up."""
     for _ in range(4):
-        kill_after(session, signal.SIGKILL, 3)
-        session.handle("One?")
-        session.handle("Two?")
-        assert session.chat.last().finished
+        kill_after(repl, signal.SIGKILL, 3)
+        repl.handle("One?")
+        repl.handle("Two?")
+        assert repl.session.last().finished
 
 
-def test_a_worker_that_dies_between_turns_costs_none(session):
+def test_a_worker_that_dies_between_turns_costs_none(repl):
     """The next question is asked of a new one, with a warning."""
-    session.handle("One?")
-    os.kill(pid_of(session.chat), signal.SIGKILL)
+    repl.handle("One?")
+    os.kill(pid_of(repl.session), signal.SIGKILL)
     time.sleep(0.1)
-    session.handle("Two?")
-    assert "warning: llama.cpp died of SIGKILL on tiny.gguf" in session.out.getvalue()
-    assert [turn.question for turn in session.chat.turns if turn.finished] == ["One?", "Two?"]
+    repl.handle("Two?")
+    assert "warning: llama.cpp died of SIGKILL on tiny.gguf" in repl.out.getvalue()
+    assert [turn.question for turn in repl.session.turns if turn.finished] == ["One?", "Two?"]
 
 
-def test_again_has_its_turn_back(session):
+def test_again_has_its_turn_back(repl):
     """A whole answer is not given up for a part of one."""
-    session.handle("One?")
-    before = session.chat.last()
-    kill_after(session, signal.SIGSEGV, 70)
-    session.handle("/again seed=2")
-    assert session.chat.turns == [before]
+    repl.handle("One?")
+    before = repl.session.last()
+    kill_after(repl, signal.SIGSEGV, 70)
+    repl.handle("/again seed=2")
+    assert repl.session.turns == [before]
 
 
 def test_a_file_that_is_cut_while_it_is_open(tiny_model, tmp_path):
     """SIGBUS, where llama.cpp reads what is no longer there; told with the file's name."""
     copy = tmp_path / "short.gguf"
     copy.write_bytes(tiny_model.read_bytes())
-    with Remote(Worker(), Load(path=copy, name="t", n_ctx=256, n_threads=1)) as remote:
+    with WorkerBackend(Worker(), Load(path=copy, name="t", n_ctx=256, n_threads=1)) as remote:
         os.truncate(copy, 4096)
         talk = Conversation(remote)
         with pytest.raises(WorkerDiedError, match=r"llama\.cpp died of SIGBUS on short\.gguf"):

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import softchat
 from softchat.errors import ModelNotFoundError, UsageError
+from softchat.models import catalogue
 from softchat.models.catalogue import default_files, load_catalogue, user_catalogue
 from softchat.models.entry import HubSource, PathSource, UrlSource, WheelSource
 from softchat.models.store import Store
-from softchat.tags import ThinkTags
+from softchat.prompt.tags import ThinkTags
 from tests.faults.soak import times
 from tests.terminal import CONTROLS
 
@@ -371,7 +371,7 @@ def test_where_the_shipped_file_is(tmp_path, monkeypatch):
     """It is in the package where that was installed, beside it in a working copy."""
     package = tmp_path / "softchat"
     package.mkdir()
-    monkeypatch.setattr(softchat, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(catalogue, "_ROOT", package)
     home = {"SOFTCHAT_HOME": str(tmp_path / "home")}
     assert default_files(home) == [tmp_path / "models.toml"]
     (package / "models.toml").touch()

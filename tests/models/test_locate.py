@@ -18,7 +18,7 @@ from softchat.models import find_model
 from softchat.models.catalogue import Catalogue
 from softchat.models.entry import ModelEntry, PathSource
 from softchat.models.locate import locate
-from softchat.tags import ThinkTags
+from softchat.prompt.tags import ThinkTags
 from tests.faults.soak import times
 from tests.terminal import CONTROLS
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from softchat.events import HaltReason, Mode
 from softchat.plots.data import labels_of, run_plot
-from softchat.runs import Run
+from softchat.record.runs import Run
 from tests.recordings import HOSTILE, run_of, started, step
 
 STEPS = [

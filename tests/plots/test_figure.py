@@ -10,7 +10,7 @@ import pytest
 from softchat.events import Mode
 from softchat.plots.data import run_plot
 from softchat.plots.figure import _ticks, draw, labels, to_bytes, turns
-from softchat.runs import Run
+from softchat.record.runs import Run
 from tests.recordings import HOSTILE, run_of, started, step
 
 STRANGE = ("漢字", "👩‍👩‍👧‍👦", "$x^{2$", "_under", "\\frac{1}", "e\u0301", "&<>\"'", "", HOSTILE)

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from softchat.plots.data import run_plot
 from softchat.plots.page import make_page
-from softchat.runs import Run
+from softchat.record.runs import Run
 from tests.recordings import HOSTILE, run_of, started, step
 
 LINES = "\u2028\u2029"

@@ -29,7 +29,7 @@ def leave(one):
 
 
 @pytest.fixture
-def session(terminal):
+def repl(terminal):
     """Open a session and wait until its model is there."""
 
     def open_(*arguments, **size):
@@ -47,9 +47,9 @@ def say(one, line, pattern, seconds=120):
     one.until(pattern, seconds)
 
 
-def test_a_chat_of_two_turns(session):
+def test_a_chat_of_two_turns(repl):
     """An answer to each question; the second turn's prompt holds the first."""
-    one = session("--answer-temperature", "0", "--seed", "1")
+    one = repl("--answer-temperature", "0", "--seed", "1")
     say(one, QUESTION, r"Paris[\s\S]*" + PROMPT)
     say(one, "/stats", r"context (\d+) of 4096")
     say(one, "And of Italy?", r"thought[\s\S]*" + PROMPT)
@@ -57,12 +57,12 @@ def test_a_chat_of_two_turns(session):
     assert leave(one) == 0
 
 
-def test_settings_are_shown_with_their_origin(session, environ):
+def test_settings_are_shown_with_their_origin(repl, environ):
     """/set shows each value and where it comes from, flag and variable told apart."""
     environ["SOFTCHAT_TOP_K"] = "20"
     config = 'topn = 4\nmin_p = 0.01\nthreads = 2\n[models.smollm2-plain]\nsystem = "Be brief."\n'
     Path(environ["SOFTCHAT_HOME"], "config.toml").write_text(config)
-    one = session("--topn", "3", columns=110, lines=60)
+    one = repl("--topn", "3", columns=110, lines=60)
     say(one, "/set tau 0.2", r"tau 0\.2")
     say(one, "/set", r"panel")
     for row in (
@@ -129,18 +129,18 @@ def shared(request):
     leave(one)
 
 
-def test_the_last_turn_can_be_looked_into(session):
+def test_the_last_turn_can_be_looked_into(repl):
     """/think shows every step, /why one of them in full."""
-    one = session("--seed", "1", "--max-think", "6", columns=100)
+    one = repl("--seed", "1", "--max-think", "6", columns=100)
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     say(one, "/think", r"\n +0 +\d\.\d+ .*\n +1 +\d\.\d+ ")
     say(one, "/why 1", r"step 1 · soft · H \d\.\d+ nats[\s\S]*token\n[\s\S]*━")
     say(one, "/why 99", r"from 0 to \d")
 
 
-def test_again_replaces_the_turn(session, tmp_path):
+def test_again_replaces_the_turn(repl, tmp_path):
     """The same question with other settings; the session has one turn, the new one."""
-    one = session("--seed", "1")
+    one = repl("--seed", "1")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     say(one, "/again strategy=hard max_think=3", r"thought 3 hard steps[\s\S]*" + PROMPT)
     say(one, f"/save {tmp_path}/chat.json", "written to")
@@ -151,18 +151,18 @@ def test_again_replaces_the_turn(session, tmp_path):
     say(one, "/stats", r" 1 +3 ")
 
 
-def test_compare_shows_hard_and_soft(session):
+def test_compare_shows_hard_and_soft(repl):
     """Side by side, and the conversation is as before."""
-    one = session("--seed", "1", "--max-think", "5", columns=100)
+    one = repl("--seed", "1", "--max-think", "5", columns=100)
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     say(one, "/compare", r"hard +soft\s*\n ?steps +\d+ +\d+[\s\S]*answer [\s\S]*" + PROMPT)
     say(one, "/stats", r" 1 +\d+ ")
     assert not one.text.count(" 2  ")
 
 
-def test_saved_and_loaded(session, tmp_path):
+def test_saved_and_loaded(repl, tmp_path):
     """/save writes it, /clear forgets it, /load brings it back; .md is to be read."""
-    one = session("--seed", "1")
+    one = repl("--seed", "1")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     say(one, f"/save {tmp_path}/chat.json", "written to")
     say(one, f"/save {tmp_path}/chat.md", "written to")
@@ -173,9 +173,9 @@ def test_saved_and_loaded(session, tmp_path):
     say(one, "/undo", f"taken back: {QUESTION}"[:40])
 
 
-def test_a_trace_of_turns(session, tmp_path):
+def test_a_trace_of_turns(repl, tmp_path):
     """/trace writes the events of the turns that follow, until it is off."""
-    one = session("--seed", "1", "--max-think", "3")
+    one = repl("--seed", "1", "--max-think", "3")
     say(one, f"/trace {tmp_path}/t.jsonl", "trace ")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     say(one, "/trace off", "trace off")
@@ -186,9 +186,9 @@ def test_a_trace_of_turns(session, tmp_path):
     assert events[-1] == "finished"
 
 
-def test_several_lines(session):
+def test_several_lines(repl):
     """Alt-Enter begins a line, three quotes hold a block, a pasted block is not sent."""
-    one = session("--seed", "1", "--max-think", "2", "--max-answer", "3")
+    one = repl("--seed", "1", "--max-think", "2", "--max-answer", "3")
     one.child.send("first\x1b\rsecond")
     one.until(r"> first\n\. second")
     one.child.send("\x15\x1b[200~pasted\rblock\x1b[201~")
@@ -202,21 +202,21 @@ def test_several_lines(session):
     one.until(r"thought[\s\S]*" + PROMPT)
 
 
-def test_history_outlives_the_session(session, environ):
+def test_history_outlives_the_session(repl, environ):
     """What was typed comes back with the up key, and is readable by its owner only."""
-    one = session()
+    one = repl()
     say(one, "/set topn 7", "topn 7")
     assert leave(one) == 0
-    two = session()
+    two = repl()
     two.child.send("\x1b[A")
     two.until("> /set topn 7")
     history = Path(environ["SOFTCHAT_HOME"]) / "history"
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
 
 
-def test_commands_are_completed(session):
+def test_commands_are_completed(repl):
     """Tab offers commands, settings and their values."""
-    one = session()
+    one = repl()
     one.child.send("/str")
     one.until("/strategy")
     one.child.send("\t h")
@@ -233,12 +233,12 @@ def test_commands_are_completed(session):
     one.until("/stats\n  What the turns took")
 
 
-def test_ctrl_c_at_random_moments(session, softchat, environ):
+def test_ctrl_c_at_random_moments(repl, softchat, environ):
     """A hundred times: the session lives, and the next answer is that of a fresh run."""
     rng = random.Random(7)
     flags = ("--answer-temperature", "0", "--seed", "1", "--topn", "10")
     plain = ("--no-markdown", "--max-think", "3000")
-    one = session(*flags, "--tau", "0", "--temperature", "1", *plain)
+    one = repl(*flags, "--tau", "0", "--temperature", "1", *plain)
     for _ in range(100):
         one.screen.reset()
         one.child.send("Why is the sky blue?\r")
@@ -258,9 +258,9 @@ def test_ctrl_c_at_random_moments(session, softchat, environ):
     assert leave(one) == 0
 
 
-def test_ctrl_c_on_the_prompt(session):
+def test_ctrl_c_on_the_prompt(repl):
     """Once clears the line and says how to leave, twice within a second leaves."""
-    one = session()
+    one = repl()
     one.child.send("half a line")
     one.until("> half a line")
     one.child.send("\x03")
@@ -269,9 +269,9 @@ def test_ctrl_c_on_the_prompt(session):
     assert one.finish() == 0
 
 
-def test_a_session_that_was_killed_is_offered(session, terminal, environ):
+def test_a_session_that_was_killed_is_offered(repl, terminal, environ):
     """After kill -9 the next start offers to go on, and what was said is there."""
-    one = session("--seed", "1")
+    one = repl("--seed", "1")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     say(one, "/set topn 4", "topn 4")
     say(one, "/why 1", r"step 1 · soft · H \d\.\d+ nats")
@@ -292,7 +292,7 @@ def test_a_session_that_was_killed_is_offered(session, terminal, environ):
     say(two, "/stats", r" 1 +\d+ ")
     say(two, "/set topn", r"topn 4 \(/set\)")
     assert leave(two) == 0
-    three = session()  # it was left, so it is not offered again
+    three = repl()  # it was left, so it is not offered again
     leave(three)
 
 
@@ -313,16 +313,16 @@ def test_ctrl_c_clears_a_question_that_was_left_over(terminal, environ):
     one.until(r"Ctrl-D or /quit leaves\n>\s*\n[^\n]*context")
 
 
-def test_sessions_are_listed_and_resumed(session, softchat, environ):
+def test_sessions_are_listed_and_resumed(repl, softchat, environ):
     """`softchat sessions` lists, `--resume last` goes on, `rm` deletes."""
-    one = session("--seed", "1")
+    one = repl("--seed", "1")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     leave(one)
     home = {"SOFTCHAT_HOME": environ["SOFTCHAT_HOME"]}
     listed = softchat("sessions", **home)
     assert QUESTION in listed.out
     name = listed.out.split()[0]
-    two = session("chat", "--resume", "last")
+    two = repl("chat", "--resume", "last")
     assert "going on after 1 turn" in two.text
     leave(two)
     exported = softchat("sessions", "export", name, "chat.md", **home)
@@ -334,16 +334,16 @@ def test_sessions_are_listed_and_resumed(session, softchat, environ):
     assert missing.err.startswith(f"error: no session '{name}'\nhint: ")
 
 
-def test_a_resumed_session_is_as_it_was_but_for_flags(session, softchat, environ):
+def test_a_resumed_session_is_as_it_was_but_for_flags(repl, softchat, environ):
     """Model, system prompt and what `/set` changed are the session's; no variable beats them."""
-    one = session("-m", "smollm2-plain", "--max-think", "2", "--max-answer", "2")
+    one = repl("-m", "smollm2-plain", "--max-think", "2", "--max-answer", "2")
     say(one, "/set tau 0.3", "tau 0.3")
     say(one, "/set topn 2", "topn 2")
     say(one, "/system Be brief.", "next turn")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     leave(one)
     environ |= {"SOFTCHAT_MODEL": "smollm2", "SOFTCHAT_SYSTEM": "Else.", "SOFTCHAT_TAU": "0.7"}
-    two = session("--resume", "last", "--topn", "3", columns=100)
+    two = repl("--resume", "last", "--topn", "3", columns=100)
     for name, said in {
         "model": r"model smollm2-plain \(the session\)",
         "system": r"system Be brief\. \(the session\)",
@@ -353,7 +353,7 @@ def test_a_resumed_session_is_as_it_was_but_for_flags(session, softchat, environ
         say(two, f"/set {name}", said)
     say(two, "/unset tau", r"tau 0\.7 \(SOFTCHAT_TAU\)")
     leave(two)
-    three = session("--resume", "last", "-m", "smollm2", "--system", "Now.", columns=100)
+    three = repl("--resume", "last", "-m", "smollm2", "--system", "Now.", columns=100)
     say(three, "/set model", r"model smollm2-135m \(--model\)")
     say(three, "/set system", r"system Now\. \(--system\)")
     say(three, "/set tau", r"tau 0\.7 \(SOFTCHAT_TAU\)")
@@ -378,9 +378,9 @@ def test_a_session_whose_model_has_gone(terminal, environ):
 
 
 @pytest.mark.parametrize("size", [{"columns": 60, "lines": 20}, {"columns": 30, "lines": 10}])
-def test_a_small_window(session, size):
+def test_a_small_window(repl, size):
     """It works at 60 columns and less, with wide characters."""
-    one = session("--max-think", "3", "--max-answer", "5", **size)
+    one = repl("--max-think", "3", "--max-answer", "5", **size)
     say(one, "用中文说你好", "thought 3")
 
 
@@ -389,9 +389,9 @@ def toolbars(one):
     return re.findall(r"^ .*(?:context \d+/\d+|τ [\d.]+ · ).*$", one.text, re.MULTILINE)
 
 
-def test_resizing_while_it_thinks(session):
+def test_resizing_while_it_thinks(repl):
     """One panel at any time, none in the end, and no toolbar but the prompt's."""
-    one = session("--seed", "1", *ENDLESS, columns=80, lines=30)
+    one = repl("--seed", "1", *ENDLESS, columns=80, lines=30)
     one.child.send("Why is the sky blue?\r")
     one.until(r"\d+ steps[^╰]*╰ .* stops$")
     for size in ((110, 34), (64, 34), (100, 36), (120, 40)):
@@ -405,10 +405,10 @@ def test_resizing_while_it_thinks(session):
     assert len(toolbars(one)) == 1, one.text
 
 
-def test_resizing_while_it_answers(session):
+def test_resizing_while_it_answers(repl):
     """Each line of the answer is there once, and in order."""
     flags = ("--seed", "1", "--max-think", "0", "--answer-temperature", "0", "--max-answer", "120")
-    one = session(*flags, columns=60, lines=60)
+    one = repl(*flags, columns=60, lines=60)
     one.child.send("List 40 animals as a numbered list.\r")
     for number, size in ((3, (48, 60)), (8, (90, 60)), (14, (70, 60))):
         one.until(rf"\n ?{number}\. ", 60)
@@ -421,9 +421,9 @@ def test_resizing_while_it_answers(session):
     assert not one.screen.cursor.hidden
 
 
-def test_resizing_at_the_prompt(session):
+def test_resizing_at_the_prompt(repl):
     """What has been typed so far is there once, whole, and can be sent."""
-    one = session(columns=60, lines=20)
+    one = repl(columns=60, lines=20)
     words = "/system " + " ".join(f"word{number}" for number in range(12))
     one.child.send(words)
     one.until("word11")

@@ -12,7 +12,7 @@ from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Lora
 from softchat.events import Finished, Halted, HaltReason, Step
 from softchat.settings import Settings
-from softchat.think import think
+from softchat.thinking.think import think
 from training.prompt import make_question_prompt
 
 ADAPTER = Path(softchat.__file__).parent / "adapters" / "smollm2-135m-think.gguf"

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from softchat.base.text import printable
 from softchat.events import Answer
-from softchat.text import printable
 from softchat.views.markdown import MarkdownView, code_blocks, split_blocks
 
 LINES = [

@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Console
 
 from softchat.events import Error
-from softchat.runs import Run
+from softchat.record.runs import Run
 from softchat.views.recorded import run_page
 from softchat.views.wording import glyphs_for
 from tests.recordings import HOSTILE, run_of, started, step

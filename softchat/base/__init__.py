@@ -1,0 +1,1 @@
+"""Files, untrusted text and Ctrl-C: what every folder may use."""

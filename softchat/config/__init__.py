@@ -1,0 +1,1 @@
+"""The user's config.toml, and which of several sources of a value counts."""

@@ -1,0 +1,137 @@
+"""config.toml, read and checked: what a user wants unless a flag, a variable or `/set` differs.
+
+Knows nothing of what the values are used for. `docs/config.md` is the reference of the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from softchat.config.layers import Source
+from softchat.errors import UsageError
+from softchat.settings import KNOBS, check
+
+if TYPE_CHECKING:
+    from softchat.models import Located
+    from softchat.models.tables import Table
+
+LOADING = {"ctx": (0, 2**24), "threads": (0, 1024), "gpu_layers": (-1, 2**16)}
+"""How a model is loaded: the range of each of these options."""
+SWITCHES = ("keep_thoughts", "markdown", "panel")
+"""Options that are on or off."""
+OPTIONS = {
+    "model": "The model that is used when none is named",
+    "system": "The system prompt",
+    "ctx": "Positions of context; 0: the model's own, bounded",
+    "threads": "Threads; 0: one a core",
+    "gpu_layers": "Layers on the accelerator; -1: all",
+    "keep_thoughts": "Leave thoughts in the history, as soft tokens",
+    "markdown": "Render the answer as Markdown; by default on a terminal",
+    "panel": "The live panel; by default where stderr is a terminal",
+}
+"""What can be set besides the settings of a run."""
+_OF_A_MODEL = (*KNOBS, "system", *LOADING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What config.toml says, or an absent one."""
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    models: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """The values for single models, by what the file calls them."""
+    _top: Table | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The model that is used when none is named."""
+        model = self.values.get("model")
+        return model if isinstance(model, str) else None
+
+    @property
+    def source(self) -> Source:
+        """What holds for every model."""
+        return Source(values=self.values, origin=self._place)
+
+    def suits(self, found: Located) -> list[Source]:
+        """What suits this model, the weakest first: models.toml, this file, its part on it."""
+        known = dict(found.defaults) | ({"system": found.system} if found.system else {})
+        sources = [Source(values=known, origin=lambda _: "models.toml"), self.source]
+        names = {found.name, *(found.entry.aliases if found.entry else ())}
+        for model, values in self.models.items():
+            if model in names:
+                origin = partial(self._place, "models", model)
+                sources.append(Source(values=values, origin=origin))
+        return sources
+
+    def _place(self, *keys: str) -> str:
+        if self._top is None:
+            return "config.toml"
+        table = self._top
+        for key in keys[:-1]:
+            table = table.table(key)
+        return f"config.toml:{table.line_of(keys[-1])}"
+
+
+def load_config(environ: Mapping[str, str], *, warn: Callable[[str], None]) -> Config:
+    """The user's config.toml; of one that can't be read, or is no TOML, `warn` is told.
+
+    Raises:
+        UsageError: it says something wrong; the error names the file and line.
+
+    """
+    from softchat.models.folders import config_folder
+    from softchat.models.tables import read_tables
+
+    file = config_folder(environ) / "config.toml"
+    if not _is_there(file):
+        return Config()
+    try:
+        top = read_tables([file])
+    except UsageError as error:
+        # A mistake is told to be mended; but a file that is damaged must not shut its user out.
+        warn(f"{error.message}; going on without it")
+        return Config()
+    top.allow(*KNOBS, *OPTIONS, "models")
+    models = top.table("models")
+    return Config(
+        values=_read_values(top),
+        models={name: _read_model(models.table(name)) for name in models.values},
+        _top=top,
+    )
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass  # it can't be read: that is told
+    return True
+
+
+def _read_model(table: Table) -> Mapping[str, object]:
+    table.allow(*_OF_A_MODEL)
+    return _read_values(table)
+
+
+def _read_values(table: Table) -> Mapping[str, object]:
+    values: dict[str, object] = {}
+    for name, value in table.values.items():
+        if name in KNOBS:
+            try:
+                values[name] = check(name, value)
+            except UsageError as error:
+                raise table.error(name, error.message, hint=error.hint) from error
+        elif name in LOADING:
+            values[name] = table.whole(name, *LOADING[name])
+        elif name in SWITCHES:
+            values[name] = table.switch(name)
+        elif name in OPTIONS:
+            values[name] = table.text(name)
+    return values

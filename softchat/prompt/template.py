@@ -1,0 +1,219 @@
+"""A question as the tokens that a model wants to see, up to the open thinking tag.
+
+Knows an engine's vocabulary and chat template; decodes nothing. The template comes from the model's
+file, so from a stranger: see `softchat.prompt.sandbox`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from softchat.base.text import printable
+from softchat.engine.protocol import Engine
+from softchat.errors import ModelRefusedError
+from softchat.prompt.tags import KNOWN, ThinkTags
+from softchat.thinking.think import Prompt
+
+# For a model without a template: plain words that any base model has seen.
+_PLAIN = (
+    "{% for m in messages %}{{ m.role | capitalize }}: {{ m.content }}\n\n{% endfor %}Assistant:"
+)
+
+
+_LONGEST_TIME = 100  # characters of a format
+_LONGEST_ERROR = 300  # characters of what a template says is wrong
+
+Message = dict[str, str]  # "role" (system, user, assistant) and "content"
+
+
+def make_prompt(
+    engine: Engine, messages: Sequence[Message], *, tags: ThinkTags | None = None
+) -> Prompt:
+    """The prompt that has the model answer the last of these messages.
+
+    Args:
+        engine: only its vocabulary and template are used.
+        messages: the conversation so far.
+        tags: how the thinking is opened and closed; None: as `tags_of` finds.
+
+    Raises:
+        ModelRefusedError: the model's chat template fails.
+
+    """
+    tags = tags or tags_of(engine)
+    text = make_text(engine, messages, tags)
+    tokens = engine.tokenize(text, special=True)
+    bos = engine.adds_bos
+    if bos is not None and tokens[:1] != [bos]:
+        tokens.insert(0, bos)
+    return Prompt(
+        tokens=tuple(tokens),
+        open=tags.open.strip(),
+        close=tags.close,
+        inject=tags.before_close + tags.close + tags.after_close,
+    )
+
+
+def make_text(engine: Engine, messages: Sequence[Message], tags: ThinkTags) -> str:
+    """The messages in the model's chat template, up to the open thinking tag.
+
+    Raises:
+        ModelRefusedError: the template fails.
+
+    """
+    text = render(
+        engine.chat_template or _PLAIN,
+        messages,
+        bos_token=engine.special_text("bos"),
+        eos_token=engine.special_text("eos"),
+    )
+    opening, written = tags.open.strip(), text.rstrip()
+    if written.endswith(opening):
+        return text
+    unclosed = written.removesuffix(tags.close).rstrip()
+    if unclosed != written and unclosed.endswith(opening):  # an empty thought: it was not to think
+        text = unclosed.removesuffix(opening)
+    return text + tags.open
+
+
+def tags_of(engine: Engine) -> ThinkTags:
+    """The thinking tags of this model, or the usual ones if it has none."""
+    found = find_tags(
+        engine.chat_template, lambda text: len(engine.tokenize(text, special=True)) == 1
+    )
+    return found or ThinkTags()
+
+
+def find_tags(
+    template: str | None, is_token: Callable[[str], bool] = lambda text: False
+) -> ThinkTags | None:
+    """The thinking tags that a model knows, with the white space it has learned; None: none found.
+
+    A template that writes thoughts of its own accord shows where it puts them. Of others, and of
+    the vocabulary, only tags that are known by name are found.
+
+    Args:
+        template: its chat template, if it has one.
+        is_token: whether the vocabulary has a token for just this text.
+
+    """
+    if template is None or not _try(template):
+        return None
+    shown = _shown_tags(template)
+    if shown:
+        return shown
+    for tags in KNOWN:
+        if tags.open.strip() in template:
+            return _spaced(tags, template)
+    return next(
+        (tags for tags in KNOWN if is_token(tags.open.strip()) and is_token(tags.close)), None
+    )
+
+
+_QUESTION, _THOUGHT, _ANSWER = "~question~", "~thought~", "~answer~"
+_TAG_AT_END = re.compile(r"(<[^<>\s]+>|\[[^\[\]\s]+\])\s*$")
+
+
+def _shown_tags(template: str) -> ThinkTags | None:
+    """What the template itself writes around a thought that it is given."""
+    thought = dict.fromkeys(["reasoning_content", "reasoning", "thinking"], _THOUGHT)
+    text = _try(template, {"role": "assistant", "content": _ANSWER, **thought})
+    before, _, behind = text.partition(_THOUGHT)
+    between, answered, _ = behind.partition(_ANSWER)
+    close = between.strip()
+    if not answered or not close:
+        return None
+    prompt = _try(template)
+    opening = before[len(prompt) :] if before.startswith(prompt) else ""
+    if not opening.strip():  # the prompt has opened the thought already
+        tag = _TAG_AT_END.search(prompt.rstrip().removesuffix(close))
+        if tag is None:
+            return None
+        opening = tag[0]
+    start, end = between.split(close, 1)
+    return ThinkTags(open=opening, close=close, before_close=start, after_close=end)
+
+
+def _spaced(tags: ThinkTags, template: str) -> ThinkTags:
+    """The tags with the white space that the template writes, as far as it shows any."""
+    opening, prompt = tags.open.strip(), _try(template)
+    if prompt.rstrip().endswith(opening):
+        opening += prompt[len(prompt.rstrip()) :]
+    else:
+        opening = tags.open
+    # What it writes for a turn that had no thoughts.
+    empty = re.escape(tags.open.strip() + tags.close) + rf"(\s*){_ANSWER}"
+    without = re.search(empty, _try(template, {"role": "assistant", "content": _ANSWER}))
+    if without is None:
+        return replace(tags, open=opening)
+    return replace(tags, open=opening.strip(), before_close="", after_close=without[1])
+
+
+def _try(template: str, *answer: Message) -> str:
+    """A question in the template, and an answer or the prompt for one; empty if it fails."""
+    messages = [{"role": "user", "content": _QUESTION}, *answer]
+    try:
+        text = render(
+            template, messages, add_generation_prompt=not answer, bos_token="", eos_token=""
+        )
+    except ModelRefusedError:
+        return ""
+    return text.rpartition(_QUESTION)[2]
+
+
+def single_turn(question: str, system: str = "") -> list[Message]:
+    """The messages of a question without a history."""
+    first = [{"role": "system", "content": system}] if system else []
+    return [*first, {"role": "user", "content": question}]
+
+
+def render(template: str, messages: Sequence[Message], **variables: object) -> str:
+    """The messages in the words of a chat template, ready for the model to go on.
+
+    Raises:
+        ModelRefusedError: the template fails, takes too long, writes too much, or tries what the
+            sandbox forbids.
+
+    """
+    from softchat.prompt import sandbox  # jinja2 takes 30 ms to import
+
+    # What templates expect, as transformers' apply_chat_template provides it.
+    given = {
+        "messages": list(messages),
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": True,
+        "enable_thinking": True,
+        "thinking": True,
+        **variables,
+    }
+    functions = {"raise_exception": _raise, "strftime_now": _strftime_now}
+    try:
+        return sandbox.render(template, given, functions)
+    except sandbox.ExhaustedError as error:
+        raise ModelRefusedError(
+            "the model's chat template takes too long, or writes too much",
+            hint="the file is damaged or hostile; real ones need a hundredth of what this one may",
+        ) from error
+    except Exception as error:  # a stranger's program can raise anything
+        said = str(error)[:_LONGEST_ERROR] or type(error).__name__
+        raise ModelRefusedError(
+            f"the model's chat template fails: {printable(said, newlines=False)}",
+            hint="the file is damaged, or the template does not allow this (a system prompt?)",
+        ) from error
+
+
+def _strftime_now(form: str) -> str:
+    if len(form) > _LONGEST_TIME:  # C libraries write widths, like %99d
+        raise ValueError("a time as long as that")
+    return datetime.datetime.now().strftime(form)
+
+
+def _raise(message: Any) -> NoReturn:  # noqa: ANN401  # whatever the template hands over
+    import jinja2
+
+    raise jinja2.TemplateError(str(message))

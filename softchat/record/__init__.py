@@ -1,0 +1,1 @@
+"""Runs and sessions on disk: written as they happen, read back, replayed."""

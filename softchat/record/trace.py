@@ -1,0 +1,158 @@
+"""A run written down: its events, one JSON object a line. Knows nothing of views or engines.
+
+What is written down may come back from a stranger: `replay` takes nothing that `TraceWriter` would
+not have written, but for fields of a later softchat.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+from softchat.base.text import printable
+from softchat.errors import SoftchatError, UsageError
+from softchat.events import SCHEMA, Error, Event, from_dict, to_json
+
+_LONGEST = 2**26  # bytes of a line; a step with 100,000 tokens has a tenth of it
+_OPENING = b'{"event": "'
+
+
+class TraceWriter:
+    """Writes events to a file as they come, so that a crash loses no more than the last line.
+
+    Raises:
+        UsageError: the file can't be opened for writing.
+
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._shown = printable(str(path), newlines=False)
+        try:
+            # Questions and answers are nobody else's business: readable by the owner only.
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            raise UsageError(
+                f"can't write the trace {self._shown}: {error.strerror}", hint="name another file"
+            ) from error
+        self._file = os.fdopen(handle, "w", encoding="utf-8")
+
+    def write(self, event: Event) -> None:
+        """Append one event.
+
+        Raises:
+            SoftchatError: it can't be written; the disk may be full.
+
+        """
+        try:
+            self._file.write(to_json(event) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise SoftchatError(
+                f"can't write the trace {self._shown}: {error.strerror}",
+                hint="what was written before is still in it",
+            ) from error
+
+    def __enter__(self) -> TraceWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file; if the run failed, with the error as its last line."""
+        with suppress(SoftchatError):  # it may be the very one that this trace has raised
+            if isinstance(value, SoftchatError):
+                self.write(Error.of(value))
+        with suppress(OSError):  # what was left of a write that failed; that was told then
+            self._file.close()
+
+
+def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -> Iterator[Event]:
+    """The events that were written to a trace: of one run, or of several one after the other.
+
+    Args:
+        path: the trace.
+        warn: told if the last line was cut off while it was written; that line is left out.
+
+    Raises:
+        UsageError: the file can't be read, is no trace, or was written by a newer softchat.
+
+    """
+    shown = printable(str(path), newlines=False)
+    try:
+        with Path(path).open("rb") as file:
+            number = 0
+            while line := file.readline(_LONGEST):
+                number += 1
+                try:
+                    event = parse_event(line)
+                except (ValueError, RecursionError) as error:
+                    if _is_torn(line):
+                        warn(f"the last line of {shown} (line {number}) is cut off: left out")
+                        return
+                    _refuse(shown, number, error)
+                yield event
+    except OSError as error:
+        raise UsageError(
+            f"can't read the trace {shown}: {error.strerror}", hint="is it a file?"
+        ) from error
+
+
+def parse_event(line: bytes) -> Event:
+    """The event in a line of a trace.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+
+    """
+    text = line.decode("utf-8")
+    data = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    if isinstance(data, dict) and data.get("event") == "started":
+        schema = data.get("schema")
+        if type(schema) is int and schema > SCHEMA:
+            raise _NewerError(f"schema {schema}; this softchat reads {SCHEMA}")
+        if schema != SCHEMA:
+            raise ValueError("no schema that there ever was")
+    if "\\u" in text:  # JSON can spell half a character, which no file or terminal can hold
+        json.dumps(data, ensure_ascii=False).encode("utf-8")
+    return from_dict(data)
+
+
+class _NewerError(ValueError):
+    """The trace is of a later contract."""
+
+
+def _refuse(shown: str, number: int, error: Exception) -> NoReturn:
+    if isinstance(error, _NewerError):
+        raise UsageError(
+            f"{shown} was written by a newer softchat: {error}", hint="update softchat"
+        ) from error
+    # What json and UTF-8 say of a broken line means little to a reader, and quotes all of it.
+    known = type(error) is ValueError
+    reason = printable(str(error), newlines=False) if known else "no JSON text"
+    what = f"{shown} is no trace" if number == 1 else f"{shown} is damaged"
+    raise UsageError(
+        f"{what}: line {number}: {reason}", hint="softchat ask --trace FILE writes one"
+    ) from error
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a line that can't be read was cut off while it was written."""
+    whole = line.endswith(b"\n") or len(line) == _LONGEST
+    return not whole and line[: len(_OPENING)] == _OPENING[: len(line)]
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number

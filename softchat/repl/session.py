@@ -1,0 +1,331 @@
+"""A session: a conversation, its model and settings. Knows no keyboard and prints nothing.
+
+The model is loaded in the background, so that the prompt is there at once; whatever needs the model
+waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from softchat.base.interrupt import Interrupt
+from softchat.config.file import LOADING, OPTIONS, Config
+from softchat.config.layers import Layers, Source
+from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
+from softchat.events import Event, Finished
+from softchat.models import Located
+from softchat.record.sessions import SessionRecord
+from softchat.settings import KNOBS, Settings
+from softchat.talk.backend import Backend, Room
+from softchat.talk.conversation import Conversation, Turn
+
+_RESTARTS = 2  # of a model that dies, without a turn completed between
+_LOOK_S = 0.05  # how soon a Ctrl-C ends the waiting for a model
+_UNSET = dict.fromkeys(LOADING, 0) | {"keep_thoughts": False}
+"""Options that nobody has set; the others have no value then."""
+
+OpenBackend = Callable[[Located, Callable[[], bool]], Backend]
+
+
+class Session:
+    """One session.
+
+    Args:
+        found: the model to begin with.
+        open_backend: loads a model.
+        config: what the user's config.toml says.
+        chosen: what flags and variables give.
+        restored: the session to go on with, if it is not a new one.
+        flags: names of what the command line itself gives: stronger than what that session had.
+
+    """
+
+    def __init__(
+        self,
+        found: Located,
+        open_backend: OpenBackend,
+        *,
+        config: Config,
+        chosen: Source,
+        restored: SessionRecord | None = None,
+        flags: Collection[str] = (),
+    ) -> None:
+        self.interrupt = Interrupt()
+        self.found = found
+        self.layers = Layers(suits=config.suits(found), chosen=[chosen])
+        self._config = config
+        self._changed: dict[str, tuple[str, str]] = {}  # options, and what has changed them
+        self._open_backend = open_backend
+        self._turns: list[Turn] = list(restored.turns) if restored else []
+        if restored:
+            kept = {"model": restored.model, "system": restored.system}
+            self._changed |= {
+                name: (kept[name], "the session") for name in kept if name not in flags
+            }
+            self.layers.session |= {
+                name: value for name, value in restored.chosen.items() if name not in flags
+            }
+        self._conversation: Conversation | None = None
+        self._left = False
+        self._deaths = 0  # of workers, since a turn was completed
+        self._loading: Future[Backend] = self._load(found)
+
+    def _load(self, found: Located) -> Future[Backend]:
+        # A thread that ends, no pool: the OpenMP workers of a second thread that stays halve the
+        # speed of the first one's.
+        future: Future[Backend] = Future()
+
+        def cancelled() -> bool:
+            # Ctrl-C stops a turn, not the loading: that goes on behind the prompt.
+            return self._left or (self._conversation is not None and self.interrupt.pressed)
+
+        def load() -> None:
+            try:
+                future.set_result(self._open_backend(found, cancelled))
+            except BaseException as error:  # noqa: BLE001  # raised where the result is asked for
+                future.set_exception(error)
+
+        threading.Thread(target=load, name="load", daemon=True).start()
+        return future
+
+    # -- the model -------------------------------------------------------------------------------
+
+    @property
+    def loading(self) -> bool:
+        """Whether the model is still being loaded."""
+        return not self._loading.done()
+
+    @property
+    def model_name(self) -> str:
+        """What `-m` would call the model: its name, or its file."""
+        return self.found.name if self.found.entry else str(self.found.path.absolute())
+
+    @property
+    def system(self) -> str:
+        """The system prompt that holds now."""
+        changed = self._changed.get("system")
+        return str(self.layers.value("system", "")) if changed is None else changed[0]
+
+    @system.setter
+    def system(self, text: str) -> None:
+        self._changed["system"] = text, "/system"
+        if self._conversation is not None:
+            self._conversation.system = text
+
+    def conversation(self) -> Conversation:
+        """The conversation, when the model is there.
+
+        Raises:
+            ModelError: it can't be loaded.
+            DecodeAbortedError: the user did not want to wait; the loading goes on.
+
+        """
+        if self._conversation is None:
+            self._conversation = Conversation(
+                self._loaded(),
+                system=self.system,
+                keep_thoughts=bool(self.layers.value("keep_thoughts", False)),
+            )
+            self._conversation.turns = self._turns
+        return self._conversation
+
+    def _loaded(self) -> Backend:
+        while True:
+            try:
+                return self._loading.result(timeout=_LOOK_S)
+            except TimeoutError:
+                if self.interrupt.pressed:
+                    self.interrupt.pressed = False
+                    raise DecodeAbortedError("stopped; the model goes on loading") from None
+
+    def check(self) -> None:
+        """Raise WorkerDiedError if the model has died since it was last used; it is replaced."""
+        if self._conversation is not None:
+            with self._outliving():
+                self._conversation.backend.check()
+
+    def change_model(self, found: Located) -> None:
+        """Go on with another model; if it can't be loaded, with this one as before.
+
+        Raises:
+            ModelError: it can't be loaded.
+
+        """
+        before = self.found
+        self._close_backend()
+        try:
+            self._use(found)
+            self.conversation()
+        except SoftchatError:
+            self._use(before)
+            raise
+        self._deaths = 0
+        self._changed["model"] = found.name, "/model"
+
+    def _use(self, found: Located) -> None:
+        self.found = found
+        self.layers.suits = self._config.suits(found)
+        self._loading = self._load(found)
+
+    def _close_backend(self) -> None:
+        with suppress(SoftchatError):
+            self._loading.result().close()
+        self._conversation = None
+
+    @contextmanager
+    def _outliving(self) -> Iterator[None]:
+        """A worker that dies in here is replaced, behind the prompt, if that may help.
+
+        Raises:
+            WorkerDiedError: it died; the hint says what happens now.
+
+        """
+        try:
+            yield
+        except WorkerDiedError as error:
+            self._conversation = None
+            self._deaths += 1
+            if self._deaths > _RESTARTS:
+                self._loading = Future()
+                self._loading.set_exception(error)
+                error.hint = "it was loaded again in vain; /model NAME loads it, or another one"
+            else:
+                self._loading = self._load(self.found)
+                error.hint = "what was said is kept, and the model is loaded again; just go on"
+                if self.layers.value("keep_thoughts", False) and self._turns:
+                    error.hint += " (what it thought until now is gone)"
+            raise
+
+    # -- turns -----------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        """The settings that `/set` has changed."""
+        return self.layers.session
+
+    @property
+    def turns(self) -> list[Turn]:
+        """What has been said, the oldest first."""
+        return self._turns
+
+    def last(self) -> Turn:
+        """The turn said last.
+
+        Raises:
+            UsageError: nothing has been said.
+
+        """
+        if not self._turns:
+            raise UsageError("nothing has been asked yet", hint="ask something first")
+        return self._turns[-1]
+
+    def undo(self) -> Turn:
+        """Take the last turn back. Raises UsageError as `last`."""
+        self.last()
+        return self._turns.pop()
+
+    def clear(self) -> int:
+        """Forget all turns; how many there were."""
+        count = len(self._turns)
+        self._turns.clear()
+        return count
+
+    def drop(self, count: int) -> None:
+        """Forget so many of the oldest turns."""
+        del self._turns[:count]
+
+    def ask(self, question: str, **once: object) -> Iterator[Event]:
+        """A turn, with these settings for this once. Raises as `Conversation.ask`."""
+        with self._outliving():
+            for event in self.conversation().ask(
+                question, self.layers.resolve(**once), cancelled=self.interrupt
+            ):
+                if isinstance(event, Finished):
+                    self._deaths = 0
+                yield event
+
+    def again(self, **once: object) -> Iterator[Event]:
+        """The last question once more, in place of its turn; the turn comes back if that fails.
+
+        Raises:
+            UsageError: nothing has been asked.
+
+        """
+        turn = self.last()
+        self._turns.pop()
+        count = len(self._turns)
+        try:
+            yield from self.ask(turn.question, **once)
+        finally:
+            if len(self._turns) == count or self._turns[-1].failed:
+                self._turns[count:] = [turn]
+
+    def try_out(self, question: str | None, **once: object) -> Iterator[Event]:
+        """A turn that leaves no trace; of the last question, as if it were asked now, if None."""
+        turn = None if question else self.last()
+        if turn is not None:
+            self._turns.pop()
+        try:
+            with self._outliving():
+                yield from self.conversation().ask(
+                    question or (turn.question if turn else ""),
+                    self.layers.resolve(**once),
+                    cancelled=self.interrupt,
+                    keep=False,
+                )
+        finally:
+            if turn is not None:
+                self._turns.append(turn)
+
+    def room(self, question: str) -> Room:
+        """What the next turn would need of the context."""
+        with self._outliving():
+            return self.conversation().room(question, self.layers.resolve())
+
+    def droppable(self, question: str) -> int:
+        """How many of the oldest turns must go for this question to fit; more than there are: 0."""
+        kept = list(self._turns)
+        try:
+            for count in range(1, len(kept) + 1):
+                self.drop(1)
+                if not self.room(question).missing:
+                    return count
+            return 0
+        finally:
+            self._turns[:] = kept
+
+    @property
+    def used(self) -> tuple[int, int]:
+        """Positions of context in use, and all there are; (0, 0) while there is no model."""
+        if self._conversation is not None:
+            return self._conversation.used, self._conversation.n_ctx
+        if self.loading or self._loading.exception() is not None:
+            return 0, 0
+        return 0, self._loading.result().info.n_ctx
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the next turn."""
+        return self.layers.resolve()
+
+    def origins(self) -> dict[str, tuple[Any, str]]:
+        """Every setting's and option's value, and where it comes from."""
+        values = self.settings.to_dict()
+        shown = {name: (values[name], self.layers.origin(name)) for name in KNOBS}
+        for name in OPTIONS:
+            value = self.layers.value(name, _UNSET.get(name))
+            shown[name] = self._changed.get(name, (value, self.layers.origin(name)))
+        _, origin = shown["model"]
+        default = "models.toml" if origin == "built in" else origin  # which model that is, it says
+        shown["model"] = self.found.name, default
+        return shown
+
+    def close(self) -> None:
+        """Free the model."""
+        self._left = True  # a model that is still loading stops
+        with suppress(SoftchatError):
+            self._loading.result().close()

@@ -1,0 +1,1 @@
+"""A conversation, and the backend that generates its answers: here or in a worker process."""

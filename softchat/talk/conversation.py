@@ -1,0 +1,162 @@
+"""A conversation: its turns, and what of them is said to the model. Knows no terminals or files.
+
+Each turn is one run of `think`, by a `Speaker`. The turns are here and nowhere else, so that they
+outlive whoever speaks.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from softchat.errors import WorkerDiedError
+from softchat.events import Answer, Error, Event, Finished, was_interrupted
+from softchat.prompt.tags import ThinkTags
+from softchat.settings import Settings
+from softchat.talk.backend import Backend, ChatRequest, PastTurn, Room
+
+if TYPE_CHECKING:
+    from softchat.engine.protocol import Engine
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One question, and what became of it."""
+
+    question: str
+    answer: str
+    settings: dict[str, Any]
+    """As the `started` event carries them: the seed too, so the turn can be had again."""
+    events: tuple[Event, ...] = ()
+    """All of the run; none for a turn that was loaded from a file without them."""
+    number: int = field(default_factory=lambda: next(_numbers), repr=False, compare=False)
+    """Of this turn alone, in all of this process."""
+
+    @property
+    def finished(self) -> Finished | None:
+        """How the run ended."""
+        last = self.events[-1] if self.events else None
+        return last if isinstance(last, Finished) else None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped it."""
+        return was_interrupted(self.events)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in the middle, as the model died."""
+        return bool(self.events) and isinstance(self.events[-1], Error)
+
+
+class Conversation:
+    """Turns with one model.
+
+    Args:
+        backend: who answers; or an engine, emptied, and used by nobody else.
+        tags: how an engine's thinking is opened and closed; None: as its template says.
+        system: the system prompt; empty for none.
+        keep_thoughts: leave thoughts in the history, as the soft positions that they were.
+
+    """
+
+    def __init__(
+        self,
+        backend: Backend | Engine,
+        *,
+        tags: ThinkTags | None = None,
+        system: str = "",
+        keep_thoughts: bool = False,
+    ) -> None:
+        if not isinstance(backend, Backend):
+            from softchat.talk.local import (
+                LocalBackend,  # the maths: not needed to ask another process
+            )
+
+            backend = LocalBackend(backend, tags=tags)
+        self.backend = backend
+        self.system = system
+        self.keep_thoughts = keep_thoughts
+        self.turns: list[Turn] = []
+        """What was said, the oldest first; of what is taken out the next turn knows no more.
+
+        Kept thoughts that built on it are not kept then.
+        """
+
+    @property
+    def n_ctx(self) -> int:
+        """Positions of context that there are."""
+        return self.backend.info.n_ctx
+
+    @property
+    def used(self) -> int:
+        """Positions that the model's memory holds now."""
+        return self.backend.used
+
+    def ask(
+        self,
+        question: str,
+        settings: Settings,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+        keep: bool = True,
+    ) -> Iterator[Event]:
+        """Run a turn, and keep it when it has ended; also one that was interrupted, or died.
+
+        Args:
+            question: what the user says.
+            settings: of this turn.
+            cancelled: asked before each step; True ends the turn as interrupted.
+            keep: False tries something out and leaves the conversation as it is.
+
+        Raises:
+            SoftchatError: as `Speaker.ask`.
+
+        """
+        number = next(_numbers) if keep else None
+        asked = self.question(question, number=number)
+        events: list[Event] = []
+        try:
+            for event in self.backend.ask(asked, settings, cancelled=cancelled):
+                events.append(event)
+                if number is not None and isinstance(event, Finished):
+                    self._commit(number, question, settings, events)
+                yield event
+        except WorkerDiedError as error:
+            if number is not None:
+                self._commit(number, question, settings, [*events, Error.of(error)])
+            raise
+
+    def room(self, question: str, settings: Settings) -> Room:
+        """What the context would have to hold for this turn. Raises as `Speaker.room`."""
+        return self.backend.room(self.question(question), settings)
+
+    def question(self, text: str, *, number: int | None = None) -> ChatRequest:
+        """The question with all that was said before, as the turn of this number."""
+        return ChatRequest(
+            text=text,
+            system=self.system,
+            # A turn that was stopped before it said anything is no part of what was said.
+            said=tuple(
+                PastTurn(number=turn.number, question=turn.question, answer=turn.answer)
+                for turn in self.turns
+                if turn.answer
+            ),
+            keep_thoughts=self.keep_thoughts,
+            number=number,
+        )
+
+    def _commit(self, number: int, question: str, settings: Settings, events: list[Event]) -> None:
+        self.turns.append(
+            Turn(
+                question=question,
+                answer="".join(event.text for event in events if isinstance(event, Answer)),
+                settings=settings.to_dict(),
+                events=tuple(events),
+                number=number,
+            )
+        )

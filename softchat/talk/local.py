@@ -1,0 +1,161 @@
+"""The backend in this process: an engine, its KV cache reused from turn to turn.
+
+The engine's memory is reused: of a new prompt only what the cache does not hold already is decoded,
+and the result is that of a run from an empty cache. Thoughts are dropped from the history, as chat
+templates do, unless they are to be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from softchat.engine.protocol import Engine
+from softchat.engine.sequence import Item, Sequence
+from softchat.events import Event, Finished, ModelInfo
+from softchat.prompt.tags import ThinkTags
+from softchat.prompt.template import Message, make_prompt, make_text, tags_of
+from softchat.settings import Settings
+from softchat.talk.backend import Backend, ChatRequest, Room
+from softchat.thinking.think import Prompt, reserved, think
+
+_MARK = "\N{WHITE SQUARE CONTAINING BLACK SMALL SQUARE}answer\N{WHITE SQUARE}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A prompt, and what it was made of."""
+
+    messages: list[Message]
+    thoughts: tuple[Item, ...]
+    prompt: Prompt
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Thought:
+    """What the cache held when a turn ended, and what it was built on."""
+
+    system: str
+    before: tuple[int, ...]
+    """The turns before."""
+    items: tuple[Item, ...]
+
+
+class LocalBackend(Backend):
+    """A model in this process.
+
+    Args:
+        engine: emptied, and used by nobody else.
+        tags: how the model's thinking is opened and closed; None: as its template says.
+
+    """
+
+    def __init__(self, engine: Engine, *, tags: ThinkTags | None = None) -> None:
+        self._engine = engine
+        self._sequence = Sequence(engine)
+        self._tags = tags or tags_of(engine)
+        self._made: _Made | None = None
+        self._thoughts: dict[int, _Thought] = {}  # by turn
+
+    @property
+    def info(self) -> ModelInfo:
+        """As the engine's."""
+        return self._sequence.info
+
+    @property
+    def scale(self) -> float:
+        """As the engine's."""
+        return self._engine.scale
+
+    @property
+    def used(self) -> int:
+        """Positions that the model's memory holds now."""
+        return self._sequence.position
+
+    def ask(
+        self,
+        question: ChatRequest,
+        settings: Settings,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
+        """Run a turn. See `Speaker`."""
+        if question.fresh:
+            self._sequence.rollback(0)
+        prompt, items = self._prompt(question)
+        kept = self._sequence.rewind(items)
+        # What is missing of earlier thoughts is put back; the loop itself decodes tokens only.
+        start = max([kept, *(i + 1 for i, item in enumerate(items) if not isinstance(item, int))])
+        self._sequence.replay(items[kept:start])
+        rest = tuple(item for item in items[start:] if isinstance(item, int))
+        for event in think(
+            self._sequence, replace(prompt, tokens=rest), settings, cancelled=cancelled
+        ):
+            if isinstance(event, Finished):
+                self._keep(question)
+            yield event
+
+    def room(self, question: ChatRequest, settings: Settings) -> Room:
+        """What the context would have to hold for this turn. See `Speaker`."""
+        prompt, items = self._prompt(question)
+        return Room(
+            prompt=len(items),
+            reserved=reserved(self._sequence, prompt, settings),
+            n_ctx=self.info.n_ctx,
+        )
+
+    def close(self) -> None:
+        """Free the engine; a fake one has nothing to free."""
+        if isinstance(self._engine, AbstractContextManager):
+            self._engine.__exit__(None, None, None)
+
+    def _keep(self, question: ChatRequest) -> None:
+        if question.number is None or not question.keep_thoughts:
+            return
+        before = tuple(turn.number for turn in question.said)
+        kept = {number: self._thoughts[number] for number in before if number in self._thoughts}
+        now = _Thought(question.system, before, self._sequence.items)
+        self._thoughts = {**kept, question.number: now}
+
+    def _prompt(self, question: ChatRequest) -> tuple[Prompt, tuple[Item, ...]]:
+        """The prompt of this turn, and all that the positions up to its end must hold."""
+        messages = _messages(question)
+        thoughts = self._thoughts_before(question)
+        made = self._made
+        # `room` asks for the same one just before `ask` does.
+        if made is None or made.messages != messages or made.thoughts is not thoughts:
+            prompt = make_prompt(self._sequence, messages, tags=self._tags)
+            items = self._items(question, thoughts) or prompt.tokens
+            made = self._made = _Made(messages, thoughts, prompt, items)
+        return made.prompt, made.items
+
+    def _thoughts_before(self, question: ChatRequest) -> tuple[Item, ...]:
+        """What the last turn left, if nothing that it was built on has changed since."""
+        if not question.keep_thoughts or not question.said:
+            return ()
+        *before, last = (turn.number for turn in question.said)
+        found = self._thoughts.get(last)
+        if found is None or (found.system, found.before) != (question.system, tuple(before)):
+            return ()
+        return found.items
+
+    def _items(self, question: ChatRequest, thoughts: tuple[Item, ...]) -> tuple[Item, ...]:
+        """The positions of a prompt that goes on from kept thoughts; none without them."""
+        if not thoughts:
+            return ()
+        # What the template writes between an answer and the next one's beginning.
+        text = make_text(self._sequence, _messages(question, answer=_MARK), self._tags)
+        _, mark, between = text.rpartition(_MARK)
+        return (*thoughts, *self._sequence.tokenize(between, special=True)) if mark else ()
+
+
+def _messages(question: ChatRequest, answer: str | None = None) -> list[Message]:
+    """All that was said, and the question; `answer` in place of the last answer."""
+    messages = [{"role": "system", "content": question.system}] if question.system else []
+    for turn in question.said:
+        shown = turn.answer if answer is None or turn is not question.said[-1] else answer
+        messages.append({"role": "user", "content": turn.question})
+        messages.append({"role": "assistant", "content": shown})
+    return [*messages, {"role": "user", "content": question.text}]

@@ -1,0 +1,149 @@
+"""The backend in a worker process; and what else a worker is asked, as to read a header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from softchat.engine.shortage import CLOSE, is_shortage, way_out
+from softchat.errors import DecodeAbortedError, ModelRefusedError, SoftchatError, WorkerDiedError
+from softchat.events import Event, Finished, ModelInfo
+from softchat.settings import Settings
+from softchat.talk.backend import Backend, ChatRequest, Room
+from softchat.talk.load import Load
+from softchat.talk.worker.process import Worker
+
+if TYPE_CHECKING:
+    from softchat.engine.describe import Description
+
+
+class WorkerBackend(Backend):
+    """A model that a worker loads, and answers with.
+
+    Args:
+        worker: one that has loaded nothing yet. It is closed with the backend.
+        load: the model, and how.
+        cancelled: True stops loading.
+
+    Raises:
+        ModelRefusedError: as `LlamaEngine`, or its file has killed the worker.
+        DecodeAbortedError: `cancelled` said so.
+
+    """
+
+    def __init__(
+        self, worker: Worker, load: Load, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.worker = worker
+
+        def left() -> bool:
+            if cancelled():  # a worker that has nothing yet need not be asked to stop
+                raise DecodeAbortedError("stopped while loading the model")
+            return False
+
+        worker.model = str(load.path)
+        try:
+            loaded = worker.call("load", load=load.to_dict(), cancelled=left)
+        except WorkerDiedError as error:
+            raise ModelRefusedError(error.message, hint=_hint(error, load)) from error
+        except BaseException:
+            worker.close()
+            raise
+        self._scale = float(loaded["scale"])
+        info = loaded["info"]
+        self._info = ModelInfo(**info | {"loras": tuple(info["loras"])})
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, architecture and sizes."""
+        return self._info
+
+    @property
+    def scale(self) -> float:
+        """What the worker has proven."""
+        return self._scale
+
+    @property
+    def used(self) -> int:
+        """Positions that the model's memory held when the last turn ended."""
+        return self.worker.used
+
+    def check(self) -> None:
+        """Raise WorkerDiedError if the worker has ended."""
+        self.worker.check()
+
+    def ask(
+        self,
+        question: ChatRequest,
+        settings: Settings,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
+        """Run a turn. See `Speaker`."""
+        whole = False
+        try:
+            for event in self.worker.request(
+                "ask", question=asdict(question), settings=settings.to_dict(), cancelled=cancelled
+            ):
+                whole = isinstance(event, Finished)
+                yield event
+        except WorkerDiedError:
+            if not whole:  # else nothing is lacking, and the next turn is told
+                raise
+
+    def room(self, question: ChatRequest, settings: Settings) -> Room:
+        """What the context would have to hold for this turn. See `Speaker`."""
+        needed = self.worker.call("room", question=asdict(question), settings=settings.to_dict())
+        return Room(**needed)
+
+    def close(self) -> None:
+        """End the worker."""
+        self.worker.close()
+
+
+def describe(worker: Worker, path: Path) -> Description:
+    """What the header of this file says, see `engine.describe`; the worker loads nothing.
+
+    Raises:
+        ModelRefusedError: as there, or the header has killed the worker.
+
+    """
+    from softchat.engine.describe import Description
+
+    worker.model = str(path)
+    try:
+        values = worker.call("describe", path=str(path))
+    except WorkerDiedError as error:
+        hint = CLOSE if is_shortage(error.message) else error.hint
+        raise ModelRefusedError(error.message, hint=hint) from error
+    worker.model = ""
+    return Description(**values | {"types": tuple(values["types"])})
+
+
+def pace(worker: Worker, load: Load) -> tuple[float, float]:
+    """What `pace.soft_to_bare` measures of this model, which is not kept.
+
+    Raises:
+        ModelRefusedError: it can't be loaded, or its file has killed the worker.
+
+    """
+    worker.model = str(load.path)
+    try:
+        ratio, bare = worker.call("pace", load=load.to_dict())
+    except WorkerDiedError as error:
+        raise ModelRefusedError(error.message, hint=_hint(error, load)) from error
+    return ratio, bare
+
+
+def _hint(error: WorkerDiedError, load: Load) -> str:
+    """A way out; where memory ended, with how much is needed: another worker reads the header."""
+    if not is_shortage(error.message):
+        return error.hint
+    try:
+        with closing(Worker()) as other:
+            return str(other.call("needs", load=load.to_dict()))
+    except SoftchatError:
+        return way_out(load.path.stat().st_size)

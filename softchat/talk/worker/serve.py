@@ -1,0 +1,158 @@
+"""The worker: takes one request after another, and sends what comes of it.
+
+It ends when its parent does, however that ends: a thread waits for the end of what the parent
+writes. Nothing that native code prints gets onto the wire, which only this module can write to.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import signal
+import threading
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from softchat.errors import SoftchatError
+from softchat.events import to_dict
+from softchat.talk.worker.wire import read_request, values_of, write_line
+
+if TYPE_CHECKING:
+    from softchat.talk.backend import Backend
+
+_RARELY = 100_000  # allocations between two looks for garbage
+
+
+def main() -> None:
+    """Serve the process that started this one, until it ends."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold what was said
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says what is to be stopped
+    gc.set_threshold(_RARELY)
+    wire = os.dup(1)
+    os.dup2(2, 1)  # native code prints to what it takes for stdout
+    server = _Server(wire)
+    threading.Thread(target=server.listen, name="listen", daemon=True).start()
+    # While the parent still reads its flags: numpy, llama.cpp and jinja2 take as long to import.
+    import softchat.engine.llama
+    import softchat.prompt.sandbox
+    import softchat.talk.load
+    import softchat.talk.local  # noqa: F401
+
+    while True:
+        server.answer(server.requests.get())
+
+
+class _Server:
+    """The model, once it is loaded, and the request that is being answered.
+
+    Args:
+        wire: the file descriptor to write to.
+
+    """
+
+    def __init__(self, wire: int) -> None:
+        self.requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self._wire = wire
+        self._number = 0  # of the request that is being answered
+        self._stopped = 0  # the last one that is to be stopped
+        self._backend: Backend | None = None
+
+    def listen(self) -> None:
+        """Take in what the parent writes; at its end, end."""
+        with open(0, "rb", closefd=False) as lines:
+            for line in lines:
+                message = json.loads(line)
+                if "stop" in message:
+                    self._stopped = message["stop"]
+                else:
+                    self.requests.put(message)
+        os._exit(0)
+
+    def cancelled(self) -> bool:
+        """Whether the request that is being answered is to be stopped."""
+        return self._stopped >= self._number
+
+    def answer(self, request: dict[str, Any]) -> None:
+        """Do what is asked, and send what comes of it."""
+        self._number = request["number"]
+        try:
+            came = {"result": self._do(request)}
+        except SoftchatError as error:
+            came = {"error": values_of(error)}
+        except Exception:  # noqa: BLE001  # the parent raises it
+            came = {"bug": traceback.format_exc()}
+        used = self._backend.used if self._backend else 0
+        self._send({"done": self._number, "used": used, **came})
+
+    def _do(self, request: dict[str, Any]) -> Any:  # noqa: ANN401  # whatever JSON holds
+        from softchat.settings import resolve
+
+        if request["do"] == "build":
+            return _build()
+        if request["do"] == "describe":
+            return _described(request["path"])
+        if request["do"] == "pace":
+            return _pace(request["load"])
+        if request["do"] == "load":
+            return self._load(request["load"])
+        if request["do"] == "needs":
+            return _needs(request["load"])
+        assert self._backend is not None, "nothing is loaded"
+        question = read_request(request["question"])
+        settings = resolve({}, request["settings"])
+        if request["do"] == "room":
+            return asdict(self._backend.room(question, settings))
+        for event in self._backend.ask(question, settings, cancelled=self.cancelled):
+            self._send(to_dict(event))
+        return None
+
+    def _load(self, values: dict[str, Any]) -> dict[str, Any]:
+        from softchat.talk.load import Load
+        from softchat.talk.local import LocalBackend
+
+        load = Load.read(values)
+        engine = load.engine(cancelled=self.cancelled)
+        self._backend = LocalBackend(engine, tags=load.tags)
+        gc.freeze()
+        return {"info": asdict(engine.info), "scale": engine.scale}
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            write_line(self._wire, message)
+        except BrokenPipeError:  # the parent has gone
+            os._exit(0)
+
+
+def _build() -> dict[str, Any]:
+    """The llama.cpp that is installed."""
+    from softchat.engine.system import build
+
+    return asdict(build())
+
+
+def _described(path: str) -> dict[str, Any]:
+    """What the header of a file says."""
+    from softchat.engine.describe import describe
+
+    return asdict(describe(Path(path)))
+
+
+def _pace(values: dict[str, Any]) -> tuple[float, float]:
+    """How fast a model thinks here."""
+    from softchat.talk.pace import soft_to_bare
+
+    return soft_to_bare(Path(values["path"]), values["name"])
+
+
+def _needs(values: dict[str, Any]) -> str:
+    """How much memory a model needs."""
+    from softchat.engine.describe import memory_hint
+    from softchat.talk.load import Load
+
+    load = Load.read(values)
+    return memory_hint(load.path, load.n_ctx, load.n_ctx_most)

@@ -1,0 +1,223 @@
+"""From a question to the prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from softchat.errors import ModelRefusedError
+from softchat.prompt.tags import ThinkTags
+from softchat.prompt.template import find_tags, make_prompt, render, single_turn
+from softchat.settings import resolve
+from softchat.talk.conversation import Conversation
+from softchat.testing import FakeEngine
+
+CHATML = (
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
+    "message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+LETTERS = ["<end>", *(chr(code) for code in range(32, 127)), "\n"]
+
+
+def text_of(engine, prompt):
+    return b"".join(engine.piece(token) for token in prompt.tokens).decode()
+
+
+@pytest.fixture
+def engine():
+    engine = FakeEngine(LETTERS, [{"a": 1.0}])
+    engine.chat_template = CHATML
+    return engine
+
+
+def test_a_model_without_tags_gets_one_opened(engine):
+    """Behind the template's own words stands the open tag."""
+    prompt = make_prompt(engine, single_turn("Why?"))
+    assert text_of(engine, prompt) == (
+        "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n<think>\n"
+    )
+    assert (prompt.open, prompt.close) == ("<think>", "</think>")
+    assert prompt.inject == "\n</think>\n\n"
+
+
+def test_a_template_that_opens_the_tag_is_left_alone(engine):
+    """The tag is not opened twice."""
+    engine.chat_template = "{{ messages[0].content }}<think>\n\n"
+    assert text_of(engine, make_prompt(engine, single_turn("Why?"))) == "Why?<think>\n"
+
+
+def test_tags_are_the_models_own(engine):
+    """Another model's tags are used as they are given."""
+    tags = ThinkTags(open="[THINK]", close="[/THINK]", before_close="", after_close=" ")
+    prompt = make_prompt(engine, single_turn("Why?"), tags=tags)
+    assert text_of(engine, prompt).endswith("assistant\n[THINK]")
+    assert (prompt.close, prompt.inject) == ("[/THINK]", "[/THINK] ")
+
+
+def test_a_system_prompt_comes_first(engine):
+    """It is there if it is given, and not if it is not."""
+    with_system = text_of(engine, make_prompt(engine, single_turn("Why?", "Be brief.")))
+    assert with_system.startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user")
+    assert "system" not in text_of(engine, make_prompt(engine, single_turn("Why?")))
+
+
+def test_a_model_without_a_template_gets_plain_words(engine):
+    """A base model sees a dialogue."""
+    engine.chat_template = None
+    assert (
+        text_of(engine, make_prompt(engine, single_turn("Why?")))
+        == "User: Why?\n\nAssistant:<think>\n"
+    )
+
+
+def test_the_first_token_is_put_first_once(engine):
+    """A model that wants a BOS gets one, whether its template writes it or not."""
+    engine.adds_bos = engine.id("!")
+    assert text_of(engine, make_prompt(engine, single_turn("Why?"))).startswith("!<|im")
+    engine.chat_template = "!{{ messages[0].content }}"
+    assert text_of(engine, make_prompt(engine, single_turn("Why?"))).startswith("!Why")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('no system prompt') }}",
+        "{% for %}",
+        "{{ messages[0].nothing.more }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{{ 1 + 'a' }}",
+        "{{ 1 // 0 }}",
+        "{% include 'x' %}",
+    ],
+)
+def test_a_template_that_fails_is_an_error_in_words(template):
+    """Whatever is wrong with it, or forbidden, the model is refused and says why."""
+    with pytest.raises(ModelRefusedError, match="chat template"):
+        render(template, [{"role": "user", "content": "x"}])
+
+
+def test_what_templates_expect_is_there():
+    """tojson without HTML escapes, break in loops, the date, and that thinking is wanted."""
+    text = render(
+        "{{ {'a': '<é>'} | tojson }}{% for i in [1, 2] %}{% break %}{% endfor %}"
+        "{{ strftime_now('%Y') | length }}{{ enable_thinking }}{{ eos_token }}",
+        [],
+        eos_token="</s>",
+    )
+    assert text == '{"a": "<é>"}4True</s>'
+
+
+FOLDER = Path(__file__).parents[1] / "templates"
+
+
+def template(name):
+    return (FOLDER / f"{name}.jinja").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [
+        ("apertus", ("<|inner_prefix|>", "", "<|inner_suffix|>", "")),
+        ("deepseek-r1-distill", ("<think>\n", "\n", "</think>", "\n\n")),
+        ("deepseek-v3.1", ("<think>", "", "</think>", "")),
+        ("glm-4.6", ("\n<think>", "", "</think>", "\n")),
+        (
+            "gpt-oss",
+            (
+                "<|channel|>analysis<|message|>",
+                "",
+                "<|end|><|start|>assistant<|channel|>final<|message|>",
+                "",
+            ),
+        ),
+        ("granite-3.3", ("<think>\n", "\n", "</think>", "\n\n")),
+        ("ministral-3-reasoning", ("[THINK]", "", "[/THINK]", "")),
+        ("mistral-nemo", None),
+        ("phi-3.5", None),
+        ("qwen2.5", None),
+        ("qwen3", ("<think>\n", "\n", "</think>", "\n\n")),
+        ("qwq", ("<think>\n", "\n", "</think>", "\n\n")),
+        ("seed-oss", ("<seed:think>", "", "</seed:think>", "\n")),
+        ("smollm3", ("<think>\n", "\n", "</think>", "\n\n")),
+    ],
+)
+def test_tags_of_families(name, tags):
+    """The tags and the white space that each family has learned."""
+    found = find_tags(template(name))
+    assert tags == (found and (found.open, found.before_close, found.close, found.after_close))
+
+
+def test_tags_are_found_in_the_vocabulary():
+    """Where a template says nothing, tokens of their own do; and a model may have none."""
+    assert find_tags(CHATML) is None
+    found = find_tags(CHATML, lambda text: text in ("[THINK]", "[/THINK]"))
+    assert found == ThinkTags(open="[THINK]", close="[/THINK]", before_close="", after_close="")
+    assert find_tags(CHATML, lambda text: text == "[THINK]") is None
+    assert find_tags(None) is None
+
+
+def test_a_template_that_fails_shows_no_tags():
+    """Whatever it does: the prompt says what is wrong when it is made."""
+    assert find_tags("{{ 'a' * 10**9 }}") is None
+    assert find_tags("{% if %}") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("qwen3", "<|im_start|>assistant\n<think>\n"),
+        ("qwq", "<|im_start|>assistant\n<think>\n"),
+        ("glm-4.6", "<|assistant|>\n<think>"),
+        ("gpt-oss", "<|start|>assistant<|channel|>analysis<|message|>"),
+        ("seed-oss", "<seed:bos>assistant\n<seed:think>"),
+        ("ministral-3-reasoning", "[/INST][THINK]"),
+        ("phi-3.5", "<|assistant|>\n<think>\n"),
+    ],
+)
+def test_a_prompt_ends_in_the_open_tag(engine, name, end):
+    """Opened once, by the template or by softchat, as the model has learned it."""
+    engine.chat_template = template(name)
+    text = text_of(engine, make_prompt(engine, single_turn("Why?")))
+    assert text.endswith(end)
+    assert text.count(end.splitlines()[-1]) == 1 or name == "ministral-3-reasoning"
+
+
+def test_an_empty_thought_in_the_prompt_is_opened_again(engine):
+    """A template that will not think, as it knows another switch, is made to."""
+    engine.chat_template = CHATML + "<think>\n\n</think>\n\n"
+    text = text_of(engine, make_prompt(engine, single_turn("Why?")))
+    assert text.endswith("<|im_start|>assistant\n<think>\n")
+    assert "</think>" not in text
+
+
+@pytest.mark.parametrize("name", ["qwen3", "qwq", "glm-4.6", "gpt-oss", "seed-oss", "smollm3"])
+def test_earlier_thoughts_are_not_in_the_history(name):
+    """A conversation passes answers alone, and the template adds no thought to an earlier one."""
+    turn = [{"role": "user", "content": "~Q~"}, {"role": "assistant", "content": "~A~"}]
+    text = render(template(name), [*turn, *turn, turn[0]], bos_token="", eos_token="")
+    assert (text.count("~Q~"), text.count("~A~")) == (3, 2)
+    between = text.partition("~Q~")[2].rpartition("~Q~")[0]
+    tags = find_tags(template(name))
+    empty = tags.open.strip() + tags.close
+    assert tags.open.strip() not in between.replace(empty, "")
+
+
+def test_a_turn_renders_its_prompt_once(engine, monkeypatch):
+    """What `room` has made, `ask` takes."""
+    made = []
+    monkeypatch.setattr(
+        "softchat.talk.local.make_prompt",
+        lambda *args, **more: made.append(args) or make_prompt(*args, **more),
+    )
+    talk = Conversation(engine, tags=ThinkTags())
+    settings = resolve({"max_think": 1, "max_answer": 1, "seed": 1})
+    for question in ("Why?", "How?"):
+        talk.room(question, settings)
+        list(talk.ask(question, settings))
+    assert len(made) == 2
+    talk.system = "Be brief."
+    talk.room("How?", settings)
+    assert len(made) == 3

@@ -1,0 +1,254 @@
+"""A run written down, and read back."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softchat.errors import SoftchatError, UsageError
+from softchat.events import (
+    Answer,
+    ConceptEntry,
+    Error,
+    Finished,
+    Halted,
+    ModelInfo,
+    Prefill,
+    Started,
+    Step,
+    from_dict,
+    to_dict,
+    to_json,
+)
+from softchat.record import trace as module
+from softchat.record.trace import TraceWriter, replay
+from tests.recordings import run_of, step, write_trace
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+COUNT = st.integers(0, 2**63 - 1)
+NUMBER = st.floats(-(2.0**62), 2.0**62)
+st.register_type_strategy(str, TEXT)
+st.register_type_strategy(int, COUNT)
+st.register_type_strategy(float, NUMBER)
+PLAIN = st.none() | st.booleans() | COUNT | NUMBER | TEXT
+SETTINGS = st.dictionaries(TEXT, PLAIN | st.lists(PLAIN) | st.dictionaries(TEXT, PLAIN))
+EVENTS = st.lists(
+    st.builds(Started, settings=SETTINGS, model=st.builds(ModelInfo), schema=st.just(1))
+    | st.builds(Prefill)
+    | st.builds(Step, concept=st.lists(st.builds(ConceptEntry), max_size=4).map(tuple))
+    | st.builds(Halted)
+    | st.builds(Answer)
+    | st.builds(Finished)
+    | st.builds(Error),
+    max_size=5,
+)
+RUN = run_of(step(0), step(1, mode="hard", only=1.0))
+LINES = [to_json(event).encode() + b"\n" for event in RUN]
+
+
+def refused(path, *, hint="softchat ask --trace FILE writes one"):
+    with pytest.raises(UsageError) as info:
+        list(replay(path))
+    assert info.value.hint == hint
+    return info.value.message
+
+
+@given(events=EVENTS)
+def test_what_was_written_is_read_back(tmp_path_factory, events):
+    """`list(replay(path)) == events`, whatever the events say, and the types are the same."""
+    path = write_trace(tmp_path_factory.mktemp("trace") / "run.jsonl", events)
+    read = list(replay(path))
+    assert read == events
+    assert repr(read) == repr(events)
+
+
+def test_a_trace_may_hold_several_runs(tmp_path):
+    """Turn after turn, in the order in which they were written."""
+    path = write_trace(tmp_path / "session.jsonl", RUN, RUN)
+    assert list(replay(str(path))) == RUN + RUN
+
+
+def test_wherever_the_writing_was_cut_off_the_rest_is_read(tmp_path):
+    """At each byte: the whole lines are read, and a line that is torn is told of, no error."""
+    data, path = b"".join(LINES), tmp_path / "cut.jsonl"
+    for length in range(len(data) + 1):
+        path.write_bytes(data[:length])
+        whole = data[:length].count(b"\n")
+        rest = data[:length].rpartition(b"\n")[2]
+        complete = rest + b"\n" in LINES
+        told = []
+        assert list(replay(path, warn=told.append)) == RUN[: whole + complete], length
+        assert len(told) == (0 if complete or not rest else 1), length
+
+
+def test_a_library_is_warned_as_python_warns(tmp_path):
+    """Without a `warn` of its own, by `warnings`, with the line's number."""
+    path = tmp_path / "cut.jsonl"
+    path.write_bytes(LINES[0] + LINES[1][:20])
+    with pytest.warns(UserWarning, match=r"cut\.jsonl \(line 2\) is cut off"):
+        assert list(replay(path)) == RUN[:1]
+
+
+def test_fields_of_a_later_softchat_are_passed_over(tmp_path):
+    """Fields may be added: on an event, in a model, in a token."""
+    events = [to_dict(event) for event in RUN]
+    for event in events:
+        event["colour"] = {"of": ["the", "sky"]}
+    events[0]["model"]["quantisation"] = "Q4_1"
+    events[2]["concept"][0]["logit"] = -1.5
+    path = tmp_path / "later.jsonl"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert list(replay(path)) == RUN
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"hello\n",
+        b"no line break",
+        b"\n",
+        b"\xff\xfe\x00",
+        b"\x00" * 64,
+        b"[]\n",
+        b"42\n",
+        b'{"role": "user", "content": "hi"}\n',
+        b'{"event": "click"}\n',
+        b'{"event": ["step"]}\n',
+        b'{"event": "started"}\n',
+        b'{"event": "started", "schema": "1"}\n',
+        b'{"event": "started", "schema": true}\n',
+        b"[" * 100_000 + b"\n",
+        b"9" * 10_000 + b"\n",
+        "GGUF".encode("utf-16"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, content):
+    """In words, with the line."""
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    assert "other is no trace: line 1: " in refused(path)
+
+
+def test_what_json_says_of_a_line_is_left_out(tmp_path):
+    """It means little to a reader, and quotes the line."""
+    path = tmp_path / "other"
+    path.write_bytes(b"hello\n")
+    assert refused(path) == f"{path} is no trace: line 1: no JSON text"
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, name):
+    """As a mistake of the user's."""
+    assert "can't read the trace" in refused(tmp_path / name, hint="is it a file?")
+
+
+def test_a_newer_trace_is_refused(tmp_path):
+    """Its fields may mean something else, so it is not shown wrongly."""
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"event": "started", "schema": 2, "all": "new"}\n')
+    assert "newer softchat: schema 2; this softchat reads 1" in refused(
+        path, hint="update softchat"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda e: e.pop("entropy"), "step has no entropy"),
+        (lambda e: e.update(entropy="0.5"), "step.entropy is '0.5'"),
+        (lambda e: e.update(entropy=None), "step.entropy is None"),
+        (lambda e: e.update(entropy=True), "step.entropy is True"),
+        (lambda e: e.update(entropy=math.nan), "NaN is no finite number"),
+        (lambda e: e.update(entropy=-math.inf), "-Infinity is no finite number"),
+        (lambda e: e.update(entropy=1e300), "step.entropy is 1e+300"),
+        (lambda e: e.update(entropy=10**400), "step.entropy is 1000"),
+        (lambda e: e.update(index=-1), "step.index is -1"),
+        (lambda e: e.update(index=2**63), "step.index is 9223372036854775808"),
+        (lambda e: e.update(index=1.0), "step.index is 1.0"),
+        (lambda e: e.update(mode="softer"), "step.mode is 'softer'"),
+        (lambda e: e.update(mode=["soft"]), "step.mode is ['soft']"),
+        (lambda e: e.update(concept={}), "step.concept is {}"),
+        (lambda e: e.update(concept=[3]), "step.concept is 3"),
+        (lambda e: e["concept"][0].update(piece=7), "step.concept.piece is 7"),
+        (lambda e: e["concept"][0].update(piece="\ud800"), "no JSON text"),
+        (lambda e: e.update(mode="\x1b[2J" * 99), "step.mode is '"),
+    ],
+)
+def test_a_wrong_line_in_the_middle_is_refused(tmp_path, change, says):
+    """With its number and what is wrong with it; what comes before it is given."""
+    event = to_dict(RUN[2])
+    change(event)
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(b"".join([*LINES[:2], json.dumps(event).encode() + b"\n", *LINES[3:]]))
+    events = replay(path)
+    assert [next(events), next(events)] == RUN[:2]
+    message = refused(path)
+    assert "bad.jsonl is damaged: line 3: " in message
+    assert says in message
+    assert "\x1b" not in message
+    assert len(message) < 200
+
+
+def test_a_number_that_json_makes_infinite_is_refused(tmp_path):
+    """1e999 is spelled as a number, and is none."""
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(LINES[0].replace(b'"tau": 0.5', b'"tau": 1e999') + LINES[1])
+    assert "1e999 is no finite number" in refused(path)
+
+
+def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path, monkeypatch):
+    """A line is read up to a bound, and then refused."""
+    monkeypatch.setattr(module, "_LONGEST", 1000)
+    path = tmp_path / "endless.jsonl"
+    path.write_bytes(LINES[0] + b'{"event": "answer", "text": "' + b"x" * 5000)
+    assert "line 2" in refused(path)
+
+
+def test_a_trace_is_read_as_it_is_written(tmp_path):
+    """Its events come while the run that writes it goes on."""
+    with TraceWriter(tmp_path / "live.jsonl") as trace, warnings.catch_warnings():
+        trace.write(RUN[0])
+        assert list(replay(tmp_path / "live.jsonl")) == RUN[:1]
+
+
+def test_a_trace_that_cannot_be_opened_is_a_mistake_of_the_users(tmp_path):
+    """Said on one line, whatever the name is."""
+    with pytest.raises(UsageError) as info:
+        TraceWriter(tmp_path / "no folder" / "two\nlines")
+    shown = f"{tmp_path}/no folder/two␊lines"
+    assert info.value.message == f"can't write the trace {shown}: No such file or directory"
+    assert info.value.hint == "name another file"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_a_trace_is_its_owners_alone(tmp_path):
+    """Under any umask."""
+    before = os.umask(0)
+    try:
+        path = write_trace(tmp_path / "run.jsonl", RUN)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_is_an_error_for_a_user():
+    """One line, once: neither a traceback nor the same again when the trace is closed."""
+    full = pytest.raises(SoftchatError, match="can't write the trace /dev/full: No space")
+    with full as info, TraceWriter("/dev/full") as trace:
+        trace.write(RUN[0])
+    assert info.value.hint == "what was written before is still in it"
+
+
+@pytest.mark.parametrize("value", [None, 3, [], "started", {}, {"event": None}])
+def test_what_is_no_event_is_no_event(value):
+    """Whatever JSON can hold."""
+    with pytest.raises(ValueError, match="no event of a run"):
+        from_dict(value)

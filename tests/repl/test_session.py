@@ -1,0 +1,420 @@
+"""A chat without a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from softchat.config.file import Config
+from softchat.config.layers import Source
+from softchat.errors import DecodeAbortedError, ModelRefusedError, UsageError
+from softchat.events import Finished, FinishReason, Halted, HaltReason
+from softchat.models import Located
+from softchat.record.sessions import SessionFile, SessionRecord, load_session, read_file
+from softchat.repl.loop import Repl
+from softchat.repl.session import Session
+from softchat.talk.backend import Room
+from softchat.talk.conversation import Turn
+from softchat.talk.local import LocalBackend
+from softchat.testing import FakeEngine
+from softchat.views.plain import AnswerView
+
+
+@pytest.fixture
+def released():
+    """A model is loaded once this is set."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def begin(released, tmp_path):
+    """Begin a session whose model is not loaded before `released`."""
+
+    def open_backend(found, cancelled):
+        while not released.wait(0.01):
+            if cancelled():
+                raise DecodeAbortedError("stopped while loading the model")
+        pieces = ["</think>", "<end>", "\n", *map(chr, range(32, 127))]
+        engine = FakeEngine(pieces, [{"</think>": 1}, {"a": 1}, {"<end>": 1}])
+        return LocalBackend(engine)
+
+    def begin_(restored=None, *, flags=(), **chosen):
+        session = Session(
+            Located(name="fake", path=Path("fake.gguf"), entry=None),
+            open_backend,
+            config=Config(),
+            chosen=Source(values=chosen, origin=lambda name: f"--{name}"),
+            restored=restored,
+            flags=flags,
+        )
+        out = StringIO()
+        console = Console(file=out, width=100)
+        saved = SessionFile(tmp_path / "sessions", restored)
+        find = pytest.fail
+        repl = Repl(
+            session, console, make_view=lambda: AnswerView(out), find=find, saved=saved
+        )  # fmt: skip
+        return repl, out
+
+    return begin_
+
+
+def saved(*turns, system="Be brief."):
+    return SessionRecord(
+        id="x", started="", updated="", model="fake", system=system, turns=turns, pending="",
+        closed=True,
+    )  # fmt: skip
+
+
+def test_commands_do_not_wait_for_the_model(begin, released):
+    """While it loads, the toolbar is drawn, settings change, turns are taken back."""
+    repl, out = begin(saved(*(Turn(question=name, answer="b", settings={}) for name in "xa")))
+    assert repl.session.loading
+    assert "loading" in repl.toolbar()
+    for line in ("/set topn 3", "/set", "/system Speak.", "/drop", "/undo", "/help", "/nothing"):
+        repl.handle(line)
+    assert repl.session.loading
+    assert "n 3" in repl.toolbar()
+    assert "the oldest 1 turn forgotten" in out.getvalue()
+    assert "taken back: a" in out.getvalue()
+    assert not repl.session.turns
+    released.set()
+    repl.close()
+
+
+def test_a_resumed_turn_says_that_its_steps_are_gone(begin, released):
+    """And how to have them: the turn once more, with its seed."""
+    repl, out = begin(saved(Turn(question="a", answer="b", settings={"seed": 5})))
+    for line in ("/think", "/why 0"):
+        repl.handle(line)
+        assert "not kept: it is from a saved session" in out.getvalue()
+        assert "/again seed=5 thinks once more" in out.getvalue()
+        out.seek(0)
+        out.truncate()
+    released.set()
+    repl.close()
+
+
+def test_a_resumed_session_has_its_system_prompt_unless_a_flag_differs(begin, released):
+    """Flag, then what the session had; /system is over both."""
+    repl, _ = begin(saved(system="Then."))
+    assert repl.session.system == "Then."
+    assert repl.session.origins()["system"] == ("Then.", "the session")
+    other, _ = begin(saved(system="Then."), flags={"system"}, system="Now.")
+    assert other.session.system == "Now."
+    assert other.session.origins()["system"] == ("Now.", "--system")
+    other.session.system = "Later."
+    assert other.session.origins()["system"] == ("Later.", "/system")
+    released.set()
+    repl.close()
+    other.close()
+
+
+def test_a_trace_goes_on_where_another_can_not_begin(begin, released, tmp_path):
+    """A mistake behind /trace costs nothing of the one that is written."""
+    repl, out = begin()
+    repl.handle(f"/trace {tmp_path}/t.jsonl")
+    for wrong in ("/trace!", f"/trace! {tmp_path}", f"/trace {tmp_path}/no/where"):
+        repl.handle(wrong)
+        assert repl.trace is not None
+        assert repl.trace_path == tmp_path / "t.jsonl"
+    assert out.getvalue().count("error: ") == 3
+    released.set()
+    repl.close()
+
+
+def test_undo_and_clear(begin, released):
+    """One turn, then all of them; of none, none can be taken back."""
+    turns = [Turn(question=name, answer="b", settings={}) for name in "xyz"]
+    repl, _ = begin(saved(*turns))
+    assert repl.session.undo() == turns[2]
+    assert repl.session.clear() == 2
+    with pytest.raises(UsageError, match="nothing has been asked"):
+        repl.session.undo()
+    released.set()
+    repl.close()
+
+
+def test_what_is_cleared_right_after_resuming_is_gone(begin, released, tmp_path):
+    """On disk too, though nothing has been said since."""
+    before = SessionFile(tmp_path / "sessions")
+    session = saved(Turn(question="a", answer="b", settings={}))
+    before.write(session)
+    before.close(session)
+    repl, _ = begin(load_session(tmp_path / "sessions", "last"))
+    repl.handle("/clear")
+    assert not load_session(tmp_path / "sessions", "last").turns
+    released.set()
+    repl.close()
+    assert not list((tmp_path / "sessions").iterdir())
+
+
+def test_ctrl_c_between_loading_and_thinking_stops_the_turn(begin, released, monkeypatch):
+    """A press is neither lost nor the end of the session, whatever the turn is at."""
+    repl, _ = begin()
+    released.set()
+    room = repl.session.room
+
+    def pressed(question):
+        os.kill(os.getpid(), signal.SIGINT)
+        return room(question)
+
+    monkeypatch.setattr(repl.session, "room", pressed)
+    before = signal.getsignal(signal.SIGINT)
+    repl.handle("Hi")
+    assert repl.session.last().interrupted
+    assert signal.getsignal(signal.SIGINT) == before
+    repl.close()
+
+
+def test_ctrl_c_while_the_model_loads_stops_the_question_only(begin, released):
+    """The loading goes on behind the prompt, and the next question has its answer."""
+    repl, out = begin()
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    repl.handle("Hi")
+    assert "stopped; the model goes on loading" in out.getvalue()
+    assert not repl.session.turns
+    released.set()
+    repl.handle("Hi")
+    assert repl.session.last().answer == "a"
+    repl.close()
+
+
+def test_leaving_does_not_wait_for_a_model_that_loads(begin):
+    """It stops loading."""
+    repl, _ = begin()
+    assert repl.session.loading
+    repl.close()
+    assert not repl.session.loading
+
+
+def test_a_model_that_cannot_be_loaded_is_not_loading(begin, released, monkeypatch):
+    """The toolbar tells the one from the other; the reason comes with the question."""
+
+    def refuse(*_):
+        raise ModelRefusedError("it is broken")
+
+    monkeypatch.setattr("tests.repl.test_session.FakeEngine", refuse)
+    repl, out = begin()
+    assert "loading" in repl.toolbar()
+    released.set()
+    repl.handle("Hi")
+    assert "error: it is broken" in out.getvalue()
+    assert "not loaded" in repl.toolbar()
+    repl.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_trace_that_can_not_be_written_costs_no_turn(begin, released):
+    """A full disk ends the trace, with a warning; the turn is answered and kept."""
+    repl, out = begin()
+    released.set()
+    repl.handle("/trace /dev/full")
+    repl.handle("Hi")
+    assert "warning: can't write the trace /dev/full: No space left on device" in out.getvalue()
+    assert repl.session.last().answer == "a"
+    repl.handle("/trace")
+    assert out.getvalue().endswith("off\n")
+    repl.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/why ²", "no step ²"),
+        ("/why -1", "no step -1"),
+        ("/drop x", "can't forget x: there is 1 turn"),
+        ("/drop 0", "can't forget 0: there is 1 turn"),
+        ("/undo 3", "/undo takes nothing behind it"),
+        ("/clear all", "/clear takes nothing behind it"),
+        ("/HELP", "did you mean /help?"),
+        ("/xyz", "/help shows all of them. To say this"),
+        ("/set TAU 3", "did you mean 'tau'?"),
+    ],
+)
+def test_what_is_no_command_changes_nothing(begin, released, line, said):
+    """One line and a hint: neither a turn is lost nor the session."""
+    repl, out = begin()
+    released.set()
+    repl.handle("Hi")
+    before = repl.session.last()
+    repl.handle(line)
+    assert said in out.getvalue()
+    assert repl.session.turns == [before]
+    repl.close()
+
+
+def test_settings_in_a_narrow_window(begin, released):
+    """A line for each, without what it does; in a wide one with it."""
+    repl, out = begin()
+    repl.console.width = 60
+    repl.handle("/set")
+    lines = out.getvalue().splitlines()
+    assert len(lines) == len(repl.session.origins()) + 2  # and two headings
+    assert ["keep_thoughts", "False", "built", "in"] in [line.split() for line in lines]
+    repl.console.width = 100
+    repl.handle("/set")
+    assert "Entropy in nats under which" in out.getvalue()
+    released.set()
+    repl.close()
+
+
+def test_an_answer_that_was_cut_says_so(begin, released):
+    """By its own limit; one that ended by itself says nothing."""
+    released.set()
+    for limit, cut in ((1, True), (2, False)):
+        repl, out = begin(max_answer=limit)
+        repl.handle("Hi")
+        assert ("the answer was cut here: max_answer 1\n" in out.getvalue()) == cut
+        repl.close()
+
+
+def test_a_context_that_is_nearly_full_says_so_after_any_turn(begin, released, monkeypatch):
+    """After /again as after a question."""
+    repl, out = begin()
+    released.set()
+    repl.handle("Hi")
+    assert "nearly full" not in out.getvalue()
+    monkeypatch.setattr(type(repl.session), "used", (90, 100))
+    repl.handle("/again")
+    assert "context 90 of 100: nearly full; /drop N forgets" in out.getvalue()
+    repl.close()
+
+
+def test_tables_in_a_narrow_window(begin, released):
+    """At 60 columns no number of /stats is cut, and /help keeps to its columns."""
+    repl, out = begin()
+    repl.console.width = 60
+    ended = Finished(
+        finish_reason=FinishReason.STOP, answer="b", steps=1234, answer_tokens=2048, think_s=65.0,
+        answer_s=65.0, total_s=130.0,
+    )  # fmt: skip
+    halted = Halted(reason=HaltReason.LOOP, steps=1234, injected="")
+    turn = Turn(question="a", answer="b", settings={}, events=(halted, ended))
+    repl.session.turns.append(turn)
+    repl.handle("/stats")
+    for number in ("total", "2 min 10 s", "2048", "1234", "19/s", "32/s"):
+        assert number in out.getvalue()
+    repl.handle("/help")
+    rows = out.getvalue().split("/help [COMMAND]")[1].split("Enter sends")[0].splitlines()[1:]
+    assert all(row.startswith(("/", " " * 20)) for row in rows)
+    released.set()
+    repl.close()
+
+
+def test_what_softchat_says_is_wrapped_at_words(begin, released):
+    """But no path is broken: the terminal does that, and knows it to be one line."""
+    repl, out = begin()
+    repl.console.width = 40
+    repl.handle("/strategy warm")
+    assert out.getvalue() == (
+        "error: strategy is 'warm'\nhint: it can be: soft, hard, gumbel, \n"
+        "dirichlet, mixed-input, switching, \nadaptive\n"
+    )
+    repl.handle(f"/load /nowhere/{'x' * 40}.json")
+    assert f"error: can't read /nowhere/{'x' * 40}.json: No such" in out.getvalue()
+    released.set()
+    repl.close()
+
+
+@pytest.mark.parametrize("line", ["/help thinc", "/unset"])
+def test_a_word_that_is_missing_or_mistyped_has_a_hint(begin, released, line):
+    """The nearest command; an example."""
+    repl, out = begin()
+    repl.handle(line)
+    assert re.search(r"hint: (did you mean /think\?|/unset tau; )", out.getvalue())
+    released.set()
+    repl.close()
+
+
+def test_a_dumb_terminal_gets_no_escape_sequence(begin, released, monkeypatch):
+    """It would show it as text; so /copy says that it can't."""
+    repl, out = begin(saved(Turn(question="a", answer="b", settings={})))
+    repl.handle("/copy")
+    assert "\x1b]52;c;Yg==\x07" in out.getvalue()
+    monkeypatch.setattr(Console, "is_dumb_terminal", True)
+    out.truncate(0)
+    repl.handle("/copy")
+    assert "\x1b" not in out.getvalue()
+    assert "error: this terminal has no clipboard" in out.getvalue()
+    released.set()
+    repl.close()
+
+
+def test_no_file_is_written_over_unasked(begin, released, tmp_path):
+    """But for one that holds this session already; with an exclamation mark any."""
+    repl, out = begin(saved(Turn(question="a", answer="b", settings={})))
+    notes = tmp_path / "notes.md"
+    notes.write_text("mine")
+    for command in ("/save", "/trace"):
+        repl.handle(f"{command} {notes}")
+        assert f"error: {notes} exists\nhint: {command}! {notes} writes" in out.getvalue()
+    assert notes.read_text() == "mine"
+    assert repl.trace is None
+    repl.handle(f"/save! {notes}")
+    assert notes.read_text().startswith("# A chat with ")
+    repl.handle("/undo")
+    repl.handle(f"/save {notes}")  # its own by now
+    assert "## a" not in notes.read_text()
+    repl.handle(f"/trace! {notes}")
+    repl.handle("/trace off")
+    assert notes.read_text() == ""
+    repl.handle(f"/trace {notes}")  # there is nothing in it
+    assert repl.trace is not None
+    released.set()
+    repl.close()
+
+
+def test_a_session_can_be_saved_to_where_it_was_loaded_from(begin, released, tmp_path):
+    """As in an editor; `/save!` needs a name all the same."""
+    repl, _ = begin(saved(Turn(question="a", answer="b", settings={})))
+    repl.handle(f"/save {tmp_path}/x.json")
+    other, said = begin()
+    other.handle(f"/load {tmp_path}/x.json")
+    other.handle("/undo")
+    other.handle(f"/save {tmp_path}/x.json")
+    assert not read_file(tmp_path / "x.json").turns
+    for command in ("/save", "/save!", "/trace!"):
+        other.handle(command)
+        assert said.getvalue().count("error: no file named") == 1
+        said.truncate(0)
+    released.set()
+    repl.close()
+    other.close()
+
+
+def test_a_question_is_on_disk_before_the_model_sees_any_of_it(begin, released, tmp_path):
+    """A model that ends the process, while it loads or reads the prompt, costs no question."""
+    repl, _ = begin()
+    seen = []
+
+    def room(question):
+        seen.append(find_pending(tmp_path / "sessions"))
+        return Room(prompt=9, reserved=0, n_ctx=1)
+
+    repl.session.room = room
+    conversation = repl.session.conversation
+    repl.session.conversation = lambda: (
+        seen.append(find_pending(tmp_path / "sessions")),
+        conversation(),
+    )[1]
+    released.set()
+    repl.handle("why?")
+    assert seen[:2] == ["why?", "why?"]
+    assert find_pending(tmp_path / "sessions") == ""  # it did not fit, and is told of
+    repl.close()
+
+
+def find_pending(folder):
+    """The question of the one session in this folder whose turn has not ended."""
+    (path,) = folder.glob("*.json")
+    return read_file(path).pending

@@ -1,0 +1,339 @@
+"""Turns on one cache give what an empty cache would give."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from softchat.engine.llama import LlamaEngine
+from softchat.engine.sequence import Sequence
+from softchat.errors import ContextError, DecodeAbortedError
+from softchat.events import Finished, FinishReason, Halted, Prefill, Started, Step
+from softchat.prompt.tags import ThinkTags
+from softchat.settings import resolve
+from softchat.talk.conversation import Conversation
+from softchat.testing import FakeEngine
+from softchat.thinking.concept import mixture
+from tests import tiny, zoo
+
+LETTERS = [chr(0x4E00 + i) for i in range(90)]
+TAGS = ThinkTags(open="丁", close="七", before_close="", after_close="万")
+# Of the logits' range. A batch orders its sums otherwise than single tokens do, and the cache
+# holds float16, where a last bit is 5e-4 of a key. A wrong position or a stale one: 0.1 and more.
+TOLERANCE = 2e-3
+
+
+# The tiny model has no token for anything but its letters, and aborts the process on others.
+TEMPLATE = """
+{%- for m in messages -%}
+{{ {"system": "丂", "user": "丄", "assistant": "丅"}[m.role] }}{{ m.content }}丆
+{%- endfor -%}
+丅"""
+
+
+class Lettered(LlamaEngine):
+    """The tiny model, whose answers are letters."""
+
+    def is_end(self, token):
+        return token < 3
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("conversation") / "tiny.gguf", chat_template=TEMPLATE)
+
+
+def make_machine(path, keep_thoughts):
+    class Machine(RuleBasedStateMachine):
+        def __init__(self):
+            super().__init__()
+            self.left = 10**9  # how often the engine may ask before it is told to stop
+            self.engine = Lettered(path, n_ctx=512, n_threads=1, cancelled=self.cancelled)
+            self.fresh = Lettered(path, n_ctx=512, n_threads=1)
+            self.talk = Conversation(self.engine, tags=TAGS, keep_thoughts=keep_thoughts)
+
+        def teardown(self):
+            self.engine.close()
+            self.fresh.close()
+
+        def cancelled(self):
+            self.left -= 1
+            return self.left < 0
+
+        def run(self, question, seed, *, stop_after=10**6, keep=True, **values):
+            calls = iter(range(10**9))
+            settings = resolve({"tau": 0.0, "topn": 3, "seed": seed}, values)
+            return list(
+                self.talk.ask(
+                    question, settings, cancelled=lambda: next(calls) >= stop_after, keep=keep
+                )
+            )
+
+        question = st.text(LETTERS, min_size=1, max_size=6)
+        knobs = st.fixed_dictionaries(
+            {
+                "strategy": st.sampled_from(["soft", "hard"]),
+                "max_think": st.integers(0, 6),
+                "max_answer": st.integers(1, 5),
+                "temperature": st.sampled_from([0.6, 1.5]),
+            }
+        )
+
+        @rule(question=question, seed=st.integers(0, 99), knobs=knobs)
+        def ask(self, question, seed, knobs):
+            events = self.run(question, seed, **knobs)
+            assert self.talk.turns[-1].events == tuple(events)
+
+        @rule(question=question, seed=st.integers(0, 99), knobs=knobs, after=st.integers(0, 9))
+        def ask_and_stop(self, question, seed, knobs, after):
+            self.run(question, seed, stop_after=after, **knobs)
+
+        @rule(question=question, seed=st.integers(0, 99), knobs=knobs, left=st.integers(0, 150))
+        def ask_and_stop_within_a_decode(self, question, seed, knobs, left):
+            self.left = left
+            with suppress(DecodeAbortedError):  # where kept thoughts are put back before the run
+                self.run(question, seed, **knobs)
+            self.left = 10**9
+
+        @rule(question=question, seed=st.integers(0, 99), knobs=knobs)
+        def try_out(self, question, seed, knobs):
+            before = list(self.talk.turns)
+            self.run(question, seed, keep=False, **knobs)
+            assert self.talk.turns == before
+
+        @precondition(lambda self: self.talk.turns)
+        @rule(seed=st.integers(0, 99), knobs=knobs)
+        def again(self, seed, knobs):
+            self.run(self.talk.turns.pop().question, seed, **knobs)
+
+        @precondition(lambda self: self.talk.turns)
+        @rule(seed=st.integers(0, 99), knobs=knobs)
+        def compare(self, seed, knobs):
+            turn = self.talk.turns.pop()
+            self.run(turn.question, seed, keep=False, **knobs)
+            self.talk.turns.append(turn)
+
+        @precondition(lambda self: self.talk.turns)
+        @rule()
+        def undo(self):
+            self.talk.turns.pop()
+
+        @rule()
+        def clear(self):
+            self.talk.turns.clear()
+
+        @rule(count=st.integers(0, 2))
+        def drop(self, count):
+            del self.talk.turns[:count]
+
+        @rule(system=st.text(LETTERS, max_size=3))
+        def say_otherwise(self, system):
+            self.talk.system = system
+
+        @invariant()
+        def the_next_logits_are_those_of_an_empty_cache(self):
+            backend = self.talk.backend
+            _, items = backend._prompt(self.talk.question("一"))
+            sequence = backend._sequence
+            kept = sequence.rewind(items)
+            sequence.replay(items[kept:-1])
+            reused = sequence.decode_tokens(items[-1:]).copy()
+            self.fresh.rollback(0)
+            fresh = Sequence(self.fresh)
+            fresh.replay(items[:-1])
+            anew = fresh.decode_tokens(items[-1:])
+            assert sequence.position == self.engine.position == len(items)
+            assert np.abs(reused - anew).max() <= TOLERANCE * np.ptp(anew)
+
+    return Machine
+
+
+def run_machine(path, keep_thoughts, examples):
+    machine = make_machine(path, keep_thoughts)
+    machine.TestCase.settings = hypothesis_settings(
+        max_examples=examples, stateful_step_count=12, deadline=None, derandomize=True
+    )
+    machine.TestCase("runTest").runTest()
+
+
+@pytest.mark.parametrize("keep_thoughts", [False, True])
+def test_random_conversations(model, keep_thoughts):
+    """After any turns, undo, again, clear, drops and stops, the cache is right."""
+    run_machine(model, keep_thoughts, examples=25)
+
+
+@pytest.mark.parametrize("keep_thoughts", [False, True])
+@pytest.mark.parametrize("kind", ["mamba", "jamba", "gemma3", "qwen2vl"])
+def test_random_conversations_on_other_memories(tmp_path, monkeypatch, kind, keep_thoughts):
+    """So it is with recurrent states, hybrids, sliding windows, several positions a token."""
+    monkeypatch.setattr("softchat.engine.llama._TAIL", 4)  # these prompts are short
+    path = zoo.write(tmp_path / "tiny.gguf", kind, chat_template=TEMPLATE)
+    run_machine(path, keep_thoughts, examples=8)
+
+
+@pytest.fixture
+def engine(model):
+    with Lettered(model, n_ctx=512, n_threads=1) as opened:
+        yield opened
+
+
+SHORT = {"tau": 0.0, "topn": 3, "temperature": 1.5, "max_think": 5, "max_answer": 4}
+
+
+def prefill_of(events):
+    return next(event for event in events if isinstance(event, Prefill))
+
+
+def test_a_turn_prefills_only_what_is_new(engine):
+    """Of the second turn's prompt, the first turn's is there already; `started` counts both."""
+    talk = Conversation(engine, tags=TAGS)
+    first = list(talk.ask("一上三", resolve(SHORT)))
+    second = list(talk.ask("下", resolve(SHORT)))
+    started = next(event for event in second if isinstance(event, Started))
+    assert prefill_of(first).cached == 0
+    # All of the first prompt but its open tag, where the answer stands now.
+    assert prefill_of(second).cached >= prefill_of(first).tokens - 1
+    assert started.prompt_tokens == prefill_of(second).cached + prefill_of(second).tokens
+
+
+def test_kept_thoughts_are_soft_positions(engine):
+    """With keep_thoughts the next turn's cache holds each mixture that was fed, in its place."""
+    talk = Conversation(engine, tags=TAGS, keep_thoughts=True)
+    events = list(talk.ask("一丈三", resolve(SHORT)))
+    steps = [event for event in events if isinstance(event, Step)]
+    halted = next(event for event in events if isinstance(event, Halted))
+    fed = steps if halted.reason == "step_limit" else steps[:-1]
+    list(talk.ask("下", resolve(SHORT | {"max_think": 0})))
+    held = [item for item in talk.backend._sequence.items if not isinstance(item, int)]
+    assert len(held) == len(fed) > 0
+    for item, step in zip(held, fed, strict=True):
+        rows = engine.embedding_rows([entry.id for entry in step.concept])
+        weights = np.array([entry.weight for entry in step.concept], np.float32)
+        assert np.array_equal(item, mixture(weights, rows))
+
+
+def test_other_thoughts_at_the_same_place_are_replaced(engine):
+    """What was only tried out does not stay in the cache in place of what was kept."""
+    talk = Conversation(engine, tags=TAGS, keep_thoughts=True)
+    list(talk.ask("一丈三", resolve(SHORT)))
+    kept = talk.backend._sequence.items
+    turn = talk.turns.pop()
+    list(talk.ask("一丈三", resolve(SHORT | {"topn": 2, "temperature": 1.0}), keep=False))
+    talk.turns.append(turn)
+    list(talk.ask("上", resolve(SHORT | {"max_think": 0})))
+    for mine, other in zip(talk.backend._sequence.items[: len(kept)], kept, strict=True):
+        assert np.array_equal(mine, other)
+
+
+def test_what_is_dropped_takes_later_thoughts_along(engine):
+    """Thoughts that were thought behind a dropped turn, or another system prompt, are not kept."""
+    talk = Conversation(engine, tags=TAGS, keep_thoughts=True)
+    for question in ("一丈三", "上"):
+        list(talk.ask(question, resolve(SHORT)))
+    assert goes_on_from_thoughts(talk)
+    del talk.turns[:1]
+    assert not goes_on_from_thoughts(talk)
+    list(talk.ask("丈", resolve(SHORT)))
+    assert goes_on_from_thoughts(talk)
+    talk.system = "三"
+    assert not goes_on_from_thoughts(talk)
+
+
+def goes_on_from_thoughts(talk):
+    """Whether the next prompt holds what was thought."""
+    prompt, items = talk.backend._prompt(talk.question("下"))
+    return items != prompt.tokens
+
+
+def test_without_keep_thoughts_they_are_gone(engine):
+    """The history holds questions and answers only."""
+    talk = Conversation(engine, tags=TAGS)
+    list(talk.ask("一上三", resolve(SHORT)))
+    list(talk.ask("下", resolve(SHORT | {"max_think": 0})))
+    assert all(isinstance(item, int) for item in talk.backend._sequence.items)
+
+
+def test_a_turn_that_was_stopped_is_kept_with_what_it_said(engine):
+    """It is there for the user; what said nothing is not shown to the model."""
+    talk = Conversation(engine, tags=TAGS)
+    calls = iter(range(99))
+    list(talk.ask("一", resolve(SHORT), cancelled=lambda: next(calls) >= 2))
+    assert talk.turns[-1].interrupted
+    assert talk.turns[-1].answer == ""
+    assert talk.question("上").said == ()
+
+
+def test_room_tells_before_what_ask_would_raise(engine):
+    """A turn fits exactly when nothing is missing."""
+    talk = Conversation(engine, tags=TAGS)
+    settings = resolve(SHORT)
+    for length in (300, 450, 480, 490, 500, 600):
+        question = "一" * length
+        missing = talk.room(question, settings).missing
+        if missing:
+            with pytest.raises(ContextError):
+                list(talk.ask(question, settings))
+        else:
+            assert isinstance(list(talk.ask(question, settings))[-1], Finished)
+            talk.turns.clear()
+    assert missing > 0
+
+
+def test_dropping_the_oldest_turns_makes_room(engine):
+    """What is dropped is no longer in the prompt."""
+    talk = Conversation(engine, tags=TAGS)
+    for question in ("一" * 165, "上" * 165):
+        list(talk.ask(question, resolve(SHORT)))
+    assert talk.room("三" * 165, resolve(SHORT)).missing > 0
+    del talk.turns[:1]
+    assert talk.room("三" * 165, resolve(SHORT)).missing == 0
+    assert isinstance(list(talk.ask("三" * 165, resolve(SHORT)))[-1], Finished)
+
+
+class Recurrent(FakeEngine):
+    """A memory that can only be kept or emptied."""
+
+    def rollback(self, position):
+        super().rollback(position if position >= self.position else 0)
+
+
+def test_a_memory_that_cannot_be_cut_is_filled_anew():
+    """Recurrent models get a full prefill, and hold exactly the prompt."""
+    vocabulary = ["<end>", *map(chr, range(32, 127)), "\n"]
+    engine = Recurrent(vocabulary, [{"a": 1.0}], n_ctx=512)
+    engine.chat_template = "{% for m in messages %}{{ m.content }};{% endfor %}"
+    talk = Conversation(engine)
+    list(talk.ask("one", resolve({"max_think": 2, "max_answer": 2})))
+    events = list(talk.ask("two", resolve({"max_think": 0, "max_answer": 1})))
+    assert prefill_of(events).cached == 0
+    text = b"".join(engine.piece(token) for token in engine.fed)
+    assert text.startswith(b"one;aa;two;<think>\n")
+
+
+def test_the_finish_reason_of_a_stopped_answer_is_interrupted(engine):
+    """What was answered up to then is the turn's answer."""
+    talk = Conversation(engine, tags=TAGS)
+    calls = iter(range(99))
+    settings = resolve(SHORT | {"max_think": 0, "max_answer": 50})
+    events = list(talk.ask("一", settings, cancelled=lambda: next(calls) >= 2))
+    assert events[-1].finish_reason is FinishReason.INTERRUPTED
+    assert talk.turns[-1].answer == events[-1].answer
+
+
+def test_a_late_turn_prefills_no_more_than_an_early_one(engine):
+    """The answer before and the question, however long the conversation has become."""
+    talk = Conversation(engine, tags=TAGS)
+    beside = []  # what is decoded besides the answer before
+    answered = 0
+    for index in range(16):
+        events = list(talk.ask("一上三", resolve(SHORT)))
+        if index:
+            beside.append(prefill_of(events).tokens - answered)
+        answered = events[-1].answer_tokens
+    assert max(beside) == beside[0]  # less behind a turn that said nothing: it is not shown
+    assert prefill_of(events).cached > 10 * prefill_of(events).tokens
