@@ -18,8 +18,9 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
+from softchat.engine.decoder import decode_failure
 from softchat.engine.delegate import Delegate
-from softchat.engine.llama import LlamaEngine, decode_failure
+from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeAbortedError, SoftchatError
 

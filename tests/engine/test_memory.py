@@ -102,9 +102,9 @@ class Pieces(LlamaEngine):
 
     pieces: tuple[list, ...] = ()
 
-    def _decode(self, items, undo_to, *, logits=True):
+    def decode(self, items, undo_to, *, logits=True):
         self.pieces = self.held()
-        super()._decode(items, undo_to, logits=logits)
+        super().decode(items, undo_to, logits=logits)
         self.pieces += (items,)
 
     def held(self):
@@ -119,7 +119,7 @@ def test_random_ways_back_are_exact(opened, model, tail, monkeypatch):
     """After tokens, thoughts, returns and stops in any order the logits are, bit for bit, those of
     an empty cache that is given the same pieces: other pieces alone change them by up to 7e-3.
     """
-    monkeypatch.setattr("softchat.engine.llama._TAIL", tail)
+    monkeypatch.setattr("softchat.engine.decoder._TAIL", tail)
     rng, left = random.Random(f"{model} {tail}"), [10**9]
 
     def cancelled():
@@ -150,7 +150,7 @@ def test_random_ways_back_are_exact(opened, model, tail, monkeypatch):
         logits = sequence.decode_tokens(wanted[-1:])
         fresh.rollback(0)
         for piece in engine.held():
-            fresh._decode(piece, 0)
+            fresh.decode(piece, 0)
         assert fresh.position == len(wanted)
         assert np.array_equal(logits, fresh.context.logits())
     assert back > 0
@@ -223,7 +223,7 @@ def test_a_run_that_is_stopped_ends(opened, after):
 
     engine = opened("mamba", cancelled=cancelled)
     engine._slow = True  # asked also while single tokens are decoded
-    decode, stopped = engine._decode, []
+    decode, stopped = engine.decode, []
 
     def watch(*arguments, **more):
         assert not stopped
@@ -234,7 +234,7 @@ def test_a_run_that_is_stopped_ends(opened, after):
             stopped.append(engine.position)
             raise
 
-    engine._decode = watch
+    engine.decode = watch
     engine.is_end = lambda token: False
     calls[0] = after
     prompt = Prompt(tokens=tuple(tokens(12)), close="", inject="一")

@@ -171,7 +171,7 @@ def test_random_conversations(model, keep_thoughts):
 @pytest.mark.parametrize("kind", ["mamba", "jamba", "gemma3", "qwen2vl"])
 def test_random_conversations_on_other_memories(tmp_path, monkeypatch, kind, keep_thoughts):
     """So it is with recurrent states, hybrids, sliding windows, several positions a token."""
-    monkeypatch.setattr("softchat.engine.llama._TAIL", 4)  # these prompts are short
+    monkeypatch.setattr("softchat.engine.decoder._TAIL", 4)  # these prompts are short
     path = zoo.write(tmp_path / "tiny.gguf", kind, chat_template=TEMPLATE)
     run_machine(path, keep_thoughts, examples=8)
 

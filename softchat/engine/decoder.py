@@ -1,0 +1,177 @@
+"""One sequence of a native context: tokens or embedding rows are appended, and taken back.
+
+Every embedding is checked before native code sees it: a narrow row would be read beyond its end,
+and a NaN would poison the KV cache, both with return code 0. Native return codes get their names
+here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llama_cpp
+import numpy as np
+import numpy.typing as npt
+
+from softchat.engine.checkpoints import Checkpoints
+from softchat.engine.native import Context, reason
+from softchat.errors import ContextError, DecodeAbortedError, DecodeError
+
+Floats = npt.NDArray[np.float32]
+
+_ABORTED = 2  # return code of a decode that the abort callback stopped
+# What the others mean, and a way out.
+_CODES = {
+    1: ("no room in its memory", "give it more with --ctx, or shorten the question"),
+    -1: ("a batch that is none", "this is a bug in softchat"),
+    -2: ("out of memory", "a smaller --ctx needs less"),
+}
+# Asking Python for leave to go on costs 0.13 ms a decode (it is asked once a graph node), so it is
+# only done where a decode takes long enough for someone to wait for it.
+_SLOW_DECODE_S = 0.02
+# A turn comes back to a place near the end of its prompt: the next one has all of it but the open
+# thinking tag, and an answer where the thoughts stood.
+_TAIL = 32  # tokens
+
+
+class Decoder:
+    """The first sequence of a context, with a KV cache that can be rolled back.
+
+    Args:
+        model: the native model.
+        context: made for it; closed by whoever made it.
+        cancelled: asked while a decode runs; True stops it within milliseconds.
+
+    """
+
+    def __init__(self, model: int, context: Context, cancelled: Callable[[], bool]) -> None:
+        self.context = context
+        """The native context, for who decodes on its other sequences."""
+        self.can_cut = not (
+            llama_cpp.llama_model_is_recurrent(model) or llama_cpp.llama_model_is_hybrid(model)
+        )
+        """Whether the memory of a sequence can be cut anywhere; recurrent states can't."""
+        self._width = int(llama_cpp.llama_model_n_embd(model))
+        self._n_ctx = int(llama_cpp.llama_n_ctx_seq(context.handle))
+        self._position = 0
+        self._slow = True
+        self._checkpoints = None if self.can_cut else Checkpoints(context.handle)
+        self._on_abort = llama_cpp.ggml_abort_callback(lambda _: cancelled())
+        self._no_abort = llama_cpp.ggml_abort_callback()
+        self._watched = False
+
+    @property
+    def position(self) -> int:
+        """How many positions the sequence has, which is the next one to be written."""
+        return self._position
+
+    def decode_tokens(self, tokens: Sequence[int]) -> Floats:
+        """Append tokens; the logits behind the last one, (V,), valid until the next call.
+
+        Raises:
+            ContextError: they don't fit.
+            DecodeError: llama.cpp failed.
+            DecodeAbortedError: `cancelled` said so; the sequence is rolled back to before.
+
+        """
+        if not tokens:
+            raise ValueError("no tokens to decode")
+        self.check_room(self._position + len(tokens))
+        start = self._position
+        if self._checkpoints and len(tokens) > _TAIL:
+            self._decode_batches(tokens[:-_TAIL], start, logits=False)
+            self._checkpoints.save(self._position)
+            tokens = tokens[-_TAIL:]
+        self._decode_batches(tokens, start)
+        return self.context.logits()
+
+    def _decode_batches(self, tokens: Sequence[int], undo_to: int, *, logits: bool = True) -> None:
+        size = self.context.n_batch
+        for first in range(0, len(tokens), size):
+            last = first + size >= len(tokens)
+            self.decode(tokens[first : first + size], undo_to, logits=logits and last)
+
+    def decode_embedding(self, embedding: Floats) -> Floats:
+        """Append one position that holds this embedding. Raises as `decode_tokens` does.
+
+        Raises:
+            ValueError: it is not (D,) float32, or not finite.
+
+        """
+        self.check_embedding(embedding)
+        self.check_room(self._position + 1)
+        self.decode([embedding], self._position)
+        return self.context.logits()
+
+    def rollback(self, position: int) -> None:
+        """Forget all from `position` on.
+
+        What can't be cut there (recurrent states) goes back to a checkpoint before it, or to the
+        beginning: `position` tells.
+        """
+        if position >= self._position:
+            return
+        memory = llama_cpp.llama_get_memory(self.context.handle)
+        if self._checkpoints:
+            self._position = self._checkpoints.go_back(position)
+        elif position and llama_cpp.llama_memory_seq_rm(memory, 0, position, -1):
+            self._position = position
+        else:
+            llama_cpp.llama_memory_clear(memory, False)  # its cells; what they held is masked
+            self._position = 0
+
+    def check_embedding(self, embedding: Floats) -> None:
+        """Raise ValueError unless it is (D,) float32 and finite."""
+        if embedding.shape != (self._width,) or embedding.dtype != np.float32:
+            raise ValueError(
+                f"an embedding is ({self._width},) float32, not {embedding.shape} {embedding.dtype}"
+            )
+        if not np.isfinite(embedding).all():
+            raise ValueError("an embedding holds NaN or infinity")
+
+    def check_room(self, positions: int) -> None:
+        """Raise ContextError unless a sequence can have this many positions."""
+        if positions > self._n_ctx:
+            raise ContextError(
+                f"{positions} tokens don't fit into a context of {self._n_ctx}",
+                hint="shorten the question, or give more with --ctx",
+            )
+
+    def decode(self, items: Sequence[Any], undo_to: int, *, logits: bool = True) -> None:
+        """Append tokens or rows in one native call; if it fails, go back to `undo_to`."""
+        self.watch(self._slow or len(items) > 1)
+        context = self.context
+        context.clear()
+        for offset, item in enumerate(items):
+            last = context.add(item, self._position + offset)
+        if logits:
+            context.want_logits(last)
+        began = time.perf_counter()
+        code = context.process()
+        if len(items) == 1:
+            self._slow = time.perf_counter() - began > _SLOW_DECODE_S
+        if code == 0:
+            self._position += len(items)
+            return
+        # After some codes the finished part of the batch is still in memory: forget it.
+        self._position += len(items)
+        self.rollback(undo_to)
+        raise decode_failure(code)
+
+    def watch(self, on: bool) -> None:
+        """Whether `cancelled` is asked while a decode runs."""
+        if on != self._watched:
+            callback = self._on_abort if on else self._no_abort
+            llama_cpp.llama_set_abort_callback(self.context.handle, callback, None)
+            self._watched = on
+
+
+def decode_failure(code: int) -> DecodeError | DecodeAbortedError:
+    """The error that a native return code other than 0 stands for."""
+    if code == _ABORTED:
+        return DecodeAbortedError("stopped")
+    unknown = (reason(), "ask again; 'softchat doctor' has what a report needs")
+    what, hint = _CODES.get(code, unknown)
+    return DecodeError(f"llama.cpp failed with code {code}: {what}", hint=hint)
