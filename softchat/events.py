@@ -51,7 +51,13 @@ class HaltReason(StrEnum):
     TERMINATED = "terminated"
     """`switching` has turned from soft to hard `switch_terminate` times."""
     SURE = "sure"
-    """At a line's end each token of the answer to come had an entropy under `sure_entropy`."""
+    """Each token of the answer to come had an entropy under `sure_entropy`."""
+    EAT = "eat"
+    """The entropy behind the closing tag had come to rest."""
+    DEER = "deer"
+    """The tokens of a trial answer had a mean probability of `deer_confidence` or more."""
+    AGREE = "agree"
+    """The last `agree_count` trial answers were the same."""
     INTERRUPTED = "interrupted"
     """The user pressed Ctrl-C."""
 
@@ -122,7 +128,8 @@ class Step:
     entropy: float
     """Nats, of the whole distribution before any filter."""
     concept: tuple[ConceptEntry, ...]
-    """Heaviest first; the weights sum to 1."""
+    """Likeliest first; the weights sum to 1. That of a token which is pushed away from is negative.
+    """
     below: int
     """How many steps in a row, this one included, had an entropy under τ."""
     mode: Mode
@@ -141,6 +148,12 @@ class Halted:
     steps: int
     injected: str
     """What was put behind the thoughts to open the answer; empty if the model did it itself."""
+    probes: int = 0
+    """How often a rule that halts has looked ahead at the answer."""
+    probe_tokens: int = 0
+    """Tokens that were decoded for that, beside the steps."""
+    probe_s: float = 0.0
+    """Seconds that it took, of those of the thinking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Every knob of a run, with its range, in one place. Knows nothing of flags, files or models.
 
 The command line, models.toml and a user's own configuration all give values for these names; who
-wins is decided by `resolve`, the last layer named being the strongest.
+wins is decided by `resolve`, the last layer named being the strongest. A strategy or a rule that
+halts has its name and its knobs here, side by side, and its code in `thinking`.
 """
 
 from __future__ import annotations
@@ -27,16 +28,100 @@ class StrategyName(StrEnum):
     """The concept token with Gumbel-softmax noise (arXiv 2508.03440)."""
     DIRICHLET = "dirichlet"
     """The concept token with Dirichlet noise (arXiv 2508.03440)."""
+    GAUSSIAN = "gaussian"
+    """The concept token with Gaussian noise on its embedding (Soft Tokens, arXiv 2509.19170)."""
+    MULTIPLEX = "multiplex"
+    """The mean of several sampled tokens (Multiplex Thinking, arXiv 2601.08808)."""
     MIXED_INPUT = "mixed-input"
     """A sampled token mixed with the distribution (Mixture of Inputs, arXiv 2505.14827)."""
     SWITCHING = "switching"
     """Soft while unsure, hard while surer (SwiReasoning, arXiv 2510.05069)."""
+    SELAR = "selar"
+    """Soft while unsure, pushed away from the likeliest token (SeLaR, arXiv 2604.08299)."""
     ADAPTIVE = "adaptive"
     """Soft where a mixture is close to a token, hard elsewhere and in repetitions: softchat's."""
+    THINKROUTER = "thinkrouter"
+    """Soft while confident, a sampled token where not (ThinkRouter, arXiv 2602.11683)."""
 
 
-def _knob(default: Any, help_: str, low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401  # as dataclasses.field
-    return field(default=default, metadata={"help": help_, "low": low, "high": high})
+class MultiplexWeights(StrEnum):
+    """What a draw of `multiplex` weighs."""
+
+    EQUAL = "equal"
+    """Each as much as any other."""
+    PROBABILITY = "probability"
+    """As much as its token is likely."""
+
+
+class HaltRule(StrEnum):
+    """What ends the thinking early, by a look ahead at the answer."""
+
+    NONE = "none"
+    SURE = "sure"
+    """Each token of the answer has a low entropy: the answer is settled."""
+    EAT = "eat"
+    """The entropy behind the closing tag has come to rest (EAT, arXiv 2509.26522)."""
+    DEER = "deer"
+    """The tokens of a trial answer are likely on the mean (DEER, arXiv 2504.15895)."""
+    AGREE = "agree"
+    """The last few trial answers are the same (Dynasor, arXiv 2412.20993)."""
+
+
+class HaltAt(StrEnum):
+    """Where such a rule looks ahead."""
+
+    OWN = "own"
+    """As their authors do: `sure` at lines, `eat` at paragraphs, `deer` at words, `agree` at steps.
+    """
+    LINE = "line"
+    PARAGRAPH = "paragraph"
+    WORD = "word"
+    STEPS = "steps"
+
+
+_SOFT = (
+    "soft",
+    "gumbel",
+    "dirichlet",
+    "gaussian",
+    "mixed-input",
+    "switching",
+    "adaptive",
+    "thinkrouter",
+)
+_LOOKING = ("sure", "eat", "deer", "agree")
+
+
+def _knob(
+    default: Any,  # noqa: ANN401  # as dataclasses.field
+    help_: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    group: str = "",
+    of: str | tuple[str, ...] = (),
+) -> Any:  # noqa: ANN401
+    """A setting.
+
+    Args:
+        default: its value if nobody gives one.
+        help_: what it does.
+        low: its least value; of text, None.
+        high: its largest value.
+        group: under which heading help has it; empty: among the common ones.
+        of: the strategies or rules that use it; empty: all do.
+
+    """
+    names = (of,) if isinstance(of, str) else of
+    metadata = {"help": help_, "low": low, "high": high, "group": group, "of": names}
+    return field(default=default, metadata=metadata)
+
+
+FILTERS = "Which tokens are mixed or drawn"
+GUARDS = "Thinking that has come to nothing"
+ANSWER = "The answer"
+HALTING = "Halting early (--halt)"
+STRATEGIES = "Knobs of one strategy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,44 +136,129 @@ class Settings:
     strategy: StrategyName = _knob(StrategyName.SOFT, "How the thinking goes on")
     tau: float = _knob(0.01, "Entropy in nats under which a step counts as cold; 0: never", 0)
     patience: int = _knob(256, "Cold steps in a row that end the thinking", 1)
-    topn: int = _knob(10, "Tokens mixed into a concept token", 1)
+    topn: int = _knob(10, "Tokens mixed into a concept token", 1, of=_SOFT)
     temperature: float = _knob(0.6, "Temperature of the thinking; 0: argmax", 0)
-    top_k: int = _knob(30, "Keep the k likeliest tokens; 0: all", 0)
-    top_p: float = _knob(0.95, "Keep the likeliest tokens up to this mass", 0, 1)
-    min_p: float = _knob(0.001, "Drop tokens less likely than this share of the likeliest", 0, 1)
     max_think: int = _knob(1024, "Steps of thinking at the most; 0: answer at once", 0)
-    loop_steps: int = _knob(48, "Steps of pure repetition that end the thinking; 0: never", 0)
-    drift_steps: int = _knob(12, "Mixtures in a row, made in drift, that end it; 0: never", 0)
-    drift_entropy: float = _knob(2.5, "Entropy in nats above which a mixture counts as drift", 0)
-    sure_entropy: float = _knob(
-        0.0, "End it at a line's end if the answer's entropy would be under this; 0: never", 0
-    )
+    halt: HaltRule = _knob(HaltRule.NONE, "What ends the thinking early, by a look at the answer")
     answer_temperature: float = _knob(0.6, "Temperature of the answer; 0: argmax", 0)
-    answer_top_k: int = _knob(30, "As --top-k, for the answer", 0)
-    answer_top_p: float = _knob(0.95, "As --top-p, for the answer", 0, 1)
-    answer_min_p: float = _knob(0.0, "As --min-p, for the answer", 0, 1)
     max_answer: int = _knob(1024, "Tokens of answer at the most", 1)
-    gumbel_temperature: float = _knob(0.5, "gumbel: how even the noisy weights are", 0.01)
-    dirichlet_concentration: float = _knob(1.0, "dirichlet: the higher, the less noise", 0.01)
-    mixed_beta: float = _knob(1.0, "mixed-input: the higher, the more of the drawn token", 0)
-    switch_window: int = _knob(512, "switching: least steps of a hard block", 1)
-    switch_alpha: float = _knob(
-        1.0, "switching: weight beside the opening tag on turning soft", 0, 1
-    )
-    switch_beta: float = _knob(
-        0.7, "switching: weight beside the closing tag on turning hard", 0, 1
-    )
-    switch_converge: int = _knob(0, "switching: turns to hard that close the thinking; 0: never", 0)
-    switch_terminate: int = _knob(0, "switching: turns to hard that force the answer; 0: never", 0)
-    adaptive_peak: float = _knob(
-        0.6, "adaptive: soft where the likeliest has this probability", 0, 1
-    )
     seed: int = _knob(0, "Seed of all random draws", 0, 2**32 - 1)
+
+    top_k: int = _knob(30, "Keep the k likeliest tokens; 0: all", 0, group=FILTERS)
+    top_p: float = _knob(0.95, "Keep the likeliest tokens up to this mass", 0, 1, group=FILTERS)
+    min_p: float = _knob(
+        0.001, "Drop tokens less likely than this share of the likeliest", 0, 1, group=FILTERS
+    )
+
+    loop_steps: int = _knob(
+        48, "Steps of pure repetition that end the thinking; 0: never", 0, group=GUARDS
+    )
+    drift_steps: int = _knob(
+        12, "Mixtures in a row, made in drift, that end it; 0: never", 0, group=GUARDS
+    )
+    drift_entropy: float = _knob(
+        2.5, "Entropy in nats above which a mixture counts as drift", 0, group=GUARDS
+    )
+
+    answer_top_k: int = _knob(30, "As --top-k, for the answer", 0, group=ANSWER)
+    answer_top_p: float = _knob(0.95, "As --top-p, for the answer", 0, 1, group=ANSWER)
+    answer_min_p: float = _knob(0.0, "As --min-p, for the answer", 0, 1, group=ANSWER)
+
+    halt_at: HaltAt = _knob(
+        HaltAt.OWN, "Where it looks ahead; own: where its authors do", group=HALTING, of=_LOOKING
+    )
+    halt_word: str = _knob("Wait", "The word, with --halt-at word", group=HALTING, of=_LOOKING)
+    halt_every: int = _knob(
+        64, "Steps between looks, with --halt-at steps", 1, group=HALTING, of=_LOOKING
+    )
+    halt_cue: str = _knob(
+        "", "Text behind the closing tag in a look ahead", group=HALTING, of=_LOOKING
+    )
+    sure_entropy: float = _knob(
+        0.2, "sure: entropy in nats under which a token is; 0: never", 0, group=HALTING, of="sure"
+    )
+    eat_alpha: float = _knob(
+        0.2, "eat: weight of the newest entropy", 0.001, 1, group=HALTING, of="eat"
+    )
+    eat_variance: float = _knob(
+        0.001, "eat: moving variance under which it halts", 0, group=HALTING, of="eat"
+    )
+    eat_probes: int = _knob(0, "eat: looks at the least; 0: 4 / alpha", 0, group=HALTING, of="eat")
+    deer_confidence: float = _knob(
+        0.95, "deer: mean probability from which it halts", 0, 1, group=HALTING, of="deer"
+    )
+    deer_probes: int = _knob(
+        10, "deer: looks at the most; 0: any number", 0, group=HALTING, of="deer"
+    )
+    agree_count: int = _knob(
+        3, "agree: trial answers in a row that are the same", 1, group=HALTING, of="agree"
+    )
+
+    gumbel_temperature: float = _knob(
+        0.5, "gumbel: how even the noisy weights are", 0.01, group=STRATEGIES, of="gumbel"
+    )
+    dirichlet_concentration: float = _knob(
+        1.0, "dirichlet: the higher, the less noise", 0.01, group=STRATEGIES, of="dirichlet"
+    )
+    gaussian_sigma: float = _knob(
+        0.33, "gaussian: noise, as a share of the rows' RMS", 0, group=STRATEGIES, of="gaussian"
+    )
+    multiplex_k: int = _knob(
+        3, "multiplex: tokens drawn a step; 1: hard", 1, 1024, group=STRATEGIES, of="multiplex"
+    )
+    multiplex_weights: MultiplexWeights = _knob(
+        MultiplexWeights.EQUAL, "multiplex: what a draw weighs", group=STRATEGIES, of="multiplex"
+    )
+    mixed_beta: float = _knob(
+        1.0, "mixed-input: the higher, the more of the drawn token", 0,
+        group=STRATEGIES, of="mixed-input",
+    )  # fmt: skip
+    switch_window: int = _knob(
+        512, "switching: least steps of a hard block", 1, group=STRATEGIES, of="switching"
+    )
+    switch_alpha: float = _knob(
+        1.0, "switching: weight beside the opening tag on turning soft", 0, 1,
+        group=STRATEGIES, of="switching",
+    )  # fmt: skip
+    switch_beta: float = _knob(
+        0.7, "switching: weight beside the closing tag on turning hard", 0, 1,
+        group=STRATEGIES, of="switching",
+    )  # fmt: skip
+    switch_converge: int = _knob(
+        0, "switching: turns to hard that close the thinking; 0: never", 0,
+        group=STRATEGIES, of="switching",
+    )  # fmt: skip
+    switch_terminate: int = _knob(
+        0, "switching: turns to hard that force the answer; 0: never", 0,
+        group=STRATEGIES, of="switching",
+    )  # fmt: skip
+    selar_k: int = _knob(3, "selar: tokens of a mixture", 2, group=STRATEGIES, of="selar")
+    selar_threshold: float = _knob(
+        0.5, "selar: soft from this share of the largest entropy of k tokens", 0, 1,
+        group=STRATEGIES, of="selar",
+    )  # fmt: skip
+    selar_strength: float = _knob(
+        1.0, "selar: push away from the likeliest token; 0: none", 0, 3,
+        group=STRATEGIES, of="selar",
+    )  # fmt: skip
+    adaptive_peak: float = _knob(
+        0.6, "adaptive: soft where the likeliest has this probability", 0, 1,
+        group=STRATEGIES, of="adaptive",
+    )  # fmt: skip
+    router_peak: float = _knob(
+        0.6, "thinkrouter: soft where the likeliest has this probability", 0, 1,
+        group=STRATEGIES, of="thinkrouter",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         for knob in fields(self):
             checked = check(knob.name, getattr(self, knob.name))
             object.__setattr__(self, knob.name, checked)
+
+    def uses(self, name: str) -> bool:
+        """Whether a run with these settings looks at setting `name` at all."""
+        of = KNOBS[name].metadata["of"]
+        return not of or self.strategy in of or self.halt in of
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values by name, as the `started` event carries them."""
@@ -99,10 +269,11 @@ class Settings:
 
 
 KNOBS = {knob.name: knob for knob in fields(Settings)}
-_TYPES: dict[str, type[StrEnum | float]] = get_type_hints(Settings)
+_TYPES: dict[str, type[str | float]] = get_type_hints(Settings)
+_LONGEST = 80  # characters of a text
 
 
-def check(name: str, value: object) -> StrEnum | float:
+def check(name: str, value: object) -> str | float:
     """The value of setting `name`, as its own type and inside its range.
 
     Raises:
@@ -120,6 +291,11 @@ def check(name: str, value: object) -> StrEnum | float:
         if value not in names:
             raise UsageError(f"{name} is '{value}'", hint=f"it can be: {', '.join(names)}")
         return kind(value)
+    if issubclass(kind, str):
+        if not isinstance(value, str) or len(value) > _LONGEST or not value.isprintable():
+            hint = f"it must be text without line breaks, of at most {_LONGEST} characters"
+            raise UsageError(f"{name} is {value!r:.99}", hint=hint)
+        return value
     wanted = "a whole number" if kind is int else "a number"
     accepted = int if kind is int else int | float
     if isinstance(value, bool) or not isinstance(value, accepted) or not _is_finite(value):
@@ -130,10 +306,10 @@ def check(name: str, value: object) -> StrEnum | float:
     return float(value) if kind is float else int(value)
 
 
-def parse(name: str, text: str) -> StrEnum | float:
+def parse(name: str, text: str) -> str | float:
     """The value of setting `name` that somebody typed. Raises as `check` does."""
-    kind = _TYPES.get(name, StrEnum)
-    if issubclass(kind, StrEnum):
+    kind = _TYPES.get(name, str)
+    if issubclass(kind, str):
         return check(name, text)
     try:
         return check(name, kind(text))
@@ -165,7 +341,8 @@ def resolve(*layers: Mapping[str, object]) -> Settings:
     """Settings from layers of values; of those that name a setting, the last one counts.
 
     `hard` is the baseline, ordinary chain of thought, so it has no cold stop (tau 0) unless a layer
-    that is stronger than the first (the model's own defaults) sets tau.
+    that is stronger than the first (the model's own defaults) sets tau. And whoever sets
+    sure_entropy alone means the rule that it is of.
     """
     values: dict[str, object] = {}
     for layer in layers:
@@ -173,5 +350,7 @@ def resolve(*layers: Mapping[str, object]) -> Settings:
     chosen = any("tau" in layer for layer in layers[1:])
     if values.get("strategy") == StrategyName.HARD and not chosen:
         values["tau"] = 0.0
+    if "halt" not in values and values.get("sure_entropy"):
+        values["halt"] = HaltRule.SURE
     checked: dict[str, Any] = {name: check(name, value) for name, value in values.items()}
     return Settings(**checked)

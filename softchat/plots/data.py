@@ -15,6 +15,7 @@ from softchat.record.runs import Run
 from softchat.views.wording import REASONS, number
 
 _NO_XML = dict.fromkeys((0xFFFE, 0xFFFF), REPLACEMENT)  # an SVG with them is no XML
+_MOST = 4.0  # of a weight, either way; `selar` stays within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,7 +36,7 @@ class RunPlot:
     soft: npt.NDArray[np.bool_]
     """(S,) whether the concept token was fed back, and not one token."""
     weights: npt.NDArray[np.float64]
-    """(R, S) of each step's heaviest token, of its second and so on; 0 where it had fewer."""
+    """(R, S) of each step's likeliest token, of its second and so on; 0 where it had fewer."""
     tokens: tuple[tuple[ConceptEntry, ...], ...]
     """(S) each step's tokens; white space in the pieces is visible."""
     why: tuple[str, ...]
@@ -43,6 +44,22 @@ class RunPlot:
     reason: str
     """Why the thinking ended behind the last step; empty if the trace does not tell."""
     answer: str
+
+    @property
+    def bases(self) -> npt.NDArray[np.float64]:
+        """(R, S) where each weight begins: stacked from 0 up, and from 0 down the negative ones."""
+        up, down = np.maximum(self.weights, 0.0), np.minimum(self.weights, 0.0)
+        stacked: npt.NDArray[np.float64] = np.where(
+            self.weights < 0, np.cumsum(down, axis=0) - down, np.cumsum(up, axis=0) - up
+        )
+        return stacked
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The least and the largest that the stacked weights come to: 0 and 1, or beyond."""
+        ends = self.bases + self.weights
+        # Weights sum to 1 but for the last bits, which are no reason for another axis.
+        return round(float(ends.min(initial=0.0)), 3), round(float(ends.max(initial=1.0)), 3)
 
 
 def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
@@ -67,7 +84,7 @@ def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
         entropy=np.array([max(0.0, step.entropy) for step in steps]),
         below=np.array([step.below for step in steps], np.int64),
         soft=np.array([step.mode is Mode.SOFT for step in steps], np.bool_),
-        weights=np.clip(weights, 0.0, 1.0),
+        weights=np.clip(weights, -_MOST, _MOST),
         tokens=tuple(
             tuple(replace(entry, piece=_piece(entry.piece)) for entry in step.concept)
             for step in steps

@@ -85,16 +85,16 @@ def labels(plot: RunPlot, *, step: float, height: float) -> Iterator[Label]:
         height: points that a weight of 1 is high.
 
     """
-    below = np.cumsum(plot.weights, axis=0) - plot.weights
+    bases = plot.bases
     for place, tokens in enumerate(plot.tokens):
         for rank, entry in enumerate(tokens[: len(plot.weights)]):
-            weight = plot.weights[rank, place]
+            weight, room = plot.weights[rank, place], abs(plot.weights[rank, place]) * height
             text = _shortened(entry.piece, _LONGEST)
             for upright in (False, True):
-                along, across = (weight * height, step) if upright else (step, weight * height)
+                along, across = (room, step) if upright else (step, room)
                 size = min(_LARGEST_FONT, across / 1.2, along / (_CELL * (cell_len(text) + 0.5)))
                 if size >= (_SMALLEST_FONT if upright else _LARGEST_FONT):
-                    y = below[rank, place] + weight / 2
+                    y = bases[rank, place] + weight / 2
                     yield Label(text=text, x=place, y=y, size=size, upright=upright)
                     break
 
@@ -221,9 +221,10 @@ def _draw_weights(axes: Axes, plot: RunPlot, *, step: float) -> None:
     # What has no room for words is an image in an SVG, too: its paths would take megabytes.
     narrow = step < _NARROW
     ranks, count = plot.weights.shape
-    upper = np.cumsum(plot.weights, axis=0)
+    bases = plot.bases
+    upper = bases + plot.weights
     for rank in range(ranks):
-        base = upper[rank] - plot.weights[rank]
+        base = bases[rank]
         shade = 0.55 / (1 + rank) + 0.12
         for mode, color in ((plot.soft, _SOFT), (~plot.soft, _HARD)):
             if mode.any():
@@ -232,8 +233,8 @@ def _draw_weights(axes: Axes, plot: RunPlot, *, step: float) -> None:
                     heights, _edges(count), baseline=base, fill=True, fc=color, alpha=shade,
                     ec="white", lw=0 if narrow else 0.6, rasterized=narrow,
                 )  # fmt: skip
-    axes.set_ylim(0, 1)
-    axes.set_ylabel("weights, heaviest token lowest")
+    axes.set_ylim(*plot.reach)
+    axes.set_ylabel("weights, likeliest token lowest")
     modes = [("soft", _SOFT, plot.soft.any()), ("hard", _HARD, (~plot.soft).any())]
     axes.legend(
         handles=[Patch(color=color, alpha=0.67, label=name) for name, color, seen in modes if seen],

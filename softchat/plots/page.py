@@ -38,6 +38,7 @@ def _plain(plot: RunPlot) -> dict[str, Any]:
             for step in plot.tokens
         ],
         "ranks": len(plot.weights),
+        "reach": plot.reach,
         "reason": plot.reason,
         "answer": plot.answer,
     }

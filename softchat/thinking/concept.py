@@ -35,7 +35,10 @@ _local = threading.local()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concept:
-    """What is kept of a distribution: token ids, heaviest first, and weights that sum to 1."""
+    """What is kept of a distribution: token ids, likeliest first, and weights that sum to 1.
+
+    A weight can be negative: the mixture is then pushed away from that token.
+    """
 
     ids: Ids  # (n,)
     weights: Floats  # (n,)

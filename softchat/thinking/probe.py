@@ -2,54 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeError
-from softchat.thinking.concept import Distribution
-
-LONGEST = 12
-"""Tokens of the answer that are looked at; one that is longer is not called sure."""
+from softchat.thinking.concept import Distribution, Floats
 
 
-def is_sure(engine: Engine, closing: Sequence[int], entropy: float) -> bool:
-    """Whether the answer is settled, if the thinking were closed here.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """A token of the answer that the model would give."""
 
-    The closing tag is decoded, then the likeliest answer until a token's H (nats, T = 1) is not
-    under `entropy`, which then is the end of it. It is settled if it comes to its end before. All
-    of this is forgotten again; logits that the engine gave before are not valid any more.
+    token: int
+    """The likeliest."""
+    entropy: float
+    """H in nats of the distribution that it is the likeliest of, at T = 1."""
+    peak: float
+    """Its probability there."""
+    is_end: bool
+    """Whether it ends the answer."""
+
+
+class Probe:
+    """Looks ahead from where the thoughts are, and counts what that costs.
 
     Args:
-        engine: stands at the end of a line of thought.
-        closing: tokens that close the thinking.
-        entropy: nats.
-
-    Raises:
-        DecodeError: the model failed, or its memory can't be cut back.
+        engine: stands at the end of the thoughts.
+        closing: tokens that close the thinking, and whatever the answer is to begin with.
+        clock: seconds, from any origin.
 
     """
-    start = engine.position
-    if start + len(closing) + LONGEST > engine.info.n_ctx:
-        return False
-    try:
-        return _is_settled(engine, closing, entropy)
-    finally:
-        engine.rollback(start)
-        if engine.position != start:
-            raise DecodeError(
-                "this model's memory can't be cut, so its answer can't be probed",
-                hint="--sure-entropy 0",
-            )
 
+    def __init__(
+        self,
+        engine: Engine,
+        closing: Sequence[int],
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._engine, self._closing, self._clock = engine, closing, clock
+        self.looks = 0
+        """How often it has looked ahead."""
+        self.tokens = 0
+        """How many tokens were decoded for that, those of the closing among them."""
+        self.seconds = 0.0
 
-def _is_settled(engine: Engine, closing: Sequence[int], entropy: float) -> bool:
-    logits = engine.decode_tokens(closing)
-    for _ in range(LONGEST):
-        p = Distribution(logits)
-        if p.entropy >= entropy:
-            return False
-        token = p.keep(topn=1).argmax
-        if engine.is_end(token):
-            return True
-        logits = engine.decode_tokens([token])
-    return False
+    @contextmanager
+    def answer(self, longest: int) -> Iterator[Iterator[Guess]]:
+        """The likeliest answer, if the thinking were closed here: a token at a time, as it is read.
+
+        Forgotten on leaving; logits that the engine gave before are not valid any more. Without
+        room for all of it there is no token.
+
+        Args:
+            longest: tokens that are looked at, at the most.
+
+        Raises:
+            DecodeError: the model failed, or its memory can't be cut back.
+
+        """
+        start, began = self._engine.position, self._clock()
+        if start + len(self._closing) + longest > self._engine.info.n_ctx:
+            yield iter(())
+            return
+        try:
+            self.looks += 1
+            yield self._guesses(longest)
+        finally:
+            self._engine.rollback(start)
+            self.seconds += self._clock() - began
+            if self._engine.position != start:
+                raise DecodeError(
+                    "this model's memory can't be cut, so its answer can't be probed",
+                    hint="--halt none",
+                )
+
+    def _guesses(self, longest: int) -> Iterator[Guess]:
+        logits = self._decode(self._closing)
+        for number in range(1, longest + 1):
+            p = Distribution(logits)
+            token = p.keep(topn=1).argmax
+            is_end = self._engine.is_end(token)
+            yield Guess(token=token, entropy=p.entropy, peak=p.peak, is_end=is_end)
+            if is_end or number == longest:
+                return
+            logits = self._decode([token])
+
+    def _decode(self, tokens: Sequence[int]) -> Floats:
+        self.tokens += len(tokens)
+        return self._engine.decode_tokens(tokens)

@@ -33,10 +33,12 @@ from softchat.events import (
 from softchat.settings import Settings
 from softchat.thinking.concept import Concept, Distribution, mixture
 from softchat.thinking.halting import ClosingTag, ColdStop, Drift, Loop
-from softchat.thinking.probe import is_sure
+from softchat.thinking.probe import Probe
+from softchat.thinking.rules import make_rule
 from softchat.thinking.sampling import sample
-from softchat.thinking.strategies import TagTokens, make_strategy
+from softchat.thinking.strategies import Choice, TagTokens, make_strategy
 
+_SAMPLE = 512  # rows that stand for all of them where their size is asked for
 _ANSWER_SHARE = 4  # a fourth of the context is kept for the answer, if it may be that long
 
 
@@ -107,6 +109,8 @@ class _Run:
         self._rng = np.random.default_rng(settings.seed)
         self._inject = engine.tokenize(prompt.inject, special=True)
         self._kept = reserved(engine, prompt, settings)
+        cue = engine.tokenize(settings.halt_cue) if settings.halt_cue else []
+        self._probe = Probe(engine, [*self._inject, *cue], clock=clock)
         self._began = self._thinking = self._answering = clock()
         self._steps = self._answer_tokens = 0
         self._halted = False
@@ -115,6 +119,7 @@ class _Run:
         self._opening = ""  # the answer's first words, if a strategy gives them
         self._answer: list[str] = []
         self._pieces: dict[int, str] = {}
+        self._rms = 0.0  # of the rows' entries; not asked for yet
 
     def started(self) -> Started:
         return Started(
@@ -144,6 +149,7 @@ class _Run:
         cold = ColdStop(tau=settings.tau, patience=settings.patience)
         loop = Loop(steps=settings.loop_steps)
         drift = Drift(entropy=settings.drift_entropy, steps=settings.drift_steps)
+        rule = make_rule(settings, self._probe, self._text_of)
         closing = ClosingTag(self._prompt.close)
         reason = HaltReason.STEP_LIMIT
         for index in range(settings.max_think):
@@ -180,38 +186,48 @@ class _Run:
                 reason = HaltReason.DRIFT
             elif engine.position + 1 + self._kept > engine.info.n_ctx:
                 reason = HaltReason.CONTEXT_FULL
-            elif self._is_sure(token):
-                reason = HaltReason.SURE
+            elif rule is not None and rule.update(engine.piece(token)):
+                reason = rule.reason
             else:
-                self._feed(choice.concept, choice.mode)
+                self._feed(choice)
                 continue
             break
         yield from self._halt(reason, self._inject)
 
-    def _is_sure(self, token: int) -> bool:
-        """Whether this token ends a line behind which the answer is settled."""
-        limit = self._settings.sure_entropy
-        ends_line = limit > 0 and b"\n" in self._engine.piece(token)
-        return ends_line and is_sure(self._engine, self._inject, limit)
+    def _text_of(self, tokens: list[int]) -> str:
+        pieces = (self._engine.piece(token, special=False) for token in tokens)
+        return b"".join(pieces).decode("utf-8", "replace")
 
     def _tags(self) -> TagTokens:
         tags = (self._prompt.open, self._prompt.close)
         first, last = (tuple(self._engine.tokenize(tag, special=True)) for tag in tags)
         return TagTokens(open=first, close=last)
 
-    def _feed(self, concept: Concept, mode: Mode) -> None:
+    def _feed(self, choice: Choice) -> None:
         """Put the step's result at the next position: s = Σ w_j E[v_j], or the token itself."""
-        if mode is Mode.HARD:
-            self._logits = self._engine.decode_tokens([concept.argmax])
-        else:
-            rows = self._engine.embedding_rows(concept.ids)
-            self._logits = self._engine.decode_embedding(mixture(concept.weights, rows))
+        if choice.mode is Mode.HARD:
+            self._logits = self._engine.decode_tokens([choice.token])
+            return
+        soft = mixture(choice.concept.weights, self._engine.embedding_rows(choice.concept.ids))
+        if choice.noise:
+            self._rms = self._rms or _rms(self._engine)
+            sigma = np.float32(choice.noise * self._rms)
+            soft = soft + sigma * self._rng.standard_normal(len(soft), np.float32)
+        self._logits = self._engine.decode_embedding(soft)
 
     def _halt(self, reason: HaltReason, tokens: list[int]) -> Iterator[Event]:
         """End the thinking with these tokens: the model's own last one, or the injected tag."""
         injected = "" if reason is HaltReason.CLOSED else self._prompt.inject
         self._halted = True
-        yield Halted(reason=reason, steps=self._steps, injected=injected)
+        probe = self._probe
+        yield Halted(
+            reason=reason,
+            steps=self._steps,
+            injected=injected,
+            probes=probe.looks,
+            probe_tokens=probe.tokens,
+            probe_s=probe.seconds,
+        )
         self._logits = self._engine.decode_tokens(tokens)
         self._answering = self._clock()
 
@@ -287,3 +303,10 @@ class _Run:
             piece = self._engine.piece(token).decode("utf-8", "backslashreplace")
             self._pieces[token] = piece
         return piece
+
+
+def _rms(engine: Engine) -> float:
+    """The root mean square of the entries of embedding rows, of a sample of the vocabulary."""
+    size = engine.info.n_vocab
+    ids = np.unique(np.linspace(0, size - 1, min(size, _SAMPLE)).astype(np.intp))
+    return float(np.sqrt(np.mean(np.square(engine.embedding_rows(ids)))))

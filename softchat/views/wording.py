@@ -17,6 +17,9 @@ REASONS = {
     HaltReason.LOOP: "going in circles",
     HaltReason.DRIFT: "drifting",
     HaltReason.SURE: "the answer is settled",
+    HaltReason.EAT: "its entropy is at rest",
+    HaltReason.DEER: "the answer is likely",
+    HaltReason.AGREE: "trial answers agree",
     HaltReason.CONVERGED: "enough switches",
     HaltReason.TERMINATED: "too many switches",
     HaltReason.INTERRUPTED: "interrupted",
@@ -53,9 +56,14 @@ class Glyphs:
         return encodable(shown.translate(_ASCII_PIECE), self.encoding)
 
     def weight_bar(self, weight: float, cells: int) -> str:
-        """A weight as a bar in a column of `cells`, to half a cell, and never nothing."""
-        halves = max(1, round(min(weight, 1.0) * cells * 2))
-        return (self.bar * (halves // 2) + self.half * (halves % 2)).ljust(cells)
+        """A weight as a bar in a column of `cells`, to half a cell, and never nothing.
+
+        One below 0 has a minus before it.
+        """
+        minus = "-" if weight < 0 else ""
+        room = cells - len(minus)
+        halves = max(1, round(min(abs(weight), 1.0) * room * 2))
+        return (minus + self.bar * (halves // 2) + self.half * (halves % 2)).ljust(cells)
 
     def level(self, entropy: float, *, tau: float, top: float) -> str:
         """A sparkline's sign for an entropy up to `top`; the lowest is for those under τ only."""

@@ -61,7 +61,7 @@ def test_what_a_stranger_wrote_can_be_drawn():
     begin = replace(started(HOSTILE), settings={"tau": -1.0, "patience": 10**400, "x": HOSTILE})
     plot = plotted(wild, begin=begin, answer=(HOSTILE + "\ufffe",))
     assert plot.entropy.tolist() == [0.0]
-    assert plot.weights.tolist() == [[1.0], [0.0]]
+    assert plot.weights.tolist() == [[4.0], [-1.0]]
     assert (plot.tau, plot.patience) == (0.0, 0)
     texts = [
         plot.caption,
@@ -78,3 +78,11 @@ def test_labels_tell_runs_apart():
     a, b, other = Path("x/a.jsonl"), Path("x/b.jsonl"), Path("y/a.jsonl")
     assert labels_of([a, b], [1, 2]) == ["a", "b · run 1", "b · run 2"]
     assert labels_of([a, other], [1, 1]) == [str(a), str(other)]
+
+
+def test_weights_below_nothing_hang_from_it():
+    """What a mixture is pushed away from is stacked downwards, and the axis goes as far."""
+    plot = plotted(step(0, a=-0.25, b=0.75, c=0.5), step(1, a=0.6, b=0.4))
+    assert plot.bases.T.tolist() == [[0.0, 0.0, 0.75], [0.0, 0.6, 1.0]]
+    assert plot.reach == (-0.25, 1.25)
+    assert plotted(step(0, a=0.6, b=0.4)).reach == (0.0, 1.0)

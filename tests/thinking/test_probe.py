@@ -1,67 +1,73 @@
-"""The look ahead at the answer: what it says, and that it leaves no trace."""
+"""The look ahead at the answer: what it reads, what it costs, and that it leaves no trace."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
 
 from softchat.errors import DecodeError
 from softchat.testing import FakeEngine
-from softchat.thinking.probe import LONGEST, is_sure
+from softchat.thinking.probe import Probe
 
 VOCABULARY = ["<end>", "a", "b", "</", ">"]
 SURE = {"a": 0.99, "b": 0.01}  # 0.056 nats
-UNSURE = {"a": 0.6, "b": 0.4}
+UNSURE = {"b": 0.6, "a": 0.4}
 END = {"<end>": 1.0}
 
 
-def probed(script, *, n_ctx=64, entropy=0.1):
-    """Whether the answer that this script gives is settled, and the engine."""
+def make(script, *, n_ctx=64):
+    """A probe on an engine that holds three tokens, and the engine."""
     engine = FakeEngine(VOCABULARY, script, n_ctx=n_ctx)
     engine.fed.extend([1, 2, 1])
-    return is_sure(engine, engine.tokenize("</>"), entropy), engine
+    ticks = itertools.count()
+    return Probe(engine, engine.tokenize("</>"), clock=lambda: float(next(ticks))), engine
 
 
-def test_an_answer_that_is_sure_to_its_end_is_settled():
-    """Every token under the limit, the end of the text among them."""
-    assert probed([SURE, SURE, END])[0]
+def read(script, longest=12, **more):
+    """The answer that this script gives, the probe and the engine."""
+    probe, engine = make(script, **more)
+    with probe.answer(longest) as answer:
+        return list(answer), probe, engine
 
 
-@pytest.mark.parametrize("script", [[UNSURE], [SURE, UNSURE], [SURE, {"<end>": 0.6, "a": 0.4}]])
-def test_one_unsure_token_is_enough(script):
-    """The first, a later one, or the end itself."""
-    assert not probed([*script, END])[0]
+def test_it_reads_the_likeliest_answer_to_its_end():
+    """Each token with its entropy and probability; the end is one of them."""
+    guesses, _, _ = read([SURE, UNSURE, END])
+    assert [guess.token for guess in guesses] == [1, 2, 0]
+    assert [guess.peak for guess in guesses] == pytest.approx([0.99, 0.6, 1.0])
+    assert guesses[0].entropy == pytest.approx(0.0560, abs=1e-4)
+    assert [guess.is_end for guess in guesses] == [False, False, True]
 
 
-def test_the_limit_itself_is_not_under_it():
-    """H < limit, not ≤: at 0 nats nothing is under a limit of 0."""
-    assert not probed([END], entropy=0.0)[0]
-    assert probed([END], entropy=1e-6)[0]
-
-
-def test_it_looks_no_further_than_it_must():
-    """The first unsure token ends it: two tokens of tag, one decode, none of answer."""
-    _, engine = probed([UNSURE, SURE, END])
-    engine.decode_tokens([1])
-    assert engine._decodes == 2  # the tag, and this one
-
-
-def test_a_long_answer_is_not_settled():
-    """Sure without an end is not known to be settled."""
-    assert not probed([SURE] * LONGEST + [END])[0]
-    assert probed([SURE] * (LONGEST - 1) + [END])[0]
+def test_it_reads_no_further_than_it_is_asked():
+    """A long answer is cut; whoever stops earlier pays for what was read only."""
+    guesses, probe, _ = read([SURE] * 30, longest=5)
+    assert len(guesses) == 5
+    assert probe.tokens == 2 + 4  # the tag, and all but the last
+    probe, engine = make([UNSURE, SURE, END])
+    with probe.answer(12) as answer:
+        next(answer)
+    assert (probe.looks, probe.tokens, engine._decodes) == (1, 2, 1)
+    with probe.answer(12):
+        pass
+    assert (probe.looks, probe.tokens) == (2, 2)
+    assert probe.seconds == 2.0
 
 
 @pytest.mark.parametrize("script", [[END], [UNSURE], [SURE] * 99])
 def test_it_leaves_no_trace(script):
     """The engine holds what it held."""
-    assert probed(script)[1].fed == [1, 2, 1]
+    assert read(script)[2].fed == [1, 2, 1]
 
 
 def test_without_room_nothing_is_decoded():
     """3 positions, a tag of 2 and a whole answer must fit."""
-    assert probed([END], n_ctx=5 + LONGEST)[0]
-    assert not probed([END], n_ctx=4 + LONGEST)[0]
+    assert read([END], n_ctx=17)[0]
+    guesses, probe, _ = read([END], n_ctx=16)
+    assert not guesses
+    assert (probe.looks, probe.tokens) == (0, 0)
 
 
 def test_a_memory_that_cannot_be_cut_is_told():
@@ -73,5 +79,8 @@ def test_a_memory_that_cannot_be_cut_is_told():
 
     engine = Recurrent(VOCABULARY, [SURE, END])
     engine.fed.append(np.zeros(4, np.float32))
-    with pytest.raises(DecodeError, match="can't be cut"):
-        is_sure(engine, engine.tokenize("</>"), 0.1)
+    with (
+        pytest.raises(DecodeError, match="can't be cut"),
+        Probe(engine, engine.tokenize("</>")).answer(12) as answer,
+    ):
+        list(answer)

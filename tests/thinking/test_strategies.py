@@ -111,6 +111,112 @@ def test_mixed_input_by_hand():
     assert choice.concept.argmax == choice.token
 
 
+# -- multiplex ---------------------------------------------------------------------------------
+
+
+def test_multiplex_is_the_mean_of_its_draws():
+    """Four draws, two of which are the same: ½, ¼, ¼; the first one drawn is that of the text."""
+    for seed in range(30):
+        choice = choose(make("multiplex", seed=seed, multiplex_k=4), distribution())
+        rng = np.random.default_rng(seed)
+        # Inverse transform, as the sampler does it: p is 0.55, 0.35, 0.10.
+        drawn = [int(np.searchsorted([0.55, 0.90, 1.0], rng.random())) for _ in range(4)]
+        np.testing.assert_allclose(weights_of(choice)[:3], np.bincount(drawn, minlength=3) / 4)
+        assert choice.token == drawn[0]
+        assert choice.mode is Mode.SOFT
+
+
+def test_multiplex_weighted_by_probability():
+    """Each draw counts as much as its token is likely: n p / Σ n p."""
+    knobs = {"multiplex_k": 4, "multiplex_weights": "probability"}
+    for seed in range(30):
+        choice = choose(make("multiplex", seed=seed, **knobs), distribution())
+        plain = weights_of(choose(make("multiplex", seed=seed, multiplex_k=4), distribution()))[:3]
+        expected = plain * P / (plain * P).sum()
+        np.testing.assert_allclose(weights_of(choice)[:3], expected, rtol=1e-5)
+
+
+def test_multiplex_draws_from_all_that_passes_the_filters():
+    """As `hard` does: the top n does not count."""
+    drawn = {
+        token
+        for seed in range(60)
+        for token in choose(make("multiplex", seed=seed, topn=1), distribution()).concept.ids
+    }
+    assert drawn == {0, 1, 2}
+
+
+def test_one_draw_is_hard():
+    """K = 1: the tokens that `hard` draws with that seed, and fed as tokens."""
+    one, hard = make("multiplex", seed=4, multiplex_k=1), make("hard", seed=4)
+    for _ in range(20):
+        a, b = choose(one, distribution()), choose(hard, distribution())
+        assert (a.token, a.mode) == (b.token, Mode.HARD)
+
+
+# -- gaussian ----------------------------------------------------------------------------------
+
+
+def test_gaussian_asks_for_noise_on_the_mixture():
+    """The weights are those of `soft`; how much noise there is goes beside them."""
+    noisy, plain = make("gaussian", gaussian_sigma=0.2), make("soft")
+    a, b = choose(noisy, distribution()), choose(plain, distribution())
+    assert weights_of(a).tolist() == weights_of(b).tolist()
+    assert (a.noise, b.noise) == (0.2, 0.0)
+    assert a.mode is Mode.SOFT
+
+
+# -- selar -------------------------------------------------------------------------------------
+
+
+def test_selar_by_hand():
+    """p = (½, ½), k = 2: h = 1, so s + (s - E[top]) has the weights 1 - 1 and 1."""
+    choice = choose(make("selar", selar_k=2), distribution((0.5, 0.5)))
+    assert choice.mode is Mode.SOFT
+    assert choice.concept.ids.tolist() == [0, 1]
+    assert choice.concept.weights.tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+
+
+def test_selar_pushes_below_nothing():
+    """Three equal tokens, h = 1: 2/3 - 1, 2/3, 2/3; they sum to 1, the likeliest token first."""
+    choice = choose(make("selar"), distribution((0.34, 0.33, 0.33)))
+    assert choice.concept.weights.tolist() == pytest.approx([-0.32, 0.66, 0.66], abs=1e-3)
+    assert choice.concept.weights.sum() == pytest.approx(1, abs=1e-6)
+    assert choice.why == "h 1.00"
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 2.0])
+def test_selar_is_the_mixture_and_a_push(strength):
+    """(1 + c h) w, less c h for the likeliest; with c = 0 it is the mixture of the k likeliest."""
+    w = np.array(P)
+    h = -(w @ np.log(w)) / math.log(3)
+    choice = choose(make("selar", selar_strength=strength), distribution())
+    expected = (1 + strength * h) * w - strength * h * np.eye(3)[0]
+    np.testing.assert_allclose(weights_of(choice)[:3], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_selar_draws_where_it_is_sure():
+    """h under the threshold is hard; each step draws a token, which is that of the text."""
+    strategy, hard = make("selar", seed=2), make("hard", seed=2)
+    for peak in (0.9, 0.6, 0.95, 0.5):  # of two tokens, h = H / log 3 is 0.30, 0.61, 0.18, 0.63
+        choice, drawn = choose(strategy, sharp(peak)), choose(hard, sharp(peak))
+        assert choice.token == drawn.token
+        assert choice.mode is (Mode.SOFT if peak < 0.7 else Mode.HARD)
+        if choice.mode is Mode.HARD:
+            assert choice.concept.ids.tolist() == [choice.token]
+
+
+# -- thinkrouter -------------------------------------------------------------------------------
+
+
+def test_thinkrouter_mixes_where_it_is_confident():
+    """Soft from `router_peak` on, a drawn token under it; repetitions are nothing to it."""
+    strategy = make("thinkrouter", router_peak=0.6)
+    assert choose(strategy, sharp(0.61)).mode is Mode.SOFT
+    assert choose(strategy, distribution((0.59, 0.3, 0.11))).mode is Mode.HARD
+    assert [choose(strategy, sharp(0.99)).mode for _ in range(40)] == [Mode.SOFT] * 40
+
+
 # -- switching ---------------------------------------------------------------------------------
 
 
@@ -222,16 +328,21 @@ def test_adaptive_draws_the_other_tokens_by_weight():
 def test_a_concept_is_a_distribution_over_what_was_kept(
     name, logits, seed, topn, temperature, top_p
 ):
-    """Weights are positive, sum to 1, heaviest first, and on tokens that pass the filters."""
+    """Weights are positive, sum to 1, heaviest first, and on tokens that pass the filters.
+
+    But for `selar`, whose likeliest token stands first, also where its weight is negative.
+    """
     p = Distribution(np.array(logits, np.float32), temperature)
     strategy = make(name, seed=seed, topn=topn, temperature=temperature, top_p=top_p)
     choice = choose(strategy, p)
     weights = choice.concept.weights
     assert weights.dtype == np.float32
     assert weights.sum() == pytest.approx(1, abs=1e-5)
-    assert (weights > 0).all()
-    assert (np.diff(weights) <= 0).all()
-    most = p.size if choice.mode is Mode.HARD else topn
+    pushed = int(name is StrategyName.SELAR)
+    assert (weights[pushed:] > 0).all()
+    assert (np.diff(weights[pushed:]) <= 0).all()
+    free = choice.mode is Mode.HARD or name in (StrategyName.MULTIPLEX, StrategyName.SELAR)
+    most = p.size if free else topn
     kept = p.keep(topn=most, top_p=top_p).ids
     assert set(choice.concept.ids.tolist()) <= set(kept.tolist())
     assert choice.token in kept
@@ -263,8 +374,11 @@ def test_a_seed_decides(name):
 
     def run(seed):
         strategy = make(name, seed=seed)
-        return [choose(strategy, distribution()) for _ in range(12)]
+        chosen = [choose(strategy, distribution()) for _ in range(12)]
+        return [(one.token, weights_of(one).tolist()) for one in chosen]
 
-    once, again, other = ([weights_of(c).tolist() for c in run(seed)] for seed in (5, 5, 6))
+    once, again, other = (run(seed) for seed in (5, 5, 6))
     assert once == again
-    assert (once == other) is (name in (StrategyName.SOFT, StrategyName.SWITCHING))
+    # What `gaussian` draws is the noise, which is not the strategy's.
+    unchanged = (StrategyName.SOFT, StrategyName.SWITCHING, StrategyName.GAUSSIAN)
+    assert (once == other) is (name in unchanged)

@@ -169,7 +169,10 @@ def test_a_settled_answer_ends_it():
     script = [MIXED, {"\n": 1.0}, {"b": 1.0}, END, {"b": 1.0}, END]
     events, engine = run(script, sure_entropy=0.1)
     halted = only(events, Halted)[0]
-    assert halted == Halted(reason=HaltReason.SURE, steps=2, injected="\n</think>\n\n")
+    assert (halted.reason, halted.steps) == (HaltReason.SURE, 2)
+    assert halted.injected == "\n</think>\n\n"
+    # One look: a tag of four tokens and one of answer; its end is not decoded.
+    assert (halted.probes, halted.probe_tokens, halted.probe_s) == (1, 5, 1.0)
     assert events[-1].answer == "b"
     assert engine.fed[2:] == [*engine.tokenize("\n</think>\n\n"), engine.id("b")]
 
@@ -183,7 +186,54 @@ def test_an_open_answer_does_not():
     assert len([item for item in engine.fed if isinstance(item, np.ndarray)]) == 3
 
 
-@pytest.mark.parametrize("flags", [{}, {"sure_entropy": 0.0}])
+@pytest.mark.parametrize(
+    ("rule", "script", "reason"),
+    [
+        ({"halt": "sure", "sure_entropy": 0.1}, [{"b": 1.0}, END], HaltReason.SURE),
+        ({"halt": "eat", "eat_probes": 1}, [MIXED], HaltReason.EAT),
+        ({"halt": "deer"}, [{"b": 0.96, "a": 0.04}, END], HaltReason.DEER),
+        ({"halt": "agree", "agree_count": 1}, [{"b": 1.0}, END], HaltReason.AGREE),
+    ],
+)
+def test_each_rule_tells_its_own_name(rule, script, reason):
+    """Looking where the word ends that it is told, each halts for its own reason."""
+    word = {"halt_at": "word", "halt_word": "ac"}
+    events, _ = run([MIXED, {"c": 1.0}, *script, {"b": 1.0}, END], **rule | word)
+    halted = only(events, Halted)[0]
+    assert (halted.reason, halted.steps, halted.probes) == (reason, 2, 1)
+    assert events[-1].answer == "b"
+
+
+def test_a_look_ahead_can_have_a_cue():
+    """It stands behind the closing tag while looking, and not in the answer."""
+    script = [MIXED, {"\n": 1.0}, {"b": 1.0}, END, {"b": 1.0}, END]
+    events, engine = run(script, sure_entropy=0.1, halt_cue="a b")
+    assert only(events, Halted)[0].probe_tokens == 4 + 3 + 1
+    assert engine.fed[2:] == [*engine.tokenize("\n</think>\n\n"), engine.id("b")]
+
+
+def test_gaussian_noise_is_put_onto_the_mixture():
+    """s = Σ w E + σ N(0, I), σ a share of the rows' root mean square, the noise the seed's."""
+    knobs = {"max_think": 1, "seed": 5, "topn": 3}
+    _, plain = run([MIXED, END], strategy="soft", **knobs)
+    _, noisy = run([MIXED, END], strategy="gaussian", gaussian_sigma=0.5, **knobs)
+    rms = np.sqrt(np.mean(plain.embeddings**2))
+    noise = np.random.default_rng(5).standard_normal(4, np.float32)
+    np.testing.assert_allclose(noisy.fed[1] - plain.fed[1], 0.5 * rms * noise, rtol=1e-4, atol=1e-5)
+
+
+def test_a_negative_weight_pushes_away():
+    """What `selar` feeds is s + h (s - E[top]); the step tells its weights as they are."""
+    even = {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}
+    events, engine = run([even, END], strategy="selar", max_think=1)
+    rows = engine.embedding_rows([engine.id(piece) for piece in "abc"])
+    s = rows.mean(axis=0)
+    np.testing.assert_allclose(engine.fed[1], s + (s - rows[0]), rtol=1e-5)
+    weights = [entry.weight for entry in only(events, Step)[0].concept]
+    assert weights == pytest.approx([-1 / 3, 2 / 3, 2 / 3])
+
+
+@pytest.mark.parametrize("flags", [{}, {"sure_entropy": 0.0}, {"sure_entropy": 9, "halt": "none"}])
 def test_nobody_looks_ahead_unasked(flags):
     """Off by default: the script is read on from the line's end."""
     events, _ = run([MIXED, {"\n": 1.0}, {"b": 1.0}, END], **flags)

@@ -12,7 +12,10 @@ from softchat.thinking.strategies.adaptive import Adaptive
 from softchat.thinking.strategies.choice import Choice, Strategy, TagTokens
 from softchat.thinking.strategies.hard import Hard
 from softchat.thinking.strategies.mixed_input import MixedInput
-from softchat.thinking.strategies.noise import Dirichlet, Gumbel
+from softchat.thinking.strategies.multiplex import Multiplex
+from softchat.thinking.strategies.noise import Dirichlet, Gaussian, Gumbel
+from softchat.thinking.strategies.router import ThinkRouter
+from softchat.thinking.strategies.selar import Selar
 from softchat.thinking.strategies.soft import Soft
 from softchat.thinking.strategies.switching import Switching
 
@@ -30,9 +33,17 @@ def make_strategy(settings: Settings, rng: np.random.Generator, tags: TagTokens)
             return Gumbel(settings, rng)
         case StrategyName.DIRICHLET:
             return Dirichlet(settings, rng)
+        case StrategyName.GAUSSIAN:
+            return Gaussian(settings)
+        case StrategyName.MULTIPLEX:
+            return Multiplex(settings, rng)
         case StrategyName.MIXED_INPUT:
             return MixedInput(settings, rng)
         case StrategyName.SWITCHING:
             return Switching(settings, rng, tags)
+        case StrategyName.SELAR:
+            return Selar(settings, rng)
         case StrategyName.ADAPTIVE:
             return Adaptive(settings, rng)
+        case StrategyName.THINKROUTER:
+            return ThinkRouter(settings, rng)

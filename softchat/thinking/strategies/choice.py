@@ -31,6 +31,8 @@ class Choice:
     """Set if the strategy ends the thinking here; the concept is then not fed."""
     opening: str = ""
     """With `halt`: how the answer begins."""
+    noise: float = 0.0
+    """σ of Gaussian noise on the mixture, as a share of the RMS of embedding rows' entries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

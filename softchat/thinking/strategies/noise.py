@@ -1,4 +1,4 @@
-"""Soft thinking with noise (LLMs are Single-threaded Reasoners, arXiv 2508.03440).
+"""Soft thinking with noise: on the weights (arXiv 2508.03440), or on the mixture (2509.19170).
 
 A model fed with a mixture mostly follows its heaviest token, so plain soft thinking is close to
 greedy decoding. Noise on the weights lets other tokens be the heaviest at times. The noise comes
@@ -6,6 +6,8 @@ after the filters and the top n, so with one token kept there is nothing left to
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,3 +47,19 @@ class Dirichlet:
         scores = np.log(self._rng.standard_gamma(shape + 1.0))
         scores -= self._rng.standard_exponential(len(shape)) / shape
         return soft(from_scores(kept.ids, scores))
+
+
+class Gaussian:
+    """Soft Tokens, Hard Truths (arXiv 2509.19170): s = Σ w_j E[v_j] + σ N(0, I).
+
+    σ is `gaussian_sigma` times the root mean square of the entries of embedding rows. The weights
+    are those of `soft`; with one token kept the noise stays, which the authors call fuzzy tokens.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def choose(self, p: Distribution, entropy: float) -> Choice:
+        """The kept tokens; the noise is put onto their mixture by whoever makes it."""
+        kept = soft(keep(p, self._settings))
+        return replace(kept, noise=self._settings.gaussian_sigma)
