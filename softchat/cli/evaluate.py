@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from softchat.views.wording import Glyphs
 
 _PIPE_WIDTH = 160
+_TOGETHER = 8
 _INTERRUPTED = DecodeAbortedError.exit_status
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A file of questions and answers.")]
@@ -52,13 +53,28 @@ class Evaluating:
     ] = "number"
     limit: Annotated[int, flag("--limit", metavar="N", min=0, help="Questions; 0: all.")] = 0
     shuffle: Annotated[bool, flag("--shuffle", help="Shuffle them first, by --seed.")] = False
-    parallel: Annotated[
-        int, flag("--parallel", metavar="N", min=1, max=64, help="Runs at once, in one batch.")
+    samples: Annotated[
+        int, flag("--samples", metavar="K", min=1, max=1024, help="Answers to each question.")
     ] = 1
+    parallel: Annotated[
+        int | None,
+        flag(
+            "--parallel",
+            metavar="N",
+            min=1,
+            max=64,
+            help="Runs at once, in one batch; without it as many as --samples, up to 8.",
+        ),
+    ] = None
     out: Annotated[
         Path | None, flag("--out", metavar="FILE", help="Where results are kept as they come.")
     ] = None
     json: Annotated[bool, flag("--json", help="The line of JSON only.")] = False
+
+    @property
+    def at_once(self) -> int:
+        """Runs at once: the answers to a question share its prompt, so they are best together."""
+        return self.parallel or min(self.samples, _TOGETHER)
 
 
 @with_groups
@@ -84,9 +100,15 @@ def eval_(
     if evaluation is None:
         return _INTERRUPTED
     if not evaluating.json:
-        from softchat.views.evaluation import differences_table, ends_table, runs_table
+        from softchat.views.evaluation import (
+            differences_table,
+            ends_table,
+            runs_table,
+            samples_table,
+        )
 
-        show_tables([runs_table, ends_table, differences_table], evaluation.summary)
+        tables = [runs_table, samples_table, ends_table, differences_table]
+        show_tables(tables, evaluation.summary)
     print_json(evaluation.about | evaluation.summary.to_dict())
     return 0
 
@@ -167,6 +189,7 @@ def evaluate_file(
         reader=reader,
         system=wording,
         tags=found.tags,
+        samples=how.samples,
     )
     n_ctx_most = enough(
         [wording + question.text for question in questions.questions],
@@ -190,7 +213,7 @@ def evaluate_file(
     )
     path = how.out or default_path(state_folder(os.environ) / "evaluations", identity)
     with ResultFile(path, identity) as file, catch_interrupt() as interrupt:
-        wanted = {(run.name, question.index) for question in plan.questions for run in runs}
+        wanted = set(plan.keys)
         left = wanted - file.done
         if not how.json:
             already = f", {len(wanted) - len(left)} of {len(wanted)} are there" * bool(file.results)
@@ -203,16 +226,15 @@ def evaluate_file(
                     found,
                     loading,
                     n_ctx_most=n_ctx_most,
-                    sequences=how.parallel,
+                    sequences=how.at_once,
                     cancelled=interrupt,
                 )
             with engine, bar:
                 pool: Pool = partial(one_by_one, engine)
-                if how.parallel > 1:
+                if how.at_once > 1:
                     prefix = shared_prefix(engine, plan)
                     pool = partial(run_together, engine, prefix=prefix)
-                results = evaluate(pool, plan, done=file.done, cancelled=interrupt)
-                for result in results:
+                for result in evaluate(pool, plan, done=file.done, cancelled=interrupt):
                     file.add(result)
                     bar.step(_so_far(runs, file.results))
         elapsed_s = time.perf_counter() - began
@@ -223,8 +245,8 @@ def evaluate_file(
                 file=sys.stderr,
             )
             return None
-        picked = {question.index for question in plan.questions}
-        summary = summarise(runs, [one for one in file.results if one.index in picked])
+        results = [one for one in file.results if one.key in wanted]
+        summary = summarise(runs, results, same=reader.same)
     return Evaluation(
         about={
             "model": model["name"],
@@ -234,7 +256,8 @@ def evaluate_file(
             "data_sha256": questions.sha256,
             "extract": reader.name,
             "system": wording,
-            "parallel": how.parallel,
+            "samples": how.samples,
+            "parallel": how.at_once,
             "evaluated_now": len(left),
             "elapsed_s": round(elapsed_s, 2),
             "results": str(path),

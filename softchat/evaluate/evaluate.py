@@ -20,6 +20,8 @@ from softchat.settings import Settings
 from softchat.thinking.think import think
 
 Job = Callable[[Engine], "Outcome | None"]
+Key = tuple[str, int, int]
+"""Run, question's index, sample."""
 Pool = Callable[[Iterable[Job]], Iterator[tuple[int, "Outcome | None"]]]
 """Runs jobs and hands out the number of each with its result, as they end."""
 
@@ -36,6 +38,8 @@ class Outcome:
     answer: str = ""
     steps: int = 0
     answer_tokens: int = 0
+    probe_tokens: int = 0
+    """Tokens that a rule which halts has looked ahead at."""
     halted: str = ""
     """Why the thinking ended."""
     finished: str = ""
@@ -62,6 +66,13 @@ class Result:
     correct: bool | None
     """None if the question has no answer to compare with."""
     outcome: Outcome
+    sample: int = 0
+    """Which of the question's answers this is, if it is asked several times."""
+
+    @property
+    def key(self) -> Key:
+        """What no other result of the evaluation has."""
+        return self.run, self.index, self.sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +85,28 @@ class Plan:
     system: str = ""
     tags: ThinkTags | None = None
     """None: as the model's chat template says."""
+    samples: int = 1
+    """How often each run answers each question, each time with another seed."""
+
+    @property
+    def keys(self) -> list[Key]:
+        """Of every result that is wanted, in the order in which they are made."""
+        return [
+            (run.name, question.index, sample)
+            for question in self.questions
+            for run in self.runs
+            for sample in range(self.samples)
+        ]
 
 
 def evaluate(
     pool: Pool,
     plan: Plan,
     *,
-    done: Collection[tuple[str, int]] = (),
+    done: Collection[Key] = (),
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[Result]:
-    """Every run on every question, but those that are done: pairs of run and question index.
+    """Every run on every question, but those that are done.
 
     All runs have a question before any has the next, so that what there is can be compared at any
     time. A run that was cancelled gives no result; one whose prompt does not fit gives its error.
@@ -93,23 +116,23 @@ def evaluate(
         ModelRefusedError: the chat template fails.
 
     """
-    pairs = [
-        (run, question)
-        for question in plan.questions
-        for run in plan.runs
-        if (run.name, question.index) not in done
+    runs = {run.name: run for run in plan.runs}
+    questions = {question.index: question for question in plan.questions}
+    wanted = [
+        (runs[run], questions[index], sample)
+        for run, index, sample in plan.keys
+        if (run, index, sample) not in done
     ]
 
     def jobs() -> Iterator[Job]:
-        for run, question in pairs:
+        for run, question, sample in wanted:
             if cancelled():
                 return
-            yield _job(plan, question, seeded(run.settings, question), cancelled)
+            yield _job(plan, question, seeded(run.settings, question, sample), cancelled)
 
     for number, outcome in pool(jobs()):
         if outcome is not None:
-            run, question = pairs[number]
-            yield judge(plan, run, question, outcome)
+            yield judge(plan, *wanted[number], outcome)
 
 
 def one_by_one(engine: Engine, jobs: Iterable[Job]) -> Iterator[tuple[int, Outcome | None]]:
@@ -138,17 +161,18 @@ def shared_prefix(engine: Engine, plan: Plan) -> list[int]:
     return prefix if len(prefix) >= _LONG_PREFIX else []
 
 
-def seeded(settings: Settings, question: Question) -> Settings:
-    """The settings with a seed of the question's own.
+def seeded(settings: Settings, question: Question, sample: int = 0) -> Settings:
+    """The settings with a seed of the question's own, and of the sample's if it is not the first.
 
     It depends on the settings' seed and the question's place in the file only: so the draws are the
     same alone or beside others, in one go or resumed, and for every run with that seed.
     """
-    seed = np.random.SeedSequence([settings.seed, question.index]).generate_state(1)[0]
+    place = [settings.seed, question.index] + [sample] * bool(sample)
+    seed = np.random.SeedSequence(place).generate_state(1)[0]
     return replace(settings, seed=int(seed))
 
 
-def judge(plan: Plan, run: Run, question: Question, outcome: Outcome) -> Result:
+def judge(plan: Plan, run: Run, question: Question, sample: int, outcome: Outcome) -> Result:
     """Read the answer and compare it; a run that failed is wrong."""
     given = plan.reader.extract(outcome.answer)
     correct = None
@@ -157,21 +181,22 @@ def judge(plan: Plan, run: Run, question: Question, outcome: Outcome) -> Result:
     return Result(
         run=run.name,
         index=question.index,
-        seed=seeded(run.settings, question).seed,
+        seed=seeded(run.settings, question, sample).seed,
         given=given,
         correct=correct,
         outcome=outcome,
+        sample=sample,
     )
 
 
 def _job(plan: Plan, question: Question, settings: Settings, cancelled: Callable[[], bool]) -> Job:
     def job(engine: Engine) -> Outcome | None:
         prompt = make_prompt(engine, single_turn(question.text, plan.system), tags=plan.tags)
-        halted = ""
+        halted: Halted | None = None
         try:
             for event in think(engine, prompt, settings, cancelled=cancelled):
                 if isinstance(event, Halted):
-                    halted = str(event.reason)
+                    halted = event
                 if isinstance(event, Finished):
                     return _outcome(event, halted)
         except ContextError as error:
@@ -181,14 +206,15 @@ def _job(plan: Plan, question: Question, settings: Settings, cancelled: Callable
     return job
 
 
-def _outcome(event: Finished, halted: str) -> Outcome | None:
+def _outcome(event: Finished, halted: Halted | None) -> Outcome | None:
     if event.finish_reason is FinishReason.INTERRUPTED:
         return None
     return Outcome(
         answer=event.answer,
         steps=event.steps,
         answer_tokens=event.answer_tokens,
-        halted=halted,
+        probe_tokens=halted.probe_tokens if halted else 0,
+        halted=str(halted.reason) if halted else "",
         finished=str(event.finish_reason),
         think_s=round(event.think_s, 3),
         answer_s=round(event.answer_s, 3),

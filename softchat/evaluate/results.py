@@ -19,7 +19,7 @@ from typing import Any
 from softchat.base.files import make_private
 from softchat.base.text import printable
 from softchat.errors import UsageError
-from softchat.evaluate.evaluate import Outcome, Plan, Result
+from softchat.evaluate.evaluate import Key, Outcome, Plan, Result
 from softchat.evaluate.questions import QuestionFile
 
 _KIND = "softchat_eval"
@@ -39,8 +39,8 @@ def make_identity(
 
     `model` is whatever tells the model and its adapters from others.
 
-    How many questions are picked, in which order, and how many run at once, is not in it: so more
-    can be added later.
+    How many questions are picked, in which order, how often each is asked, and how many run at
+    once, is not in it: so more can be added later.
     """
     return {
         _KIND: _SCHEMA,
@@ -97,9 +97,9 @@ class ResultFile:
             stack.pop_all()  # all is well: it stays open
 
     @property
-    def done(self) -> set[tuple[str, int]]:
-        """Run and question index of each result."""
-        return {(result.run, result.index) for result in self.results}
+    def done(self) -> set[Key]:
+        """What is there already."""
+        return {result.key for result in self.results}
 
     def add(self, result: Result) -> None:
         """Append a result, now."""

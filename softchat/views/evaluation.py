@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self, TextIO
@@ -26,21 +26,47 @@ _EVERY_S = 30.0  # between two lines of progress where there is no terminal
 
 def runs_table(summary: Summary, glyphs: Glyphs) -> Table:
     """A row a run: accuracy, and the means of steps, tokens and time."""
-    table = _table("run", "right", "accuracy (95%)", "steps", "answer tokens", "time")
+    looked = any(run.probe_tokens > 0 for run in summary.runs)
+    ahead = ("looked ahead",) * looked
+    table = _table("run", "right", "accuracy (95%)", "steps", "answer tokens", *ahead, "time")
     for run in summary.runs:
         table.add_row(
             _name(run.name, glyphs),
-            f"{run.right}/{run.questions}" if run.accuracy else f"-/{run.questions}",
+            f"{run.right}/{run.answers}" if run.accuracy else f"-/{run.answers}",
             _percent(run.accuracy),
             _number(run.steps, ".1f"),
             _number(run.answer_tokens, ".1f"),
+            *(_number(run.probe_tokens, ".1f") for _ in ahead),
             "-" if math.isnan(run.seconds) else duration(run.seconds),
         )
     return table
 
 
+def samples_table(summary: Summary, glyphs: Glyphs) -> Table:
+    """Of several answers to each question: pass@k, majority@k and what k answers take, in tokens.
+
+    For k that are powers of two, and all there are.
+    """
+    most = max((len(run.pass_at) for run in summary.runs), default=0)
+    counts = sorted({most, *(2**n for n in range(most.bit_length()) if 2**n <= most)} - {0})
+    table = _table("of k answers", "", *(f"k = {k}" for k in counts))
+    for run in summary.runs:
+        rows = [
+            ("one is right, %", [_share(run.pass_at, k) for k in counts]),
+            ("the majority is, %", [_share(run.majority_at, k) for k in counts]),
+            ("tokens", [_number(run.tokens * k, ".0f") for k in counts]),
+        ]
+        for place, (label, cells) in enumerate(rows if run.pass_at else []):
+            table.add_row(Text("") if place else _name(run.name, glyphs), label, *cells)
+    return table
+
+
+def _share(shares: Sequence[float], k: int) -> str:
+    return f"{100 * shares[k - 1]:.1f}" if k <= len(shares) else "-"
+
+
 def ends_table(summary: Summary, glyphs: Glyphs) -> Table:
-    """A row a run: on how many questions its thinking ended for which reason."""
+    """A row a run: how often its thinking ended for which reason."""
     reasons = [
         reason for reason in HaltReason if any(run.halted.get(reason) for run in summary.runs)
     ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from softchat.evaluate.answers import make_reader
-from softchat.evaluate.evaluate import Plan, evaluate, one_by_one, seeded
+from softchat.evaluate.evaluate import Outcome, Plan, Result, evaluate, one_by_one, seeded
 from softchat.evaluate.plan import make_runs
 from softchat.evaluate.questions import Question
+from softchat.evaluate.samples import clustered_share
 from softchat.evaluate.summary import summarise
 from softchat.testing import FakeEngine
 
@@ -53,9 +56,9 @@ def test_every_run_has_every_question():
 def test_what_is_done_is_not_done_again():
     """A resumed evaluation does the rest only, with the seeds that it would have had."""
     plan = plan_of("7", "8")
-    whole = {(r.run, r.index): r.seed for r in evaluate(fresh(), plan)}
-    done = {("hard", 0), ("soft", 1)}
-    rest = {(r.run, r.index): r.seed for r in evaluate(fresh(), plan, done=done)}
+    whole = {r.key: r.seed for r in evaluate(fresh(), plan)}
+    done = {("hard", 0, 0), ("soft", 1, 0)}
+    rest = {r.key: r.seed for r in evaluate(fresh(), plan, done=done)}
     assert rest == {key: seed for key, seed in whole.items() if key not in done}
 
 
@@ -135,3 +138,64 @@ def test_reasons_are_counted(reason):
     runs = make_runs({"seed": 0, "max_answer": 5}, {"strategy": ["soft"], "max_think": [limit]})
     plan = plan_of("7", "7", runs=runs)
     assert summarise(runs, evaluate(fresh(), plan)).runs[0].halted == {reason: 2}
+
+
+def test_samples_differ_in_their_seeds():
+    """The first is what one alone would be; the others have seeds of their own, each time."""
+    question = Question(index=3, text="q", answer="7")
+    settings = plan_of("7").runs[0].settings
+    seeds = [seeded(settings, question, sample).seed for sample in range(8)]
+    assert seeds[0] == seeded(settings, question).seed
+    assert len(set(seeds)) == 8
+    assert seeds == [seeded(settings, question, sample).seed for sample in range(8)]
+
+
+def test_every_run_answers_every_question_so_often():
+    """A question has all its answers before the next; those that are there are not made again."""
+    plan = replace(plan_of("7", "8"), samples=3)
+    results = list(evaluate(fresh(), plan, done={("hard", 0, 1)}))
+    assert [r.key for r in results][:5] == [
+        ("hard", 0, 0), ("hard", 0, 2), ("soft", 0, 0), ("soft", 0, 1), ("soft", 0, 2),
+    ]  # fmt: skip
+    assert len(results) == 11
+    assert {r.key for r in results} | {("hard", 0, 1)} == set(plan.keys)
+
+
+def answered(run, index, *given):
+    """Answers to a question whose answer is 7."""
+    return [
+        Result(
+            run=run, index=index, seed=0, given=text, correct=text == "7", sample=sample,
+            outcome=Outcome(steps=10, answer_tokens=2, probe_tokens=3),
+        )
+        for sample, text in enumerate(given)
+    ]  # fmt: skip
+
+
+def test_figures_of_samples_by_hand():
+    """Two questions, four answers each: 7 7 8 9 and 8 8 7 -."""
+    runs = make_runs({"seed": 0}, {"strategy": ["hard", "soft"]})
+    results = [
+        *answered("hard", 0, "7", "7", "8", "9"),
+        *answered("hard", 1, "8", "8", "7", None),
+        *answered("soft", 0, "7", "7", "7", "7"),
+        *answered("soft", 1, "7", "7", "8", "8"),
+    ]
+    summary = summarise(runs, results)
+    hard, soft = summary.runs
+    assert (hard.questions, hard.answers, hard.right, hard.tokens) == (2, 8, 3, 15)
+    assert hard.accuracy is not None
+    assert hard.accuracy.value == pytest.approx(3 / 8)
+    # Shares ½ and ¼: V = (1/32) / 2, and 15/64 / V = 15, of which there are 8.
+    assert hard.accuracy == clustered_share([0.5, 0.25], 8)
+    assert hard.pass_at == pytest.approx(
+        ((2 / 4 + 1 / 4) / 2, (5 / 6 + 3 / 6) / 2, (1 + 3 / 4) / 2, 1.0)
+    )
+    assert hard.majority_at[3] == 0.5  # 7 wins the first, 8 the second
+    assert soft.majority_at[3] == (1 + 0.5) / 2
+    difference = summary.differences[0]
+    assert difference.accuracy is not None
+    assert difference.accuracy.value == pytest.approx((0.5 + 0.25) / 2)
+    assert difference.mcnemar is None
+    one = summarise(runs, [r for r in results if r.sample == 0]).runs[0]
+    assert (one.pass_at, one.majority_at) == ((), ())

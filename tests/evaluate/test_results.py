@@ -33,13 +33,25 @@ def test_what_is_written_is_read(tmp_path):
         file.add(result(0))
     with ResultFile(path, IDENTITY) as file:
         assert file.results == [result(0)]
-        assert file.done == {("soft", 0)}
+        assert file.done == {("soft", 0, 0)}
         file.add(result(1))
     with ResultFile(path, IDENTITY) as file:
         assert file.results == [result(0), result(1)]
     assert len(path.read_text(encoding="utf-8").split("\n")) == 4
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_results_of_before_there_were_samples_are_read(tmp_path):
+    """A file without that field goes on: each result is the first answer to its question."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY) as file:
+        file.add(result(0))
+    head, line = path.read_text().splitlines()
+    old = {k: v for k, v in json.loads(line).items() if k not in ("sample", "probe_tokens")}
+    path.write_text(f"{head}\n{json.dumps(old)}\n")
+    with ResultFile(path, IDENTITY) as file:
+        assert file.results == [result(0)]
 
 
 @pytest.mark.parametrize("cut", [1, 10, 60])

@@ -57,6 +57,22 @@ def test_a_difference_of_shares():
     assert found.high == pytest.approx(middle + 1.959964 * spread, abs=1e-6)
 
 
+def test_a_difference_of_shares_of_several_answers():
+    """By hand: +½, 0 and +1 with +1 and -1 beside them; equal shares are not certain either."""
+    found = share_difference([0.5, 1.0, 0.0], [1.0, 1.0, 1.0])
+    assert found.value == pytest.approx(0.5)
+    middle, spread = 1.5 / 5, math.sqrt((3.25 / 5 - 0.3**2) / 5)
+    assert found.low == pytest.approx(middle - 1.959964 * spread, abs=1e-6)
+    assert share_difference([0.5] * 9, [0.5] * 9).high > 0.1
+
+
+def test_tries_make_it_wider():
+    """Bonferroni: of 5 differences, each at 99%."""
+    one = share_difference(*pairs(20, 4, 10, 16))
+    five = share_difference(*pairs(20, 4, 10, 16), tries=5)
+    assert (five.high - five.low) / (one.high - one.low) == pytest.approx(2.575829 / 1.959964)
+
+
 def test_a_difference_of_equals_is_not_certain():
     """Two runs that agree on all of six questions may still differ: the interval has a width."""
     found = share_difference(*pairs(3, 0, 0, 3))

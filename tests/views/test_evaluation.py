@@ -10,7 +10,13 @@ from softchat.evaluate.evaluate import Outcome, Result
 from softchat.evaluate.plan import make_runs
 from softchat.evaluate.summary import summarise
 from softchat.views.comparison import comparison
-from softchat.views.evaluation import ProgressBar, differences_table, ends_table, runs_table
+from softchat.views.evaluation import (
+    ProgressBar,
+    differences_table,
+    ends_table,
+    runs_table,
+    samples_table,
+)
 from softchat.views.wording import UNICODE, glyphs_for
 
 RUNS = make_runs({"seed": 0}, {}, ["hard", "[red]x[/red]\x1b[2J: soft"])
@@ -43,6 +49,38 @@ def test_figures_are_shown():
     assert "0 : 1" in shown
     assert "+0.0 (+0.0 to +0.0)" in shown
     assert "3" in text_of(ends_table(summary, UNICODE)).splitlines()[1]
+
+
+def test_samples_are_shown_for_powers_of_two():
+    """Shares in percent by k, and what so many answers take; nothing with one answer each."""
+    several = [
+        Result(
+            run=run.name, index=0, seed=0, given=given, correct=given == "7", sample=sample,
+            outcome=Outcome(steps=10, answer_tokens=2),
+        )
+        for run in RUNS
+        for sample, given in enumerate(("7", "7", "8"))
+    ]  # fmt: skip
+    shown = text_of(samples_table(summary_of(several), UNICODE)).splitlines()
+    assert " ".join(shown[0].split()) == "of k answers k = 1 k = 2 k = 3"
+    assert shown[1].split() == ["hard", "one", "is", "right,", "%", "66.7", "100.0", "100.0"]
+    assert shown[2].split()[-3:] == ["66.7", "66.7", "100.0"]
+    assert shown[3].split() == ["tokens", "12", "24", "36"]
+    one = summary_of(results(0, True, False))
+    assert not samples_table(one, UNICODE).row_count
+
+
+def test_what_was_looked_ahead_at_is_told():
+    """A column more, where a rule has looked."""
+    looked = [
+        Result(
+            run=run.name, index=0, seed=0, given="7", correct=True,
+            outcome=Outcome(steps=10, answer_tokens=2, probe_tokens=tokens),
+        )
+        for run, tokens in zip(RUNS, (0, 7), strict=True)
+    ]  # fmt: skip
+    assert "looked ahead" in text_of(runs_table(summary_of(looked), UNICODE))
+    assert "looked ahead" not in text_of(runs_table(summary_of(looked[:1]), UNICODE))
 
 
 def test_names_are_harmless():
