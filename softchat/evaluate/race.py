@@ -4,20 +4,22 @@
     halving     how many questions each round has seen, and how many candidates go on from it
     best        who goes on: the most right, then the fewest tokens
     prove       the one that is left against every control, on questions it was not chosen with
+    race        all of that, one result after another, within a time
 
 Successive halving is Jamieson and Talwalkar's (arXiv 1502.07943): all candidates have few
 questions, those that are left have more. The interval of a proof is Bonferroni's for all the
-comparisons that were made on the questions that prove. Knows results, and no engines.
+comparisons that were made on the questions that prove. Knows results, and no engines or clocks.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from softchat.evaluate.evaluate import Result
+from softchat.evaluate.plan import Run
 from softchat.evaluate.questions import Question
 from softchat.evaluate.statistics import Estimate, mean_difference, share_difference
 
@@ -25,6 +27,12 @@ _CHOOSING = 1 / 3
 """Share of the questions that choose: to see a difference takes more of them than to choose."""
 _FEWEST = 4
 """Questions that a candidate has before it can be out."""
+
+
+_CHOOSING_TIME = 0.45
+"""Share of the time after which there is no more choosing."""
+_BATCH = 24
+"""Answers between two looks at the clock, at the least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,3 +174,121 @@ def _tokens(results: Sequence[Result]) -> int:
 
 def _cost(result: Result) -> int:
     return result.outcome.steps + result.outcome.answer_tokens
+
+
+Answer = Callable[[Sequence[Run], Sequence[Question]], Iterator[Result]]
+"""Gives the results of runs on questions."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Race:
+    """A race that is going on: who is in it, and what there is to show for.
+
+    Args:
+        controls: what the candidates have to beat. They are never out.
+        candidates: at least one.
+        choosing: questions, see `split`.
+        proving: others.
+        results: of the same runs and questions, from before; new ones are added to it.
+
+    """
+
+    controls: Sequence[Run]
+    candidates: Sequence[Run]
+    choosing: Sequence[Question]
+    proving: Sequence[Question]
+    results: list[Result]
+    alive: list[str] = field(init=False)
+    """The candidates that are not out, in the order of `candidates`."""
+    out: dict[str, int] = field(init=False, default_factory=dict)
+    """Who is out, and after how many questions."""
+    is_proving: bool = field(init=False, default=False)
+    is_cut: bool = field(init=False, default=False)
+    """Whether the time did not suffice for all questions."""
+
+    def __post_init__(self) -> None:
+        self.alive = [run.name for run in self.candidates]
+
+    def go(self, answer: Answer, left: Callable[[], float]) -> Iterator[Result]:
+        """Run it; each result as it comes.
+
+        Args:
+            answer: gives the results of runs on questions, but those that are there already.
+            left: the share of the time that is left, from 1 to 0 and below.
+
+        """
+        rounds = halving(len(self.candidates), len(self.choosing))
+        done = 0
+        for number, one in enumerate(rounds, 1):
+            until = 1 - _CHOOSING_TIME * number / len(rounds)
+            questions = self.choosing[done : one.questions]
+            yield from self._ask(questions, answer, left, until)
+            done = one.questions
+            survivors = best(self.alive, self.results, one.survivors)
+            self.out |= {name: done for name in self.alive if name not in survivors}
+            self.alive = survivors
+        self.is_proving = True
+        yield from self._ask(self.proving, answer, left, 0.0)
+
+    def _ask(
+        self,
+        questions: Sequence[Question],
+        answer: Answer,
+        left: Callable[[], float],
+        until: float,
+    ) -> Iterator[Result]:
+        """All who are in the race, on these questions, while more than `until` of the time is."""
+        runs = [*self.controls, *(run for run in self.candidates if run.name in self.alive)]
+        size = max(1, -(-_BATCH // len(runs)))
+        for start in range(0, len(questions), size):
+            if left() <= until:
+                self.is_cut = True
+                return
+            for result in answer(runs, questions[start : start + size]):
+                self.results.append(result)
+                yield result
+
+    def proof(self) -> Proof | None:
+        """What it has shown; None: it has not come to that.
+
+        Whoever was put to the proof before, in a race that went on from there, counts as a try.
+        """
+        if not self.is_proving:
+            return None
+        places = {question.index for question in self.proving}
+        found = [one for one in self.results if one.index in places]
+        names = [run.name for run in self.candidates]
+        tried = {one.run for one in found} & set(names)
+        controls = [run.name for run in self.controls]
+        return prove(self.alive[0], controls, found, tries=len(controls) * max(1, len(tried)))
+
+
+def controls(defaults: Mapping[str, object]) -> list[str]:
+    """What every candidate has to beat, as `--run` has it, for a model with these settings.
+
+    Ordinary chain of thought, drawn and at its likeliest; and with the cold stop, lest a gain that
+    is only that of halting be taken for one of thinking.
+    """
+    tau, patience = defaults.get("tau", 0.01), defaults.get("patience", 256)
+    return [
+        "hard: hard",
+        "hard argmax: hard temperature=0",
+        f"hard, cold stop: hard tau={tau} patience={patience}",
+    ]
+
+
+CANDIDATES = (
+    "soft",
+    "soft topn=3",
+    "soft temperature=0.3",
+    "soft temperature=1 top_p=1",
+    "soft halt=sure",
+    "gumbel",
+    "dirichlet",
+    "mixed-input",
+    "adaptive",
+    "selar",
+    "multiplex",
+    "switching",
+)
+"""What is tried if nobody says what, as `--run` has it."""

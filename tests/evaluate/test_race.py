@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from softchat.evaluate.evaluate import Outcome, Result
+from softchat.evaluate.plan import make_runs
 from softchat.evaluate.questions import Question
-from softchat.evaluate.race import Round, best, halving, prove, split
+from softchat.evaluate.race import (
+    CANDIDATES,
+    Race,
+    Round,
+    best,
+    controls,
+    halving,
+    prove,
+    split,
+)
 
 
 def results(run, right, tokens=10):
@@ -100,3 +111,104 @@ def test_better_is_better_than_every_control():
 def test_without_shared_questions_there_is_no_proof():
     """A race that was stopped before it came to that says nothing."""
     assert prove("soft", ["hard"], results("soft", [1, 1]), tries=1) is None
+
+
+# -- the whole race ----------------------------------------------------------------------------
+
+
+def runs_of(*names):
+    return make_runs({"seed": 0}, {}, [f"{name}: soft" for name in names])
+
+
+def model(skill):
+    """What answers: run by run, the share of questions it gets right, spread over all of them."""
+    asked = []
+
+    def answer(runs, questions):
+        asked.append(([run.name for run in runs], [question.index for question in questions]))
+        for question in questions:
+            for run in runs:
+                right = (question.index * 37 % 100) < 100 * skill[run.name]
+                yield from (
+                    replace(one, index=question.index) for one in results(run.name, [right])
+                )
+
+    return answer, asked
+
+
+def raced(skill, *, left=lambda: 1.0, count=90, before=()):
+    questions = [Question(index=i, text="q", answer="7") for i in range(count)]
+    choosing, proving = split(questions, 0)
+    names = [name for name in skill if name != "control"]
+    race = Race(
+        controls=runs_of("control"), candidates=runs_of(*names),
+        choosing=choosing, proving=proving, results=list(before),
+    )  # fmt: skip
+    answer, asked = model(skill)
+    list(race.go(answer, left))
+    return race, asked
+
+
+SKILL = {"control": 0.5, "a": 0.4, "b": 0.95, "c": 0.6, "d": 0.1}
+
+
+def test_the_best_of_a_race_is_proven():
+    """b wins on the questions that choose, and is better than the control on those that prove."""
+    race, asked = raced(SKILL)
+    assert race.alive == ["b"]
+    assert set(race.out) == {"a", "c", "d"}
+    proof = race.proof()
+    assert proof is not None
+    assert (proof.winner, proof.questions, proof.tries) == ("b", 60, 1)
+    assert proof.is_better
+    assert not race.is_cut
+    proving = {question.index for question in race.proving}
+    tried = {name for names, places in asked if proving & set(places) for name in names}
+    assert tried == {"control", "b"}  # nobody else has seen a question that proves
+
+
+def test_who_is_no_better_is_not_called_better():
+    """The best of several equals is not, on questions that it was not chosen with."""
+    race, _ = raced(dict.fromkeys(SKILL, 0.5))
+    proof = race.proof()
+    assert proof is not None
+    assert not proof.is_better
+
+
+def test_a_race_within_a_time():
+    """When the time for choosing is over there is a winner all the same, and the rest is proof."""
+    clock = iter(1 - n / 7 for n in range(99))
+    race, _ = raced(SKILL, left=lambda: next(clock))
+    assert race.is_cut
+    assert race.alive == ["b"]
+    proof = race.proof()
+    assert proof is not None
+    assert 0 < proof.questions < 60
+
+
+def test_no_time_at_all_proves_nothing():
+    """The controls and candidates have not been compared."""
+    race, asked = raced(SKILL, left=lambda: 0.0)
+    assert not asked
+    assert race.proof() is None
+
+
+def test_earlier_winners_count_as_tries():
+    """Who was put to the proof in a shorter race widens the interval of the next one."""
+    race, _ = raced(SKILL)
+    place = race.proving[0].index
+    before = [replace(one, index=place) for one in results("c", [1])]
+    again, _ = raced(SKILL, before=before)
+    one, two = race.proof(), again.proof()
+    assert one is not None
+    assert two is not None
+    assert two.tries == 2 * one.tries
+
+
+def test_the_standing_controls():
+    """Drawn, argmax, and with the model's own cold stop; each can be read as --run has it."""
+    runs = make_runs({"tau": 0.05, "patience": 40}, {}, [*controls({"tau": 0.05, "patience": 40})])
+    assert [run.settings.tau for run in runs] == [0, 0, 0.05]
+    assert [run.settings.temperature for run in runs] == [0.6, 0.0, 0.6]
+    assert {run.settings.strategy for run in runs} == {"hard"}
+    assert len(make_runs({}, {}, CANDIDATES)) == 12
