@@ -15,6 +15,7 @@ from softchat.cli.compare import compare
 from softchat.cli.completion import mend_zsh
 from softchat.cli.doctor import doctor
 from softchat.cli.evaluate import eval_
+from softchat.cli.grouped import GroupedCommand
 from softchat.cli.models import app as models
 from softchat.cli.plot import plot
 from softchat.cli.replay import replay
@@ -55,16 +56,16 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich would double the time it takes
     pretty_exceptions_enable=False,
 )
-app.command()(chat)
-app.command()(ask)
+app.command(cls=GroupedCommand)(chat)
+app.command(cls=GroupedCommand)(ask)
 app.add_typer(models, name="models")
 app.add_typer(sessions, name="sessions")
 app.command()(replay)
 app.command()(show)
 app.command()(plot)
-app.command()(compare)
-app.command("eval")(eval_)
-app.command()(sweep)
+app.command(cls=GroupedCommand)(compare)
+app.command("eval", cls=GroupedCommand)(eval_)
+app.command(cls=GroupedCommand)(sweep)
 app.command()(bench)
 app.command()(doctor)
 

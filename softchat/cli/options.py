@@ -48,10 +48,11 @@ def option(name: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type f
 
 def _knob(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
     knob = KNOBS[name]
-    kinds = {"float": "X", "int": "N"}
+    kinds = {"float": "X", "int": "N", "str": "TEXT"}
     return flag(
         _flag_of(name),
         help=f"{knob.metadata['help']}.",
+        rich_help_panel=knob.metadata["group"] or None,
         metavar=kinds.get(str(knob.type)),
         min=knob.metadata["low"],
         max=knob.metadata["high"],
@@ -62,6 +63,7 @@ def _several(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
     return flag(
         "--" + name.replace("_", "-"),
         help=f"{KNOBS[name].metadata['help']}.",
+        rich_help_panel=KNOBS[name].metadata["group"] or None,
         metavar="|".join(choices(name)) + ",…" if choices(name) else "X,…",
     )
 
