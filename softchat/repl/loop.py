@@ -81,7 +81,7 @@ class Repl:
         takes = {name: command.takes for name, command in COMMANDS.items()}
         prompt = make_prompt_session(
             history=history,
-            completer=SlashCompleter(takes, models),
+            completer=SlashCompleter(takes, models, self.session.used_settings),
             toolbar=self.toolbar,
             warn=self.note,
         )

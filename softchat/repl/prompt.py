@@ -38,12 +38,19 @@ class SlashCompleter(Completer):
         commands: name → what it takes: "command", "file", "setting", "settings", "strategy",
             "model", or "".
         models: the names that a model can be called by, when asked.
+        settings: the names of settings that are of use, when asked.
 
     """
 
-    def __init__(self, commands: Mapping[str, str], models: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, str],
+        models: Callable[[], Iterable[str]],
+        settings: Callable[[], Iterable[str]],
+    ) -> None:
         self._commands = commands
         self._models = models
+        self._settings = settings
         self._paths = PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, event: CompleteEvent) -> Iterable[Completion]:
@@ -61,14 +68,14 @@ class SlashCompleter(Completer):
             case "setting":
                 name, second, value = rest.partition(" ")
                 known = choices(name) if name in KNOBS else []
-                yield from _matching(value, known) if second else _matching(rest, KNOBS)
+                yield from _matching(value, known) if second else _matching(rest, self._settings())
             case "settings":
                 word = rest.rpartition(" ")[2]
                 name, equals, value = word.partition("=")
                 if equals:
                     yield from _matching(value, choices(name) if name in KNOBS else [])
                 else:
-                    yield from _matching(word, [f"{knob}=" for knob in KNOBS])
+                    yield from _matching(word, [f"{knob}=" for knob in self._settings()])
             case "command":
                 yield from _matching(rest, self._commands)
             case "strategy":

@@ -312,6 +312,11 @@ class Session:
         """The settings of the next turn."""
         return self.layers.resolve()
 
+    def used_settings(self) -> list[str]:
+        """The names of the settings that the next turn looks at, or that /set has set."""
+        settings = self.settings
+        return [name for name in KNOBS if settings.uses(name) or name in self.layers.session]
+
     def origins(self) -> dict[str, tuple[Any, str]]:
         """Every setting's and option's value, and where it comes from."""
         values = self.settings.to_dict()

@@ -205,9 +205,9 @@ def test_a_number_that_json_makes_infinite_is_refused(tmp_path):
 
 def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path, monkeypatch):
     """A line is read up to a bound, and then refused."""
-    monkeypatch.setattr(module, "_LONGEST", 1000)
+    monkeypatch.setattr(module, "_LONGEST", 4000)
     path = tmp_path / "endless.jsonl"
-    path.write_bytes(LINES[0] + b'{"event": "answer", "text": "' + b"x" * 5000)
+    path.write_bytes(LINES[0] + b'{"event": "answer", "text": "' + b"x" * 9000)
     assert "line 2" in refused(path)
 
 

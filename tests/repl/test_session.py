@@ -318,7 +318,7 @@ def test_what_softchat_says_is_wrapped_at_words(begin, released):
     repl.handle("/strategy warm")
     assert out.getvalue() == (
         "error: strategy is 'warm'\nhint: it can be: soft, hard, gumbel, \n"
-        "dirichlet, mixed-input, switching, \nadaptive\n"
+        "dirichlet, gaussian, multiplex, \nmixed-input, switching, selar, adaptive,\nthinkrouter\n"
     )
     repl.handle(f"/load /nowhere/{'x' * 40}.json")
     assert f"error: can't read /nowhere/{'x' * 40}.json: No such" in out.getvalue()
