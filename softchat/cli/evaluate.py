@@ -159,7 +159,7 @@ def evaluate_file(
 
     """
     from softchat.base.version import __version__
-    from softchat.cli.model import adapters_of, enough, open_engine, prepare, told_if_slow
+    from softchat.cli.model import enough, load_of, prepare, told_if_slow
     from softchat.engine.batch import run_together
     from softchat.evaluate.answers import make_reader
     from softchat.evaluate.evaluate import Plan, Pool, evaluate, one_by_one, shared_prefix
@@ -195,13 +195,14 @@ def evaluate_file(
         [wording + question.text for question in questions.questions],
         [run.settings for run in runs],
     )
+    load = load_of(found, loading, n_ctx_most=n_ctx_most)
     with told_if_slow(found.name, doing="reading", quiet=how.json):
         model = {
             "name": found.name,
             "sha256": sha256_of(found.path),
             "adapters": [
                 {"name": lora.path.name, "sha256": sha256_of(lora.path), "scale": lora.scale}
-                for lora in adapters_of(found, loading)
+                for lora in load.loras
             ],
         }
     identity = make_identity(
@@ -222,13 +223,7 @@ def evaluate_file(
         if left:
             bar = ProgressBar(sys.stderr, done=len(wanted) - len(left), total=len(wanted))
             with told_if_slow(found.name, quiet=how.json):
-                engine = open_engine(
-                    found,
-                    loading,
-                    n_ctx_most=n_ctx_most,
-                    sequences=how.at_once,
-                    cancelled=interrupt,
-                )
+                engine = load.engine(sequences=how.at_once, cancelled=interrupt)
             with engine, bar:
                 pool: Pool = partial(one_by_one, engine)
                 if how.at_once > 1:

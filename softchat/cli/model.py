@@ -1,4 +1,4 @@
-"""From the model that a flag names to an engine: found, fetched if need be, loaded."""
+"""What flags say about the model: which, found or fetched with a bar; how it is loaded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import typer
 
     from softchat.engine.describe import Description
-    from softchat.engine.llama import LlamaEngine
     from softchat.settings import Settings
     from softchat.talk.backend import Backend
     from softchat.talk.load import Load
@@ -59,29 +58,6 @@ def user_config() -> Config:
     return load_config(os.environ, warn=lambda what: print(f"warning: {what}", file=sys.stderr))
 
 
-def open_engine(
-    found: Located,
-    loading: Loading,
-    *,
-    n_ctx_most: int = 2**31 - 1,
-    sequences: int = 1,
-    cancelled: Callable[[], bool],
-) -> LlamaEngine:
-    """The model, loaded and proven. Raises as `LlamaEngine` does.
-
-    Args:
-        found: the model's file, and what suits it.
-        loading: how the user wants it loaded; its `model` is what `found` is.
-        n_ctx_most: more positions of context than this are not needed, unless the user says how
-            many.
-        sequences: how many runs there are at once, see `run_together`.
-        cancelled: True stops loading and decoding.
-
-    """
-    how = _how(found, loading, n_ctx_most)
-    return how.engine(sequences=sequences, cancelled=cancelled)
-
-
 class Backends:
     """Opens models to talk with, each in a process of its own, so that no model can end this one.
 
@@ -107,16 +83,20 @@ class Backends:
         n_ctx_most: int = 2**31 - 1,
         cancelled: Callable[[], bool],
     ) -> Backend:
-        """The model, loaded and proven. Arguments and errors are as `open_engine` has them."""
-        how = _how(found, loading, n_ctx_most)
+        """The model, loaded and proven. Raises as `open_backend` does.
+
+        Args:
+            found: the model's file, and what suits it.
+            loading: how the user wants it loaded; its `model` is what `found` is.
+            n_ctx_most: see `load_of`.
+            cancelled: True stops loading.
+
+        """
+        from softchat.talk.load import open_backend
+
         worker, self._idle = self._idle or self._new(), None
-        if worker is not None:
-            from softchat.talk.worker.remote import WorkerBackend
-
-            return WorkerBackend(worker, how, cancelled=cancelled)
-        from softchat.talk.local import LocalBackend
-
-        return LocalBackend(how.engine(cancelled=cancelled), tags=how.tags)
+        how = load_of(found, loading, n_ctx_most=n_ctx_most)
+        return open_backend(how, worker=worker, cancelled=cancelled)
 
     def describe(self, path: Path) -> Description:
         """What the header of a file says. Raises as `engine.describe` does."""
@@ -142,7 +122,19 @@ class Backends:
             self._idle.close()
 
 
-def _how(found: Located, loading: Loading, n_ctx_most: int) -> Load:
+def load_of(found: Located, loading: Loading, *, n_ctx_most: int = 2**31 - 1) -> Load:
+    """What flags say about how this model is loaded, as one value.
+
+    Args:
+        found: the model's file, and what suits it.
+        loading: how the user wants it loaded; its `model` is what `found` is.
+        n_ctx_most: more positions of context than this are not needed, unless the user says how
+            many.
+
+    Raises:
+        UsageError: an adapter that is named is not there.
+
+    """
     from softchat.talk.load import Load
 
     return Load.of(
@@ -151,7 +143,7 @@ def _how(found: Located, loading: Loading, n_ctx_most: int) -> Load:
         n_ctx_most=n_ctx_most,
         n_threads=loading.threads,
         n_gpu_layers=loading.gpu_layers,
-        loras=adapters_of(found, loading),
+        loras=_loras(loading.lora),
     )
 
 
@@ -182,14 +174,6 @@ def enough(texts: Iterable[str], settings: Iterable[Settings]) -> int:
     """
     prompt = max(len(text.encode("utf-8", "replace")) for text in texts)  # a byte a token at least
     return prompt + _TEMPLATE + max(one.max_think + one.max_answer for one in settings)
-
-
-def adapters_of(found: Located, loading: Loading) -> tuple[Lora, ...]:
-    """The adapters that the model is loaded with. Raises as `_loras` does."""
-    from softchat.talk.load import own_adapters
-
-    named = _loras(loading.lora)
-    return own_adapters(found) if named is None else named
 
 
 def _loras(texts: list[str] | None) -> tuple[Lora, ...] | None:

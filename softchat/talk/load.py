@@ -1,6 +1,7 @@
-"""What a model is to be loaded with, as values that can be sent to another process.
+"""What to load and how, as a value that can be sent to another process; and the backend of it.
 
-Imports no engine before one is opened.
+`Load` is made of a model that was found and of what flags say; `open_backend` is the one way from
+there to somebody who answers. Imports no engine before one is opened.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from softchat.prompt.tags import ThinkTags
 if TYPE_CHECKING:
     from softchat.engine.llama import LlamaEngine
     from softchat.models import Located  # a worker need not know how a model is found
+    from softchat.talk.backend import Backend
+    from softchat.talk.worker.process import Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,30 @@ class Load:
                 "tags": None if tags is None else ThinkTags(**tags),
             }
         )
+
+
+def open_backend(
+    load: Load, *, worker: Worker | None = None, cancelled: Callable[[], bool] = lambda: False
+) -> Backend:
+    """The model, loaded and proven: ready to answer.
+
+    Args:
+        load: which model, and how.
+        worker: the process that it is loaded in, closed with the backend; None: this one.
+        cancelled: True stops loading.
+
+    Raises:
+        ModelRefusedError: it can't be loaded, can't be proven, or its file has killed the worker.
+        DecodeAbortedError: `cancelled` said so.
+
+    """
+    if worker is not None:
+        from softchat.talk.worker.remote import WorkerBackend
+
+        return WorkerBackend(worker, load, cancelled=cancelled)
+    from softchat.talk.local import LocalBackend
+
+    return LocalBackend(load.engine(cancelled=cancelled), tags=load.tags)
 
 
 def own_adapters(found: Located) -> tuple[Lora, ...]:

@@ -218,17 +218,17 @@ FAULTS = (
     ),
     Fault(
         "doctor tells the home folder",
-        "softchat/doctor.py",
+        "softchat/doctor/private.py",
         "                value = value.replace(text, self._known[text])\n",
         "                pass\n",
-        "tests/test_doctor.py -k private",
+        "tests/doctor/test_examine.py -k private",
     ),
     Fault(
         "doctor tests a model that is not used",
-        "softchat/doctor.py",
+        "softchat/doctor/model.py",
         "spec = named or own or catalogue.default",
         "spec = catalogue.default",
-        "tests/test_doctor.py -k used",
+        "tests/doctor/test_examine.py -k used",
     ),
 )
 

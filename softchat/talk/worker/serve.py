@@ -112,14 +112,11 @@ class _Server:
         return None
 
     def _load(self, values: dict[str, Any]) -> dict[str, Any]:
-        from softchat.talk.load import Load
-        from softchat.talk.local import LocalBackend
+        from softchat.talk.load import Load, open_backend
 
-        load = Load.read(values)
-        engine = load.engine(cancelled=self.cancelled)
-        self._backend = LocalBackend(engine, tags=load.tags)
+        self._backend = open_backend(Load.read(values), cancelled=self.cancelled)
         gc.freeze()
-        return {"info": asdict(engine.info), "scale": engine.scale}
+        return {"info": asdict(self._backend.info), "scale": self._backend.scale}
 
     def _send(self, message: dict[str, Any]) -> None:
         try:

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from softchat.doctor import Private
 from softchat.doctor import examine as really_examine
+from softchat.doctor.private import Private
 from softchat.engine import system
 from softchat.engine.system import Build, Device, parse_cpuinfo, parse_sysctl
 from softchat.errors import ModelRefusedError, WorkerDiedError

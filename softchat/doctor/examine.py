@@ -1,0 +1,126 @@
+"""The examination: every check in turn, llama.cpp asked in workers as sessions do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import Any
+
+from softchat.doctor.machine import cpu_features, devices, machine, versions
+from softchat.doctor.model import default_model
+from softchat.doctor.places import folders, settings
+from softchat.doctor.private import Private
+from softchat.doctor.report import Problem, Report, Tell
+from softchat.engine import system
+from softchat.engine.shortage import CLOSE, is_shortage
+from softchat.engine.system import Build
+from softchat.errors import SoftchatError
+from softchat.models import Located
+from softchat.talk.load import Load
+from softchat.talk.worker.process import Worker, is_isolated
+from softchat.talk.worker.remote import WorkerBackend, pace
+
+_SHORT_CONTEXT = 512  # positions, as many as the self-test has
+
+
+def look_at_build(environ: Mapping[str, str]) -> Build:
+    """What llama.cpp says of itself; in a worker, if it gets one.
+
+    Raises:
+        SoftchatError: the worker does not start, or dies.
+
+    """
+    if not is_isolated(environ):
+        return system.build()
+    with closing(Worker()) as worker:
+        return Build.read(worker.call("build"))
+
+
+def try_load(found: Located) -> None:
+    """Have a worker load a model and prove it.
+
+    Raises:
+        SoftchatError: it is refused, or kills the worker.
+
+    """
+    with closing(Worker()) as worker:
+        WorkerBackend(worker, Load.of(found, n_ctx=_SHORT_CONTEXT))
+
+
+def try_steps(found: Located, environ: Mapping[str, str]) -> tuple[float, float]:
+    """Soft step ÷ bare decode, and bare decodes a second; raises as `try_load`."""
+    if is_isolated(environ):
+        with closing(Worker()) as worker:
+            return pace(worker, Load.of(found, n_ctx=_SHORT_CONTEXT))
+    from softchat.talk.pace import soft_to_bare  # loads numpy and llama.cpp here
+
+    return soft_to_bare(found.path, found.name)
+
+
+def examine(
+    environ: Mapping[str, str],
+    *,
+    build: Callable[[Mapping[str, str]], Build] = look_at_build,
+    load: Callable[[Located], None] = try_load,
+    self_test: Callable[[Located, Mapping[str, str]], tuple[float, float]] = try_steps,
+) -> Report:
+    """Look at everything.
+
+    Args:
+        environ: the variables.
+        build: see `look_at_build`.
+        load: see `try_load`.
+        self_test: see `try_steps`.
+
+    """
+    problems: list[Problem] = []
+
+    def tell(what: str, hint: str) -> None:
+        problems.append(Problem(what=what, hint=hint))
+
+    def test(found: Located) -> dict[str, Any]:
+        if built is None:
+            return {}
+        try:
+            if is_isolated(environ):  # as a session does it
+                load(found)
+            ratio, bare = self_test(found, environ)
+        except SoftchatError as error:
+            tell(f"self-test: {error.message}", error.hint)
+            return {}
+        return {"exact": True, "soft_to_bare": ratio, "bare_steps_per_s": bare}
+
+    built = _built(environ, build, tell)
+    facts: dict[str, Mapping[str, Any]] = {
+        "versions": versions(built),
+        "machine": machine(),
+        "cpu_features": cpu_features(built, tell),
+        "devices": devices(built, environ, tell),
+        "folders": folders(environ, tell),
+    }
+    facts["settings"], config = settings(environ, tell)
+    isolated = is_isolated(environ)
+    facts["worker"] = {"on": isolated, "starts": built is not None if isolated else None}
+    facts["default_model"] = default_model(environ, config, tell, test=test)
+    private = Private(environ)
+    return Report(
+        facts=private.clean(facts),
+        problems=tuple(
+            Problem(what=private.clean(one.what), hint=private.clean(one.hint)) for one in problems
+        ),
+    )
+
+
+def _built(
+    environ: Mapping[str, str], build: Callable[[Mapping[str, str]], Build], tell: Tell
+) -> Build | None:
+    """What llama.cpp says of itself; None: it does not even start."""
+    try:
+        return build(environ)
+    except (SoftchatError, OSError) as error:
+        without = "SOFTCHAT_WORKER=0 does without; a crash of llama.cpp ends softchat then"
+        tell(
+            f"the process that llama.cpp runs in does not start: {error}",
+            CLOSE if is_shortage(str(error)) else without,
+        )
+        return None
