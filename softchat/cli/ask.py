@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from softchat.base.interrupt import catch_interrupt
+from softchat.cli.often import Sampling, ask_often
 from softchat.cli.options import Loading, SettingFlags, System, given, with_groups
 from softchat.cli.outputs import Outputs
 from softchat.config.layers import Layers
@@ -29,6 +30,7 @@ def ask(
     settings: SettingFlags,  # `given` reads them
     system: System = None,
     loading: Loading,
+    sampling: Sampling,
     outputs: Outputs,
 ) -> int:
     """Ask one question: it is thought about in concept tokens."""
@@ -45,6 +47,16 @@ def ask(
         found = find(loading.model, config=config, quiet=outputs.quiet)
         layers = Layers(suits=config.suits(found), chosen=[given(context)])
         chosen, wording = layers.resolve(), layers.value("system", "")
+        if sampling.samples > 1:
+            return ask_often(
+                asked,
+                system=wording,
+                settings=chosen,
+                found=found,
+                loading=loading.after(layers),
+                sampling=sampling,
+                outputs=outputs,
+            )
         with catch_interrupt() as interrupt:
             with told_if_slow(found.name, quiet=outputs.quiet):
                 backend = backends.open(

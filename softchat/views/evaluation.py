@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self, TextIO
@@ -21,6 +21,7 @@ from softchat.evaluate.summary import Summary
 from softchat.events import HaltReason
 from softchat.views.wording import REASONS, Glyphs, duration
 
+_BAR = 10  # cells of a bar
 _EVERY_S = 30.0  # between two lines of progress where there is no terminal
 
 
@@ -58,6 +59,21 @@ def samples_table(summary: Summary, glyphs: Glyphs) -> Table:
         ]
         for place, (label, cells) in enumerate(rows if run.pass_at else []):
             table.add_row(Text("") if place else _name(run.name, glyphs), label, *cells)
+    return table
+
+
+def votes_table(votes: Mapping[str, Sequence[int]], total: int, glyphs: Glyphs) -> Table:
+    """A row for each thing that several answers to one question say, and which of them say it."""
+    table = _table("answer", "votes", "")
+    table.add_column("given by", overflow="fold")
+    for text, places in votes.items():
+        shown = glyphs.text(printable(text, newlines=False))
+        table.add_row(
+            Text(shown, "bold"),
+            f"{len(places)}/{total}",
+            Text(glyphs.weight_bar(len(places) / total, _BAR), "magenta"),
+            Text(" ".join(map(str, places)), "dim"),
+        )
     return table
 
 

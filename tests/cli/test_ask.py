@@ -19,7 +19,7 @@ FIELDS = {
     "started": {"schema", "model", "settings", "prompt_tokens"},
     "prefill": {"tokens", "cached", "elapsed_s"},
     "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s", "why"},
-    "halted": {"reason", "steps", "injected"},
+    "halted": {"reason", "steps", "injected", "probes", "probe_tokens", "probe_s"},
     "answer": {"text"},
     "finished": {"finish_reason", "answer", "steps", "answer_tokens"}
     | {"think_s", "answer_s", "total_s"},
