@@ -103,6 +103,9 @@ def test_a_cold_stop_on_the_real_model(softchat):
         "reason": "cold_stop",
         "steps": 3,
         "injected": "\n</think>\n\n",
+        "probes": 0,
+        "probe_tokens": 0,
+        "probe_s": 0.0,
     }
 
 
