@@ -61,7 +61,7 @@ def ask_often(
     outputs: Outputs,
 ) -> int:
     """Answer a question several times, and show what came of it; the exit status."""
-    from softchat.cli.model import enough, open_engine, told_if_slow
+    from softchat.cli.model import enough, load_of, told_if_slow
     from softchat.engine.batch import run_together
     from softchat.evaluate.answers import make_reader
     from softchat.evaluate.evaluate import Plan, evaluate
@@ -82,13 +82,9 @@ def ask_often(
     )
     with catch_interrupt() as interrupt:
         with told_if_slow(found.name, quiet=quiet):
-            engine = open_engine(
-                found,
-                loading,
-                n_ctx_most=enough([asked + system], [settings]),
-                sequences=min(sampling.samples, _TOGETHER),
-                cancelled=interrupt,
-            )
+            load = load_of(found, loading, n_ctx_most=enough([asked + system], [settings]))
+            together = min(sampling.samples, _TOGETHER)
+            engine = load.engine(sequences=together, cancelled=interrupt)
         results: list[Result] = []
         bar = ProgressBar(sys.stderr, done=0, total=sampling.samples)
         with engine, bar:
