@@ -43,7 +43,11 @@ def sweep(folder: Path) -> None:
 
 
 def replace_file(
-    path: Path, content: str | bytes, *, check: Callable[[Path], object] | None = None
+    path: Path,
+    content: str | bytes,
+    *,
+    check: Callable[[Path], object] | None = None,
+    durable: bool = True,
 ) -> None:
     """Put this into the file at `path`, in place of what it held; its folder must be there.
 
@@ -51,6 +55,7 @@ def replace_file(
         path: the file; mode 0600 afterwards.
         content: of text, lone surrogates become question marks.
         check: looks at the file before it gets its name, beside it; what it raises stops it all.
+        durable: wait until the disk has it, so that not even a crash of the machine loses it.
 
     Raises:
         OSError: it cannot be written.
@@ -62,7 +67,8 @@ def replace_file(
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         if check is not None:
             check(Path(name))
         os.replace(name, path)  # noqa: PTH105  # atomic

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from softchat.base.version import __version__
 from softchat.cli.ask import ask
 from softchat.cli.bench import bench
+from softchat.cli.cache import app as cache
 from softchat.cli.chat import chat
 from softchat.cli.compare import compare
 from softchat.cli.completion import mend_zsh
@@ -60,6 +61,7 @@ app.command(cls=GroupedCommand)(chat)
 app.command(cls=GroupedCommand)(ask)
 app.add_typer(models, name="models")
 app.add_typer(sessions, name="sessions")
+app.add_typer(cache, name="cache")
 app.command()(replay)
 app.command()(show)
 app.command()(plot)

@@ -10,7 +10,7 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.cli.often import Sampling, ask_often
-from softchat.cli.options import Loading, SettingFlags, System, given, with_groups
+from softchat.cli.options import SettingFlags, System, TalkLoading, given, with_groups
 from softchat.cli.outputs import Outputs
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
@@ -29,7 +29,7 @@ def ask(
     context: typer.Context,
     settings: SettingFlags,  # `given` reads them
     system: System = None,
-    loading: Loading,
+    loading: TalkLoading,
     sampling: Sampling,
     outputs: Outputs,
 ) -> int:

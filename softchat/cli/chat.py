@@ -13,9 +13,9 @@ import typer
 
 from softchat.cli.completion import session_ids
 from softchat.cli.options import (
-    Loading,
     SettingFlags,
     System,
+    TalkLoading,
     flags_of,
     given,
     option,
@@ -37,7 +37,7 @@ def chat(
     context: typer.Context,
     settings: SettingFlags,  # `given` reads them
     system: System = None,
-    loading: Loading,
+    loading: TalkLoading,
     trace: Trace = None,
     panel: Panel = None,
     markdown: Markdown = None,

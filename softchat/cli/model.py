@@ -8,17 +8,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softchat.base.text import printable
-from softchat.cli.options import Loading, given
+from softchat.cli.options import Loading, TalkLoading, given
 from softchat.config.file import Config, load_config
 from softchat.config.layers import Layers
 from softchat.engine.protocol import Lora
 from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models import Located, find_model
-from softchat.models.folders import expand, is_file
+from softchat.models.folders import expand, is_file, prompts_folder
 from softchat.models.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Backends:
 
         worker, self._idle = self._idle or self._new(), None
         how = load_of(found, loading, n_ctx_most=n_ctx_most)
+        if isinstance(loading, TalkLoading) and loading.prompt_cache:
+            how = replace(how, prompts=prompts_folder(os.environ))
         return open_backend(how, worker=worker, cancelled=cancelled)
 
     def describe(self, path: Path) -> Description:

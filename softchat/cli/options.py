@@ -199,6 +199,20 @@ class Loading:
         return replace(self, **{name: layers.value(name, getattr(self, name)) for name in LOADING})
 
 
+@dataclass(frozen=True, kw_only=True)
+class TalkLoading(Loading):
+    """The same, for those who talk with it."""
+
+    prompt_cache: Annotated[bool, option("prompt_cache")] = True
+
+    def after(self, layers: Layers) -> TalkLoading:
+        """As `Loading.after`."""
+        loading = replace(
+            self, **{name: layers.value(name, getattr(self, name)) for name in LOADING}
+        )
+        return replace(loading, prompt_cache=layers.value("prompt_cache", self.prompt_cache))
+
+
 System = Annotated[str | None, option("system", metavar="TEXT")]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LOADING = {"ctx": (0, 2**24), "threads": (0, 1024), "gpu_layers": (-1, 2**16)}
 """How a model is loaded: the range of each of these options."""
-SWITCHES = ("keep_thoughts", "markdown", "panel")
+SWITCHES = ("keep_thoughts", "markdown", "panel", "prompt_cache")
 """Options that are on or off."""
 OPTIONS = {
     "model": "The model that is used when none is named",
@@ -32,6 +32,7 @@ OPTIONS = {
     "keep_thoughts": "Leave thoughts in the history, as soft tokens",
     "markdown": "Render the answer as Markdown; by default on a terminal",
     "panel": "The live panel; by default where stderr is a terminal",
+    "prompt_cache": "Keep long prompts that were read, for later runs to go on from; by default",
 }
 """What can be set besides the settings of a run."""
 _OF_A_MODEL = (*KNOBS, "system", *LOADING)

@@ -7,6 +7,7 @@ here.
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -121,6 +122,30 @@ class Decoder:
         else:
             llama_cpp.llama_memory_clear(memory, False)  # its cells; what they held is masked
             self._position = 0
+
+    def save_state(self) -> bytes:
+        """A copy of what the sequence holds in the KV cache, for `load_state`."""
+        handle = self.context.handle
+        size = int(llama_cpp.llama_state_seq_get_size(handle, 0))
+        buffer = (ctypes.c_uint8 * size)()
+        written = int(llama_cpp.llama_state_seq_get_data(handle, buffer, size, 0))
+        return bytes(memoryview(buffer)[:written])
+
+    def load_state(self, state: bytes, position: int) -> None:
+        """Hold what `save_state` copied, with so many positions.
+
+        Raises:
+            DecodeError: llama.cpp does not take it; the sequence is empty then.
+
+        """
+        self.rollback(0)
+        self.check_room(position)
+        handle, size = self.context.handle, len(state)
+        buffer = (ctypes.c_uint8 * size).from_buffer_copy(state)
+        if llama_cpp.llama_state_seq_set_data(handle, buffer, size, 0) != size:
+            llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(handle), False)
+            raise DecodeError("llama.cpp does not take this KV cache", hint="it is read anew")
+        self._position = position
 
     def check_embedding(self, embedding: Floats) -> None:
         """Raise ValueError unless it is (D,) float32 and finite."""

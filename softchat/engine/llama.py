@@ -69,6 +69,7 @@ class LlamaEngine(Vocabulary, Decoder):
     ) -> None:
         self._cancelled = cancelled
         self.sequences = sequences
+        self._loras = tuple(loras)
         self._owned = ExitStack()
         try:
             model = self._load(path, n_gpu_layers)
@@ -179,6 +180,16 @@ class LlamaEngine(Vocabulary, Decoder):
         if self.scale != 1.0:
             rows *= np.float32(self.scale)
         return rows
+
+    @property
+    def state_key(self) -> str:
+        """The same where a saved KV cache can be gone on with: file, adapters, llama.cpp."""
+        files = [Path(self.info.path), *(lora.path for lora in self._loras)]
+        parts = [llama_cpp.__version__, *map(str, self._loras)]
+        for path in files:
+            status = path.stat()
+            parts += [str(path.absolute()), str(status.st_size), str(status.st_mtime_ns)]
+        return "\0".join(parts)
 
     def close(self) -> None:
         """Free everything native. The engine is of no use afterwards."""

@@ -6,6 +6,7 @@ embedding that was fed there: so what was thought can be put back exactly as it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Many
 
 import numpy as np
@@ -59,6 +60,26 @@ class Sequence(Delegate):
             tokens = []
         if tokens:
             self.decode_tokens(tokens)
+
+    def restore(self, tokens: Many[int], load: Callable[[], int]) -> None:
+        """Hold these tokens without decoding them.
+
+        Args:
+            tokens: what the first positions of the restored memory hold.
+            load: gives the engine that memory; how many positions it has. What lies behind
+                `tokens` is forgotten. Whatever it raises leaves the sequence empty.
+
+        """
+        self._items = []
+        try:
+            positions = load()
+        except BaseException:
+            self._engine.rollback(0)
+            raise
+        self._items = list(tokens)
+        if positions > len(tokens):
+            self._engine.rollback(len(tokens))
+            del self._items[self._engine.position :]
 
     # -- what an engine does ---------------------------------------------------------------------
 

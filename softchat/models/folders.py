@@ -29,6 +29,11 @@ def models_folder(environ: Mapping[str, str]) -> Path:
     ) / "models"
 
 
+def prompts_folder(environ: Mapping[str, str]) -> Path:
+    """The folder of KV caches of long prompts: all of it can be read anew."""
+    return models_folder(environ).parent / "prompts"
+
+
 def expand(text: str) -> Path:
     """The text as a path, a leading `~` being the user's home."""
     try:

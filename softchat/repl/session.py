@@ -25,7 +25,7 @@ from softchat.talk.conversation import Conversation, Turn
 
 _RESTARTS = 2  # of a model that dies, without a turn completed between
 _LOOK_S = 0.05  # how soon a Ctrl-C ends the waiting for a model
-_UNSET = dict.fromkeys(LOADING, 0) | {"keep_thoughts": False}
+_UNSET = dict.fromkeys(LOADING, 0) | {"keep_thoughts": False, "prompt_cache": True}
 """Options that nobody has set; the others have no value then."""
 
 OpenBackend = Callable[[Located, Callable[[], bool]], Backend]

@@ -37,6 +37,8 @@ class Load:
     loras: tuple[Lora, ...] = ()
     tags: ThinkTags | None = None
     """How the thinking is opened and closed; None: as the chat template says."""
+    prompts: Path | None = None
+    """The folder in which long prompts, once read, are kept for later processes; None: nowhere."""
 
     @classmethod
     def of(
@@ -86,7 +88,8 @@ class Load:
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it; `read` makes it whole again."""
         loras = [{"path": str(one.path), "scale": one.scale} for one in self.loras]
-        return asdict(self) | {"path": str(self.path), "loras": loras}
+        prompts = str(self.prompts) if self.prompts else None
+        return asdict(self) | {"path": str(self.path), "loras": loras, "prompts": prompts}
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> Load:
@@ -100,6 +103,7 @@ class Load:
                     Lora(path=Path(one["path"]), scale=one["scale"]) for one in values["loras"]
                 ),
                 "tags": None if tags is None else ThinkTags(**tags),
+                "prompts": Path(values["prompts"]) if values["prompts"] else None,
             }
         )
 
@@ -124,8 +128,11 @@ def open_backend(
 
         return WorkerBackend(worker, load, cancelled=cancelled)
     from softchat.talk.local import LocalBackend
+    from softchat.talk.prompt_cache import PromptCache
 
-    return LocalBackend(load.engine(cancelled=cancelled), tags=load.tags)
+    engine = load.engine(cancelled=cancelled)
+    prompts = PromptCache(load.prompts, engine) if load.prompts and engine.can_cut else None
+    return LocalBackend(engine, tags=load.tags, prompts=prompts)
 
 
 def own_adapters(found: Located) -> tuple[Lora, ...]:

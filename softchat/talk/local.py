@@ -18,6 +18,7 @@ from softchat.prompt.tags import ThinkTags
 from softchat.prompt.template import Message, make_prompt, make_text, tags_of
 from softchat.settings import Settings
 from softchat.talk.backend import Backend, ChatRequest, Room
+from softchat.talk.prompt_cache import PromptCache
 from softchat.thinking.think import Prompt, reserved, think
 
 _MARK = "\N{WHITE SQUARE CONTAINING BLACK SMALL SQUARE}answer\N{WHITE SQUARE}"
@@ -49,11 +50,19 @@ class LocalBackend(Backend):
     Args:
         engine: emptied, and used by nobody else.
         tags: how the model's thinking is opened and closed; None: as its template says.
+        prompts: long prompts that were read in earlier processes; None: none are kept.
 
     """
 
-    def __init__(self, engine: Engine, *, tags: ThinkTags | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        tags: ThinkTags | None = None,
+        prompts: PromptCache | None = None,
+    ) -> None:
         self._engine = engine
+        self._prompts = prompts
         self._sequence = Sequence(engine)
         self._tags = tags or tags_of(engine)
         self._made: _Made | None = None
@@ -85,6 +94,8 @@ class LocalBackend(Backend):
         if question.fresh:
             self._sequence.rollback(0)
         prompt, items = self._prompt(question)
+        if self._prompts and not question.fresh:
+            self._prompts.restore(self._sequence, items, model=self.info.name)
         kept = self._sequence.rewind(items)
         # What is missing of earlier thoughts is put back; the loop itself decodes tokens only.
         start = max([kept, *(i + 1 for i, item in enumerate(items) if not isinstance(item, int))])
@@ -96,6 +107,8 @@ class LocalBackend(Backend):
             if isinstance(event, Finished):
                 self._keep(question)
             yield event
+        if self._prompts:
+            self._prompts.keep(self._sequence, model=self.info.name)
 
     def room(self, question: ChatRequest, settings: Settings) -> Room:
         """What the context would have to hold for this turn. See `Speaker`."""

@@ -1,0 +1,50 @@
+"""`softchat cache`: long prompts that are kept on disk, as KV caches."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import typer
+
+from softchat.base.text import printable
+
+app = typer.Typer(help="Long prompts that are kept for later runs: list, clear.")
+
+
+@app.callback(invoke_without_command=True)
+def cache(context: typer.Context) -> None:
+    """List the prompts that are kept, the last used first."""
+    if context.invoked_subcommand is not None:
+        return
+    from softchat.base.files import shown_size
+    from softchat.talk.prompt_cache import entries
+
+    found = entries(_folder())
+    if not found:
+        typer.echo("no prompt is kept", err=True)
+    for entry in found:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        line = f"{when}  {len(entry.tokens):>6} tokens  {shown_size(entry.bytes):>8}  {entry.model}"
+        typer.echo(printable(line, newlines=False))
+    if found:
+        total = shown_size(sum(entry.bytes for entry in found))
+        typer.echo(
+            printable(f"{total} in {_folder()}; softchat cache clear", newlines=False), err=True
+        )
+
+
+@app.command()
+def clear() -> None:
+    """Remove them all; they are read anew when they are needed."""
+    from softchat.talk.prompt_cache import clear as remove
+
+    count = remove(_folder())
+    typer.echo(f"removed {count}")
+
+
+def _folder() -> Path:
+    from softchat.models.folders import prompts_folder
+
+    return prompts_folder(os.environ)

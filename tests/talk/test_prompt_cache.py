@@ -1,0 +1,205 @@
+"""Long prompts on disk: found again by their beginning, equal afterwards, never trusted."""
+
+from __future__ import annotations
+
+import stat
+
+import numpy as np
+import pytest
+
+from softchat.engine.llama import LlamaEngine
+from softchat.engine.protocol import Lora
+from softchat.engine.sequence import Sequence
+from softchat.settings import resolve
+from softchat.talk.backend import ChatRequest
+from softchat.talk.load import Load, open_backend
+from softchat.talk.prompt_cache import LEAST, PromptCache, clear, entries
+from tests import tiny
+from tests.engine.test_adapters import write
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("tiny") / "tiny.gguf", letters=tiny.ASCII)
+
+
+@pytest.fixture
+def open_engine(tiny_model):
+    """A function that opens the tiny model as a new process would."""
+    opened = []
+
+    def open_(path=tiny_model, **how):
+        opened.append(LlamaEngine(path, n_ctx=1024, n_threads=1, **how))
+        return opened[-1]
+
+    yield open_
+    for engine in opened:
+        engine.close()
+
+
+def tokens_of(count, *, last=5):
+    return [3 + i % 7 for i in range(count - 1)] + [last]
+
+
+def kept(open_engine, folder, tokens):
+    """The prompt cache of a process that has read this."""
+    engine = open_engine()
+    sequence, cache = Sequence(engine), PromptCache(folder, engine)
+    sequence.decode_tokens(tokens)
+    cache.keep(sequence, model="m")
+    return cache
+
+
+def test_what_was_read_need_not_be_read_again(tmp_path, open_engine):
+    """And the logits are those of a process that has read it all."""
+    tokens = tokens_of(400)
+    kept(open_engine, tmp_path, tokens)
+    engine = open_engine()
+    sequence = Sequence(engine)
+    assert PromptCache(tmp_path, engine).restore(sequence, [*tokens, 4, 6], model="m") == 400
+    assert sequence.position == 400
+    restored = sequence.decode_tokens([4, 6]).copy()
+    other = open_engine()
+    other.decode_tokens(tokens)
+    assert np.array_equal(restored, other.decode_tokens([4, 6]))
+
+
+def test_a_shared_beginning_is_enough(tmp_path, open_engine):
+    """As of a file with another question behind it; what lies behind is forgotten."""
+    kept(open_engine, tmp_path, [*tokens_of(300), 8, 8, 8])
+    engine = open_engine()
+    sequence = Sequence(engine)
+    wanted = [*tokens_of(300), 9, 9]
+    assert PromptCache(tmp_path, engine).restore(sequence, wanted, model="m") == 300
+    assert sequence.rewind(wanted) == 300
+    restored = sequence.decode_tokens([9, 9]).copy()
+    other = open_engine()
+    other.decode_tokens(tokens_of(300))
+    assert np.array_equal(restored, other.decode_tokens([9, 9]))
+
+
+def test_soft_positions_are_left_out(tmp_path, open_engine):
+    """Only the tokens before the first thought are found again."""
+    engine = open_engine()
+    sequence, tokens = Sequence(engine), tokens_of(300)
+    sequence.decode_tokens(tokens)
+    sequence.decode_embedding(engine.embedding_rows([3, 4]).mean(axis=0))
+    sequence.decode_tokens([7])
+    PromptCache(tmp_path, engine).keep(sequence, model="m")
+    (entry,) = entries(tmp_path)
+    assert (len(entry.tokens), entry.positions) == (300, 302)
+    later = Sequence(open_engine())
+    assert PromptCache(tmp_path, later._engine).restore(later, [*tokens, 7, 7], model="m") == 300
+    assert later.position == 300
+
+
+@pytest.mark.parametrize("count", [LEAST - 1, LEAST])
+def test_what_is_short_is_not_kept(tmp_path, open_engine, count):
+    """It is read sooner than a file is written."""
+    kept(open_engine, tmp_path, tokens_of(count))
+    assert len(entries(tmp_path)) == (count >= LEAST)
+
+
+def test_a_little_more_is_not_kept_again(tmp_path, open_engine):
+    """A turn behind a long prompt makes no second file; much more does."""
+    engine = open_engine()
+    sequence, cache = Sequence(engine), PromptCache(tmp_path, engine)
+    sequence.decode_tokens(tokens_of(300))
+    for more, count in ((40, 1), (300, 2)):
+        cache.keep(sequence, model="m")
+        sequence.decode_tokens(tokens_of(more))
+        cache.keep(sequence, model="m")
+        assert len(entries(tmp_path)) == count
+
+
+def test_it_is_private(tmp_path, open_engine):
+    """What was said is in it."""
+    kept(open_engine, tmp_path / "new" / "prompts", tokens_of(300))
+    (entry,) = entries(tmp_path / "new" / "prompts")
+    assert stat.S_IMODE(entry.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(entry.path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("at", [0, 30, 200, 2_000, -1])
+def test_a_damaged_file_is_removed_and_the_prompt_read_anew(tmp_path, open_engine, at):
+    """Wherever the damage is: llama.cpp never sees it."""
+    tokens = tokens_of(300)
+    kept(open_engine, tmp_path, tokens)
+    (path,) = tmp_path.glob("*.kv")
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x55
+    path.write_bytes(data)
+    engine = open_engine()
+    sequence = Sequence(engine)
+    assert PromptCache(tmp_path, engine).restore(sequence, [*tokens, 4], model="m") in (0, 300)
+    if sequence.position:  # a byte of the head that says nothing about the memory
+        assert at < 2_000
+    else:
+        assert entries(tmp_path) == [] or at < 2_000
+
+
+def test_a_file_that_was_cut_short(tmp_path, open_engine):
+    """As by a disk that filled up."""
+    tokens = tokens_of(300)
+    kept(open_engine, tmp_path, tokens)
+    (path,) = tmp_path.glob("*.kv")
+    path.write_bytes(path.read_bytes()[:-100])
+    engine = open_engine()
+    sequence = Sequence(engine)
+    assert PromptCache(tmp_path, engine).restore(sequence, [*tokens, 4], model="m") == 0
+    assert (sequence.position, list(tmp_path.glob("*.kv"))) == (0, [])
+
+
+def test_another_model_or_adapter_has_its_own(tmp_path, open_engine, tiny_model):
+    """The same tokens mean something else to it."""
+    tokens = tokens_of(300)
+    kept(open_engine, tmp_path, tokens)
+    other = tmp_path / "other.gguf"
+    other.write_bytes(tiny_model.read_bytes())
+    adapted = write(tmp_path / "lora.gguf")
+    for engine in (open_engine(other), open_engine(loras=[Lora(path=adapted)])):
+        assert PromptCache(tmp_path, engine).restore(Sequence(engine), [*tokens, 4], model="m") == 0
+    assert len(entries(tmp_path)) == 1
+
+
+def test_the_folder_stays_within_its_bound(tmp_path, open_engine):
+    """The oldest go; what is larger than all of it is not kept."""
+    engine = open_engine()
+    sequence = Sequence(engine)
+    sequence.decode_tokens(tokens_of(300))
+    PromptCache(tmp_path, engine).keep(sequence, model="m")
+    (first,) = entries(tmp_path)
+    sequence.rollback(0)
+    sequence.decode_tokens([9, *tokens_of(300)])
+    PromptCache(tmp_path, engine, most_bytes=first.bytes * 3 // 2).keep(sequence, model="m")
+    (second,) = entries(tmp_path)
+    assert second.tokens[0] == 9
+    sequence.rollback(0)
+    sequence.decode_tokens([8, *tokens_of(300)])
+    PromptCache(tmp_path, engine, most_bytes=first.bytes // 2).keep(sequence, model="m")
+    assert entries(tmp_path) == [second]
+    assert (clear(tmp_path), entries(tmp_path)) == (1, [])
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path, open_engine):
+    """The turn goes on."""
+    (tmp_path / "file").touch()
+    kept(open_engine, tmp_path / "file" / "prompts", tokens_of(300))
+
+
+def test_a_backend_goes_on_where_an_earlier_one_was(tmp_path, tiny_model):
+    """The events tell it, and are the same otherwise."""
+    load = Load(path=tiny_model, name="t", n_ctx=1024, n_threads=1, prompts=tmp_path)
+    assert Load.read(load.to_dict()) == load
+    settings = resolve({"max_think": 3, "max_answer": 4, "seed": 1, "tau": 0})
+    runs = []
+    for _ in range(2):
+        with open_backend(load) as backend:
+            runs.append(list(backend.ask(ChatRequest(text="abc" * 110), settings)))
+    (_, read, *first), (_, spared, *second) = runs
+    assert (read.cached, spared.cached) == (0, read.tokens - 1)
+    for one, other in zip(first[:3], second[:3], strict=True):
+        assert [part.id for part in one.concept] == [part.id for part in other.concept]
+        # The last token is decoded alone, not in a batch with the others: rounded otherwise.
+        weights = [part.weight for part in other.concept]
+        assert [part.weight for part in one.concept] == pytest.approx(weights, abs=0.01)
