@@ -8,18 +8,15 @@ written down a line each, so whatever can show a run can show its recording.
 from __future__ import annotations
 
 import json
-import types
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from functools import cache
-from typing import Any, ClassVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, get_args
 
+from softchat.base.typed import read
 from softchat.errors import SoftchatError
 
 SCHEMA = 1
-_LARGEST = 2**63  # no count, time or entropy of a run comes near it
-_SHOWN = 40  # characters of a wrong value in a message
 
 
 class Mode(StrEnum):
@@ -238,45 +235,5 @@ def from_dict(value: object) -> Event:
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ValueError("no event of a run")
-    made: Event = _read(value, kind, name or "")
+    made: Event = read(value, kind, name or "")
     return made
-
-
-def _read(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401  # whatever JSON holds
-    """The value as `kind`, which is a type that an event's field can have."""
-    if kind is str and isinstance(value, str):
-        return value
-    if kind is int and type(value) is int and 0 <= value < _LARGEST:
-        return value
-    if kind is float and type(value) in (int, float) and abs(value) < _LARGEST:
-        return float(value)
-    if isinstance(kind, types.UnionType):  # with None
-        return None if value is None else _read(value, get_args(kind)[0], where)
-    if is_dataclass(kind) and isinstance(value, dict):
-        return _read_object(value, kind, where)
-    if get_origin(kind) is tuple and isinstance(value, list):
-        inner = get_args(kind)[0]
-        return tuple(_read(item, inner, where) for item in value)
-    if get_origin(kind) is dict and isinstance(value, dict):
-        return value
-    if isinstance(kind, type) and issubclass(kind, StrEnum) and value in list(kind):
-        return kind(value)
-    shown = repr(value)
-    raise ValueError(f"{where} is {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}")
-
-
-def _read_object(value: dict[str, Any], kind: Any, where: str) -> Any:  # noqa: ANN401
-    read = {}
-    for name, (type_, optional) in _shape(kind).items():
-        if name in value:
-            read[name] = _read(value[name], type_, f"{where}.{name}")
-        elif not optional:
-            raise ValueError(f"{where} has no {name}")
-    return kind(**read)
-
-
-@cache
-def _shape(kind: Any) -> dict[str, tuple[Any, bool]]:  # noqa: ANN401  # a dataclass
-    """Of each field its type, and whether it may be missing."""
-    hints = get_type_hints(kind)
-    return {field.name: (hints[field.name], field.default is not MISSING) for field in fields(kind)}

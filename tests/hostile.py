@@ -1,14 +1,6 @@
-"""Chat templates that want too much: each must be stopped. Run as a program, it renders some.
-
-`python -m tests.hostile NAME…` gives itself 10 seconds of CPU for each and 512 MB more of address
-space than it starts with, so that a template that is not stopped ends the process.
-"""
+"""Chat templates that want too much, or what they may not have: each must be stopped."""
 
 from __future__ import annotations
-
-import sys
-
-SECONDS, BYTES = 10, 512 * 2**20
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 
@@ -206,30 +198,133 @@ HOSTILE = {
     "generator_frame": "{{ (messages | map('upper')).gi_frame }}{{ 1 // 0 }}",
 }
 
+_CELLS = (
+    "{% set n = namespace(x=[]) %}{% for i in range(300) %}{% set n.x = n.x + [i] %}{% endfor %}"
+)
+_AB = "{% set a = 'ab' * 100000 %}"
+_LOOPS = "{% for i in range(99999) %}{% for j in range(99999) %}"
+_ENDS = "{% endfor %}{% endfor %}"
 
-def main() -> None:
-    """Render one of them within the limits; say how it ended."""
-    import resource
-    from pathlib import Path
+HOSTILE |= {
+    # what a list of prices did not foresee
+    "earns": "{% set x = '' | indent(-(10 ** 18)) %}" + _LOOPS + _ENDS,
+    "indent_negative": "{{ 'a\nb' | indent(-(10**9)) }}" + _LOOPS + "{{ i }}" + _ENDS,
+    "round_huge": "{{ (10 ** 300) | round(300, 'floor') }}" + _LOOPS + _ENDS,
+    "equal_numbers": "{% set a = [2 ** 4000] * 90000 %}{% for i in range(99999) %}"
+    "{% if a == a | list %}{% endif %}{% endfor %}",
+    "colliding_keys": "{% set n = namespace(d=[]) %}{% for i in range(20000) %}"
+    "{% set n.d = n.d + [(i * (2 ** 61 - 1), 1)] %}{% endfor %}{{ dict(n.d) | length }}",
+    "colliding_unique": "{% for k in range(9999) %}{% for i in [0] %}"
+    "{{ range(0, 90000) | map('multiply') | list if false }}"
+    "{% set x = range(90000) | unique | list %}{% endfor %}{% endfor %}",
+    "power_by_power": "{{ (9 ** 9 ** 7) % 10 }}",
+    "power_negative": "{{ 2.0 ** 100000 }}",
+    "shift_by_product": "{% set n = namespace(x=3) %}{% for i in range(64) %}"
+    "{% set n.x = n.x * n.x %}{% endfor %}{{ n.x % 7 }}",
+    "divide": "{% set n = namespace(x=7 ** 90000) %}" + _LOOPS + "{% set n.y = n.x // 3 %}" + _ENDS,
+    "to_text_of_a_number": "{{ (7 ** 900000) | string | length }}",
+    "int_of_text": "{{ ('9' * 4000000) | int }}",
+    "int_of_text_base": "{{ ('f' * 40000000) | int(base=16) }}",
+    "float_of_text": "{{ ('1' * 90000000) | float }}",
+    # the other filters and methods
+    "truncate": "{{ ('a ' * 10**7) | truncate(10**9) | wordwrap(1) }}",
+    "wordcount": "{% set a = 'a ' * 9000000 %}{% for i in range(99999) %}"
+    "{% set x = a | wordcount %}{% endfor %}",
+    "urlize": "{% set a = 'http://a.b/ ' * 900000 %}{{ a | urlize(10**6) }}",
+    "striptags": "{% set a = '<' * 200000 %}{{ a | striptags }}{{ ('<!--' * 200000) | striptags }}",
+    "xmlattr": "{% set a = 'a' * 9000000 %}{{ {'a': a, 'b': a} | xmlattr | length }}"
+    + _LOOPS
+    + _ENDS,
+    "groupby": "{% for i in range(9999) %}{{ range(99999) | groupby('real') | first }}{% endfor %}",
+    "sum_of_lists": "{{ ([[1] * 1000] * 100000) | sum(start=[]) | length }}",
+    "sum_of_numbers": "{% for i in range(99999) %}{% set x = range(99999) | sum %}{% endfor %}",
+    "pprint": _CELLS + "{% set b = [n.x] * 3000 %}{{ [b, b] | pprint }}",
+    "random": "{% for i in range(99999) %}{{ range(99999) | random }}{{ range(99999) | last }}"
+    "{% endfor %}",
+    "filesizeformat": _LOOPS + "{{ (9 ** 99) | filesizeformat }}" + _ENDS,
+    "batch_in_a_loop": "{% for i in range(99999) %}{{ range(99999) | batch(1) | list | length }}"
+    "{% endfor %}",
+    "center_twice": "{{ ('a' | center(10**7)) | center(10**10) }}",
+    "format_precision": "{{ '%.999999999f' % 1.5 }}",
+    "format_dictionary": "{{ '%(a)999999999d' % {'a': 1} }}",
+    "splitlines": "{% set a = '\n' * 9000000 %}{% for i in range(999) %}"
+    "{% set x = a.splitlines() %}{% endfor %}",
+    "partition": _AB + "{% for i in range(99999) %}{% set x = a.partition('ba' * 50000) %}"
+    "{% endfor %}",
+    "count_method": _AB + "{% for i in range(99999) %}{% set x = a.count('b') %}{% endfor %}",
+    "find_quadratic": "{% set a = ('a' * 5000 + 'b') * 200 %}{% for i in range(99999) %}"
+    "{% set x = a.find('a' * 5001) %}{% endfor %}",
+    "encode": "{% set a = 'a' * 9000000 %}{% for i in range(99999) %}{% set x = a.encode() %}"
+    "{% endfor %}",
+    "casefold": "{{ ('\u0390' * 20000000).casefold() | length }}{{ ('ß' * 90000000) | upper }}",
+    "maketrans": "{{ ('a' * 5000000).translate(''.maketrans({'a': 'b' * 1000})) }}",
+    "json_of_text": "{{ ('\x01' * 9000000) | tojson }}",
+    "json_in_json": "{% set n = namespace(x='\"') %}{% for i in range(99) %}"
+    "{% set n.x = n.x | tojson %}{% endfor %}",
+    "escape_twice": "{% set n = namespace(x='&') %}{% for i in range(40) %}"
+    "{% set n.x = (n.x ~ n.x) | e | forceescape | string | e %}{% endfor %}{{ n.x }}",
+    # the language
+    "namespaces": "{% set n = namespace(x=none) %}"
+    + _LOOPS
+    + "{% set n.x = namespace(x=n.x) %}"
+    + _ENDS,
+    "macro_arguments": "{% macro m() %}{{ varargs | length }}{% endmacro %}"
+    "{{ m(*([0] * 20000000)) }}",
+    "macro_names": "{% macro m() %}{{ kwargs | length }}{% endmacro %}"
+    "{% for i in range(99999) %}{{ m(**dict(a=1, b=2)) }}{{ m(*range(9999)) }}{% endfor %}",
+    "loop_cycle": _LOOPS + "{{ loop.cycle('a', 'b') }}" + _ENDS,
+    "loop_previous": "{% for i in range(99999) %}{{ loop.previtem }}{{ loop.nextitem }}"
+    "{% for j in range(99999) %}{{ loop.changed(j) }}{% endfor %}{% endfor %}",
+    "many_variables": "".join(f"{{% set v{i} = 'a' * 100000 %}}" for i in range(4000)),
+    "many_macros": "".join(
+        f"{{% macro m{i}() %}}{{{{ m{i + 1}() }}}}{{{{ m{i + 1}() }}}}{{% endmacro %}}"
+        for i in range(300)
+    )
+    + "{{ m0() }}",
+    "long_condition": "{% if " + " or ".join(["0"] * 40_000) + " %}{% endif %}",
+    "long_chain": "{{ a" + ".b" * 40_000 + " }}",
+    "long_filters": "{{ 'a'" + "|upper" * 20_000 + " }}",
+    "long_call": "{{ dict("
+    + ",".join(f"a{i}=1" for i in range(20_000))
+    + ") | length }}"
+    + _LOOPS
+    + _ENDS,
+    "long_string": "{{ '" + "\\x41" * 1_000_000 + "' * 999 }}",
+    "long_comment": "{#" + "a" * 20_000_000 + "#}" + _LOOPS + _ENDS,
+    "raw": "{% raw %}" + "{{" * 3_000_000 + "{% endraw %}",
+    "unclosed": "{{" * 500_000,
+    "line_of_dashes": "{%" + "-" * 500_000 + "%}",
+    "numbers_of_underscores": "{{ 1" + "_1" * 200_000 + " ** 2 }}",
+    # lone surrogates and what is no text
+    "surrogate": "{{ '\ud800' }}",
+    "surrogate_pair_apart": "{{ '\ud83d' }}{{ '\ude00' }}" + "{{ raise_exception('\udfff') }}",
+    "surrogate_raised": "{{ raise_exception('\ud800' * 1000) }}",
+    "escapes_raised": "{{ raise_exception('\x1b]0;owned\x07\x9b2J\u202e') }}",
+    # the walls
+    "undefined_calls": _LOOPS + "{{ x.y.z }}" + _ENDS,
+    "mro": "{{ ().__class__.__bases__[0].__subclasses__() }}",
+    "mro_by_attr": "{{ () | attr('__cla' ~ 'ss__') | attr('__base__') }}",
+    "mro_by_map": "{{ [()] | map(attribute='__class__') | map(attribute='__mro__') | list }}"
+    "{{ 1 // 0 }}",
+    "format_class": "{{ '{0.__class__.__mro__}'.format(()) }}{{ 1 // 0 }}",
+    "format_map_class": "{{ '{a.__init__.__globals__}'.format_map({'a': range}) }}{{ 1 // 0 }}",
+    "function_code": "{{ strftime_now.__code__ }}{{ 1 // 0 }}",
+    "environment": "{{ self._TemplateReference__context.environment }}{{ 1 // 0 }}",
+    "generator_code": "{% for x in messages | map('upper') %}{{ loop.__class__ }}{% endfor %}"
+    "{{ 1 // 0 }}",
+    "caller_globals": "{% macro m() %}{{ caller.__globals__ }}{% endmacro %}"
+    "{% call m() %}{% endcall %}{{ 1 // 0 }}",
+    "strftime_width": "{{ strftime_now('%099999999d') }}" + "{{ strftime_now('%999999999Y') }}",
+    "strftime_null": "{{ strftime_now('\x00') }}{{ 1 // 0 }}",
+    "strftime_surrogate": "{{ strftime_now('\ud800') }}",
+    "autoescape": "{% autoescape true %}" + _LOOPS + "{{ '<' }}" + _ENDS + "{% endautoescape %}",
+    "debug": "{% debug %}",
+    "do": "{% do messages.append(1) %}",
+    "trans": "{% trans %}a{% endtrans %}",
+}
 
-    from softchat.errors import ModelRefusedError
-    from softchat.prompt import sandbox  # noqa: F401  # imported before the limits begin
-    from softchat.prompt.template import render
-
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
-    if pages:
-        limit = pages * resource.getpagesize() + BYTES
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    for name in sys.argv[1:]:
-        used = int(resource.getrusage(resource.RUSAGE_SELF).ru_utime) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (used + SECONDS, resource.RLIM_INFINITY))
-        try:
-            render(HOSTILE[name], MESSAGES)
-        except ModelRefusedError as error:
-            print(f"{name}: {error}", flush=True)
-        else:
-            print(f"{name}: NOT STOPPED", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+HARMLESS = {
+    *("backward_search", "change_by_type", "float_of_text", "int_of_text", "itself", "long_source"),
+    *("mro_by_attr", "power", "power_by_power", "strftime_width", "striptags", "translate"),
+}
+"""Of these, what is within all bounds, or nearly so, and may be rendered."""

@@ -1,19 +1,29 @@
-"""Files that nobody but the user can read, written whole or not at all; how large one is, in words.
+"""Files: opened without waiting for ever, for the user alone, written whole or not at all.
 
-Knows nothing of what is in them.
+What a name stands for may be a pipe, a socket or a device. Knows nothing of what is in files.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import select
+import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, NoReturn
 
 _HALF = ".tmp-"  # what a file is called until it is whole
 _STALE_S = 24 * 60 * 60
+_PATIENCE_S = 10.0  # for more to come out of a pipe
+_LARGEST = 2**30  # bytes that are read at once
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe at whose other end is nobody would be waited for
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
 
 def shown_size(size: float | None) -> str:
@@ -21,6 +31,104 @@ def shown_size(size: float | None) -> str:
     if size is None:
         return "-"
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def open_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
+    """Open a file that is one; a descriptor. What is made is readable by the user alone.
+
+    Raises:
+        OSError: it can't be opened, or is a folder, a pipe, a socket or a device.
+
+    """
+    handle = os.open(path, flags | _AT_ONCE | _BINARY, 0o600)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        _refuse(handle, path)
+    return handle
+
+
+def read_file(path: Path | str, *, most: int = _LARGEST) -> bytes:
+    """All that is in a file. Raises OSError as `open_file`, or as it holds more than `most`."""
+    with os.fdopen(open_file(path), "rb") as file:
+        data = file.read(most + 1)
+    return _checked(data, path, most)
+
+
+def open_stream(path: Path | str) -> BinaryIO:
+    """Open a file, or a pipe as `<(command)` is one, to read it.
+
+    Raises:
+        OSError: as `open_file`; also later, when nothing more has come out of a pipe for long.
+
+    """
+    handle = os.open(path, os.O_RDONLY | _AT_ONCE | _BINARY)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    if stat.S_ISFIFO(mode) and sys.platform != "win32":
+        return io.BufferedReader(_Pipe(handle, path))
+    return _refuse(handle, path)
+
+
+def read_stream(path: Path | str, *, most: int = _LARGEST) -> bytes:
+    """All that comes out of a file or a pipe. Raises as `open_stream`, or as it is more."""
+    with open_stream(path) as stream:
+        data = stream.read(most + 1)
+    return _checked(data, path, most)
+
+
+def open_sink(path: Path | str) -> BinaryIO:
+    """Open a file to write it anew, a pipe that somebody reads, or a device such as a terminal.
+
+    Raises:
+        OSError: it can't be opened, or nobody reads the pipe.
+
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AT_ONCE | _BINARY, 0o600)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "nobody reads from it", str(path)) from error
+        raise
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(handle, True)
+    return os.fdopen(handle, "wb")
+
+
+class _Pipe(io.RawIOBase):
+    """A pipe that is given up when nothing has come for long."""
+
+    def __init__(self, handle: int, path: Path | str) -> None:
+        self._handle, self._path = handle, path
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any other
+        if not select.select([self._handle], [], [], _PATIENCE_S)[0]:
+            said = f"nothing has come out of it for {_PATIENCE_S:g} seconds"
+            raise OSError(errno.ETIMEDOUT, said, str(self._path))
+        data = os.read(self._handle, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._handle)
+        super().close()
+
+
+def _refuse(handle: int, path: Path | str) -> NoReturn:
+    is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+    os.close(handle)
+    if is_folder:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is no file", str(path))
+
+
+def _checked(data: bytes, path: Path | str, most: int) -> bytes:
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it holds more than {shown_size(most)}", str(path))
+    return data
 
 
 def make_private(folder: Path) -> None:

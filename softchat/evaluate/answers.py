@@ -9,7 +9,8 @@ A way of reading answers has a name, as `--extract` gives it:
     math          the expression that math-verify finds, compared as mathematics
 
 Two answers are the same if they are the same number (1,000 is 1000.0, $5 is 5, 1/2 is 0.5), or the
-same text but for case, white space and a full stop at the end.
+same text but for case, white space and a full stop at the end. What is longer than any number of
+use, or has an exponent beyond a float's, is text.
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from softchat.base.child import Child
 from softchat.errors import UsageError
 
 _NUMBER = re.compile(r"(?<![\w.])[-\u2212]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?")
+_LONGEST_NUMBER = 1000  # characters
+_LARGEST_EXPONENT = 400  # a little more than any float has
+_EXPONENT = re.compile(r"[eE]([-+]?[\d_]+)$")
 _BOXED = "\\boxed{"
+_matcher = Child("softchat.evaluate.matcher")
 _TEXT = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}")
 
 
@@ -73,8 +79,12 @@ def parse_number(text: str) -> Fraction | None:
     """The number that a text is, with `$`, thousands' commas, a percent sign or spaces around."""
     text = text.strip().rstrip(".").strip("$€£% ").replace("\u2212", "-").replace(",", "")
     text = re.sub(r"^-[$€£]", "-", text)
+    text = text.replace(" ", "")
+    exponent = _EXPONENT.search(text)
+    if len(text) > _LONGEST_NUMBER or (exponent and abs(int(exponent[1])) > _LARGEST_EXPONENT):
+        return None  # Python would work it out to the last digit
     try:
-        return Fraction(text.replace(" ", ""))
+        return Fraction(text)
     except (ValueError, ZeroDivisionError):
         return None
 
@@ -112,17 +122,20 @@ def _last_boxed(text: str) -> str | None:
 
 def _last_match(expression: str) -> Callable[[str], str | None]:
     try:
-        pattern = re.compile(expression)
-    except re.error as error:
+        re.compile(expression)
+    except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(
             f"not a regular expression: {expression}", hint=f"Python's re says: {error}"
         ) from error
 
     def extract(text: str) -> str | None:
-        matches = list(pattern.finditer(text))
-        if not matches:
-            return None
-        found: str | None = matches[-1].group(1 if pattern.groups else 0)
+        answer = _matcher.ask({"expression": expression, "text": text})
+        if answer is None:
+            raise UsageError(
+                f"the regular expression takes longer than a second: {expression}",
+                hint="repetitions in repetitions, as (a+)+, try all ways to part a text",
+            )
+        found = answer["found"]
         return found.strip() if found else None
 
     return extract

@@ -16,14 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from softchat.base.files import make_private
+from softchat.base.files import make_private, open_file
 from softchat.base.text import printable
+from softchat.base.typed import read
 from softchat.errors import UsageError
-from softchat.evaluate.evaluate import Key, Outcome, Plan, Result
+from softchat.evaluate.evaluate import Key, Plan, Result
 from softchat.evaluate.questions import QuestionFile
 
 _KIND = "softchat_eval"
 _SCHEMA = 1
+_RESULT = b'{"run": '
 _OPENING = f'{{"{_KIND}": '.encode()
 
 
@@ -81,7 +83,7 @@ class ResultFile:
         with ExitStack() as stack:
             try:
                 make_private(path.parent)
-                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+                handle = open_file(path, os.O_RDWR | os.O_CREAT)
                 self._file = stack.enter_context(os.fdopen(handle, "r+b"))
                 if not _lock(handle):
                     raise UsageError(
@@ -112,22 +114,21 @@ class ResultFile:
         lines = whole.splitlines()
         if not lines:
             if data[: len(_OPENING)] != _OPENING[: len(data)]:  # no first line that was cut off
-                raise UsageError(
-                    f"{shown} holds something else", hint="name another file with --out"
-                )
+                raise _else(shown)
             self._file.seek(0)
             self._file.truncate()
             self._write(identity)
             return
-        try:
-            head, *rest = [json.loads(line) for line in lines]
-            if not isinstance(head, dict) or head.get(_KIND) != _SCHEMA:
-                raise ValueError("no file of results")
-            self.results = [_from_dict(line) for line in rest]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(
-                f"{shown} holds something else", hint="name another file with --out"
-            ) from error
+        head = _parsed(shown, 1, lines[0])
+        if not isinstance(head, dict) or head.get(_KIND) != _SCHEMA:
+            raise _else(shown)
+        self.results = [
+            _from_dict(shown, number, _parsed(shown, number, line))
+            for number, line in enumerate(lines[1:], 2)
+        ]
+        rest = data[len(whole) :]
+        if rest[: len(_RESULT)] != _RESULT[: len(rest)]:  # no result that was cut off
+            raise _damaged(shown, len(lines) + 1, "no result")
         differs = _difference(head, identity)
         if differs:
             raise UsageError(
@@ -160,11 +161,30 @@ def _to_dict(result: Result) -> dict[str, Any]:
     return values | outcome
 
 
-def _from_dict(line: Mapping[str, Any]) -> Result:
-    own = Result.__dataclass_fields__
-    outcome = {name: value for name, value in line.items() if name not in own}
-    return Result(
-        **{name: value for name, value in line.items() if name in own}, outcome=Outcome(**outcome)
+def _from_dict(shown: str, number: int, line: Any) -> Result:  # noqa: ANN401  # whatever JSON holds
+    if not isinstance(line, dict):
+        raise _damaged(shown, number, "no result")
+    try:
+        return read({**line, "outcome": line}, Result, "result")  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise _damaged(shown, number, str(error)) from error
+
+
+def _parsed(shown: str, number: int, line: bytes) -> Any:  # noqa: ANN401  # whatever JSON holds
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:  # neither JSON nor UTF-8; lists in lists
+        raise _else(shown) if number == 1 else _damaged(shown, number, "not JSON") from error
+
+
+def _else(shown: str) -> UsageError:
+    return UsageError(f"{shown} holds something else", hint="name another file with --out")
+
+
+def _damaged(shown: str, number: int, what: str) -> UsageError:
+    return UsageError(
+        f"{shown}, line {number}: {printable(what, newlines=False)}",
+        hint="the file is left as it is; mend that line, or name another file with --out",
     )
 
 
@@ -187,7 +207,7 @@ def _run_difference(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
         return printable(f"its runs are {', '.join(theirs)}", newlines=False)
     for name, settings in mine.items():
         for key, value in settings.items():
-            was = theirs[name].get(key)
+            was = theirs[name].get(key) if isinstance(theirs[name], dict) else None
             if was != value:
                 return printable(f"{key} of {name} was {was} and is {value}", newlines=False)
     return "its runs have other settings"

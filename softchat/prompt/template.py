@@ -6,15 +6,16 @@ file, so from a stranger: see `softchat.prompt.sandbox`.
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
 
+from softchat.base.child import ChildError
 from softchat.base.text import printable
 from softchat.engine.protocol import Engine
+from softchat.engine.shortage import CLOSE
 from softchat.errors import ModelRefusedError
+from softchat.prompt import sandbox
 from softchat.prompt.tags import KNOWN, ThinkTags
 from softchat.thinking.think import Prompt
 
@@ -23,9 +24,6 @@ _PLAIN = (
     "{% for m in messages %}{{ m.role | capitalize }}: {{ m.content }}\n\n{% endfor %}Assistant:"
 )
 
-
-_LONGEST_TIME = 100  # characters of a format
-_LONGEST_ERROR = 300  # characters of what a template says is wrong
 
 Message = dict[str, str]  # "role" (system, user, assistant) and "content"
 
@@ -101,14 +99,17 @@ def find_tags(
         is_token: whether the vocabulary has a token for just this text.
 
     """
-    if template is None or not _try(template):
+    try:
+        if template is None or not _try(template):
+            return None
+        shown = _shown_tags(template)
+        if shown:
+            return shown
+        for tags in KNOWN:
+            if tags.open.strip() in template:
+                return _spaced(tags, template)
+    except _ExhaustedError:
         return None
-    shown = _shown_tags(template)
-    if shown:
-        return shown
-    for tags in KNOWN:
-        if tags.open.strip() in template:
-            return _spaced(tags, template)
     return next(
         (tags for tags in KNOWN if is_token(tags.open.strip()) and is_token(tags.close)), None
     )
@@ -160,6 +161,8 @@ def _try(template: str, *answer: Message) -> str:
         text = render(
             template, messages, add_generation_prompt=not answer, bos_token="", eos_token=""
         )
+    except _ExhaustedError:
+        raise
     except ModelRefusedError:
         return ""
     return text.rpartition(_QUESTION)[2]
@@ -179,11 +182,9 @@ def render(template: str, messages: Sequence[Message], **variables: object) -> s
             sandbox forbids.
 
     """
-    from softchat.prompt import sandbox  # jinja2 takes 30 ms to import
-
     # What templates expect, as transformers' apply_chat_template provides it.
     given = {
-        "messages": list(messages),
+        "messages": [{key: _text(value) for key, value in one.items()} for one in messages],
         "tools": None,
         "documents": None,
         "add_generation_prompt": True,
@@ -191,29 +192,28 @@ def render(template: str, messages: Sequence[Message], **variables: object) -> s
         "thinking": True,
         **variables,
     }
-    functions = {"raise_exception": _raise, "strftime_now": _strftime_now}
     try:
-        return sandbox.render(template, given, functions)
+        return sandbox.render(template, given)
     except sandbox.ExhaustedError as error:
-        raise ModelRefusedError(
-            "the model's chat template takes too long, or writes too much",
+        raise _ExhaustedError(
+            "the model's chat template takes too long, too much memory, or writes too much",
             hint="the file is damaged or hostile; real ones need a hundredth of what this one may",
         ) from error
-    except Exception as error:  # a stranger's program can raise anything
-        said = str(error)[:_LONGEST_ERROR] or type(error).__name__
+    except ChildError as error:
         raise ModelRefusedError(
-            f"the model's chat template fails: {printable(said, newlines=False)}",
+            f"the model's chat template can't be rendered: {error}", hint=CLOSE
+        ) from error
+    except sandbox.TemplateFailedError as error:
+        raise ModelRefusedError(
+            f"the model's chat template fails: {printable(str(error), newlines=False)}",
             hint="the file is damaged, or the template does not allow this (a system prompt?)",
         ) from error
 
 
-def _strftime_now(form: str) -> str:
-    if len(form) > _LONGEST_TIME:  # C libraries write widths, like %99d
-        raise ValueError("a time as long as that")
-    return datetime.datetime.now().strftime(form)
+class _ExhaustedError(ModelRefusedError):
+    """The chat template wants more than it may have: another try would only take as long."""
 
 
-def _raise(message: Any) -> NoReturn:  # noqa: ANN401  # whatever the template hands over
-    import jinja2
-
-    raise jinja2.TemplateError(str(message))
+def _text(text: str) -> str:
+    """The text without lone surrogates, as arguments that are not UTF-8 hold them."""
+    return text if text.isascii() else text.encode(errors="replace").decode()

@@ -69,6 +69,43 @@ def test_exact_and_regex():
     assert make_reader(r"regex:x(y)?").extract("x") is None
 
 
+def test_an_expression_without_an_end():
+    """What matches for ever is ended after a second of processor time, in one line."""
+    reader = make_reader("regex:(x+x+)+y")
+    with pytest.raises(UsageError, match="longer than a second") as caught:
+        reader.extract("x" * 40)
+    assert caught.value.hint
+    assert reader.extract("xxxy") == "xxx"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1e401", "1e-401", "1E+9999", "1e0401", "1e9_9_9", "9" * 1001, "1/" + "9" * 1001),
+        *(
+            "1e999999999",
+            "-1e-999999999",
+            "$1e9999999999999999999",
+            "1e٩٩٩٩٩٩٩٩٩",
+            "1e" + "9" * 999,
+        ),
+    ],
+)
+def test_numbers_have_a_bound(text):
+    """Beyond it they are text: Python would work them out to the last digit."""
+    assert parse_number(text) is None
+    assert same(text, text)
+    assert not same(text, "1")
+    assert not make_reader("number").can_be(text)
+
+
+def test_numbers_that_floats_have_are_numbers():
+    """The bound takes nothing away that can be an answer."""
+    assert parse_number("1.7976931348623157e308") == parse_number("17976931348623157e292")
+    assert parse_number("1e-300") is not None
+    assert parse_number("9" * 1000) is not None
+
+
 @pytest.mark.parametrize("name", ["numbers", "number:", "regex:", "regex:(", ""])
 def test_a_way_that_does_not_exist(name):
     """A name that means nothing is refused, with what there is."""

@@ -10,7 +10,7 @@ import pytest
 
 from softchat.errors import UsageError
 from softchat.evaluate.evaluate import Outcome, Result
-from softchat.evaluate.results import ResultFile, default_path
+from softchat.evaluate.results import ResultFile, _to_dict, default_path
 
 IDENTITY = {
     "softchat_eval": 1,
@@ -110,6 +110,94 @@ def test_other_files_are_left_alone(tmp_path):
         with pytest.raises(UsageError, match="something else"):
             ResultFile(path, IDENTITY)
         assert path.read_text() == text
+
+
+WRONG = (None, [], {}, "x", 1.5, True, -1, 2**63, 1e300, {"a": 1}, [None])
+# What a field takes beside what it had: None where there may be none, text for text.
+TAKEN = {
+    "given": (None, "x"), "correct": (None, True), "run": ("x",), "answer": ("x",),
+    "halted": ("x",),
+    "finished": ("x",), "error": ("x",), "think_s": (1.5, -1), "answer_s": (1.5, -1),
+    "total_s": (1.5, -1),
+}  # fmt: skip
+
+
+def damaged():
+    """Lines that no evaluation has written, each with a name."""
+    line = json.loads(json.dumps(_to_dict(result(0))))
+    for key in line:
+        if key in ("run", "index", "seed", "given", "correct"):
+            yield f"no {key}", json.dumps({k: v for k, v in line.items() if k != key})
+        for value in WRONG:
+            if not any(value == one and type(value) is type(one) for one in TAKEN.get(key, ())):
+                yield f"{key} {value!r}", json.dumps({**line, key: value})
+    for text in ("NaN", "Infinity", "-Infinity", "1e999", "9" * 5000, "1" + "0" * 400):
+        for key, shown in (("index", "0"), ("steps", "3"), ("think_s", "0.0")):
+            yield (
+                f"{key} {text[:9]}",
+                json.dumps(line).replace(f'"{key}": {shown}', f'"{key}": {text}'),
+            )
+    for text in (
+        "",
+        "null",
+        "[]",
+        "7",
+        '"x"',
+        "{}",
+        "{",
+        "[" * 200_000,
+        '{"a":' * 100_000,
+        "\0",
+        "nul",
+    ):
+        yield text[:9], text
+
+
+@pytest.mark.parametrize(("name", "text"), list(damaged()))
+def test_a_damaged_line_is_told(tmp_path, name, text):
+    """By its number; the file is left as it is."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY) as file:
+        file.add(result(0))
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{text}\n{json.dumps(_to_dict(result(1)))}\n")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="line 3: "):
+        ResultFile(path, IDENTITY)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("rest", [b"my notes", b"\xff\xfe", b'{"ran": ', b"\x00" * 100])
+def test_what_is_no_torn_line_is_no_rubbish(tmp_path, rest):
+    """Somebody else's last line is not cut off."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY) as file:
+        file.add(result(0))
+    path.write_bytes(path.read_bytes() + rest)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="line 3: no result"):
+        ResultFile(path, IDENTITY)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("key", IDENTITY)
+@pytest.mark.parametrize("value", [None, [], {}, "x", 7, {"soft": None}, {"soft": []}, [[]]])
+def test_a_damaged_first_line_is_told(tmp_path, key, value):
+    """Whatever stands in it."""
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps(IDENTITY | {key: value}) + "\n")
+    before = path.read_bytes()
+    with pytest.raises(UsageError):
+        ResultFile(path, IDENTITY)
+    assert path.read_bytes() == before
+
+
+def test_no_pipe_is_waited_for(tmp_path):
+    """A file of results is a file."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(UsageError, match="it is no file"):
+            ResultFile(path, IDENTITY)
 
 
 def test_names_that_are_no_text(tmp_path):

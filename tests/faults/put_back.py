@@ -32,6 +32,44 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a template has all the processor time there is",
+        "softchat/base/limits.py",
+        "signal.setitimer(signal.ITIMER_PROF, seconds)",
+        "pass",
+        "tests/prompt/test_sandbox.py -k processor_time",
+    ),
+    Fault(
+        "a template has all the memory there is",
+        "softchat/base/limits.py",
+        "_lower(resource.RLIMIT_AS, pages * resource.getpagesize() + memory)",
+        "pass",
+        "tests/base/test_child.py -k limit_ends",
+    ),
+    Fault(
+        "a template writes half a character",
+        "softchat/prompt/renderer.py",
+        "        text.encode()\n",
+        "",
+        "tests/prompt/test_sandbox.py -k half",
+    ),
+    Fault(
+        "a number has any exponent",
+        "softchat/evaluate/answers.py",
+        "        return None  # Python would work it out to the last digit\n",
+        "        pass\n",
+        "tests/evaluate/test_answers.py -k numbers_have_a_bound",
+    ),
+    Fault(
+        "results are taken as they are",
+        "softchat/evaluate/results.py",
+        'return read({**line, "outcome": line}, Result, "result")',
+        """from softchat.evaluate.evaluate import Outcome
+        own = [name for name in Result.__dataclass_fields__ if name != "outcome"]
+        outcome = {name: value for name, value in line.items() if name not in own}
+        return Result(**{name: line[name] for name in own}, outcome=Outcome(**outcome))""",
+        "tests/evaluate/test_results.py -k damaged_line",
+    ),
+    Fault(
         "text of strangers reaches the terminal as it is",
         "softchat/base/text.py",
         "return text.translate(_FLOWING if newlines else _ONE_LINE)",

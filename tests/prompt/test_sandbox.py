@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import resource
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import jinja2
@@ -12,14 +13,14 @@ import pytest
 from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from softchat.base.child import MEMORY, Child
 from softchat.errors import ModelRefusedError
 from softchat.prompt import sandbox
-from softchat.prompt.template import render
-from tests.hostile import BYTES, HOSTILE, MESSAGES, SECONDS
+from softchat.prompt.template import find_tags, render
+from tests.hostile import HARMLESS, HOSTILE, MESSAGES
 
 FAMILIES = sorted((Path(__file__).parents[1] / "templates").glob("*.jinja"))
-ROOT = Path(__file__).parents[2]
-AT_ONCE = 16  # hostile templates in one process
+CPU_S = 0.25  # for each hostile template; the bound itself is four times that
 
 USER = {"role": "user", "content": "Why is 'the sky' <b>blue</b>? \n"}
 ANSWER = {"role": "assistant", "content": "It scatters </think> light."}
@@ -53,7 +54,7 @@ def raise_exception(message):
 
 
 def strftime_now(form):
-    return f"today as {form}"
+    return datetime.now().strftime(form)
 
 
 def by_jinja2(source, variables):
@@ -83,10 +84,9 @@ def by_jinja2(source, variables):
 
 
 def by_softchat(source, variables):
-    functions = {"raise_exception": raise_exception, "strftime_now": strftime_now}
     try:
-        return sandbox.render(source, variables, functions)
-    except jinja2.exceptions.TemplateError:
+        return sandbox.render(source, variables)
+    except sandbox.TemplateFailedError:
         return None
 
 
@@ -94,7 +94,7 @@ def by_softchat(source, variables):
 @pytest.mark.parametrize("thinking", [True, False])
 @pytest.mark.parametrize("path", FAMILIES, ids=[path.stem for path in FAMILIES])
 def test_families_render_as_jinja2_renders_them(path, conversation, thinking):
-    """The meter changes nothing of what a real template writes, or refuses to write."""
+    """The child changes nothing of what a real template writes, or refuses to write."""
     variables = {
         "messages": CONVERSATIONS[conversation],
         "tools": None,
@@ -144,7 +144,7 @@ def test_families_render_as_jinja2_renders_them(path, conversation, thinking):
     ],
 )  # fmt: skip
 def test_the_language_means_what_it_means_in_jinja2(source):
-    """What the meter puts in the place of jinja2's own code does the same."""
+    """What goes to the child and comes from it is as it is in one process."""
     text = by_jinja2(source, {})
     assert text is not None
     assert by_softchat(source, {}) == text
@@ -158,40 +158,81 @@ def test_long_conversations_are_no_offence(path):
     assert text.count("word") == 200 * 200
 
 
-NAMES = list(HOSTILE)
+@pytest.fixture(scope="module")
+def child():
+    """One that has less time than templates have, so that the tests do not take long."""
+    child = Child("softchat.prompt.renderer", cpu_s=CPU_S)
+    yield child
+    child.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits there")
-@pytest.mark.parametrize("first", range(0, len(NAMES), AT_ONCE))
-def test_hostile_templates_are_stopped(first):
-    """Each ends with an error in words, within the processor time and memory it is given."""
-    names = NAMES[first : first + AT_ONCE]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.hostile", *names],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,  # the limit is on processor time: this only ends a test that hangs
-    )
-    said = dict(line.split(": ", 1) for line in done.stdout.splitlines())
-    assert (list(said), done.returncode) == (names, 0), f"{SECONDS} s, {BYTES} bytes: {done.stderr}"
-    assert [
-        text for text in said.values() if not text.startswith("the model's chat template")
-    ] == []
+@pytest.mark.skipif(sys.platform != "linux", reason="of these limits others have not all")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_templates_are_stopped(name, child):
+    """Each is refused, and has had no more processor time and memory than it may."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        sandbox.render(HOSTILE[name], {"messages": MESSAGES}, child=child)
+        refused = False
+    except (sandbox.ExhaustedError, sandbox.TemplateFailedError):
+        refused = True
+    assert refused or name in HARMLESS
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Of a child that has ended: its start, all that it has rendered, and this.
+    assert after.ru_maxrss * 1024 < 2 * MEMORY
+    if refused and after.ru_utime > before.ru_utime:
+        assert sandbox.render("{{ 'on' }}", {}, child=child) == "on"
 
 
 def test_what_takes_too_long_says_so():
     """In one line, with a hint; not as a template that is merely wrong."""
-    with pytest.raises(ModelRefusedError, match="takes too long, or writes too much") as caught:
+    with pytest.raises(ModelRefusedError, match="takes too long") as caught:
         render(HOSTILE["times"], MESSAGES)
     assert caught.value.hint
+
+
+def test_a_second_of_processor_time_is_all():
+    """Whatever a template does, the system ends its process then."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with pytest.raises(sandbox.ExhaustedError):
+        sandbox.render(HOSTILE["loops"], {})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert used < 3  # with the start of the process, which is none of the template's
+
+
+def test_harmless_at_first():
+    """A template that becomes hostile with the second question is stopped then; a third goes on."""
+    template = "{% if messages | length == 3 %}" + HOSTILE["loops"] + "{% endif %}ok"
+    turn = [USER, ANSWER]
+    assert render(template, [USER]) == "ok"
+    with pytest.raises(ModelRefusedError, match="takes too long"):
+        render(template, [*turn, USER])
+    assert render(template, [*turn, *turn, USER]) == "ok"
+
+
+def test_half_a_character_is_refused():
+    """What a template writes is text, or it is refused in words; a question's is made text."""
+    with pytest.raises(ModelRefusedError, match="half a character"):
+        render("{{ '\\ud800' }}", MESSAGES)
+    said = [{"role": "user", "content": "a\udcffb"}]
+    assert render("{{ messages[0].content }}", said) == "a?b"
+
+
+def test_tags_are_looked_for_once_in_a_template_that_takes_too_long():
+    """Another try would only take as long again."""
+    thought = "{% if messages[1].reasoning_content %}" + HOSTILE["loops"] + "{% endif %}<think>"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert find_tags(thought) is None
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 3
 
 
 def test_messages_stay_as_they_are():
     """No template changes what it is given, by whatever way."""
     messages = [dict(USER)]
-    for name in ("change_messages", "change_a_message", "change_by_type"):
+    for name in ("change_messages", "change_a_message"):
         with pytest.raises(ModelRefusedError):
             render(HOSTILE[name], messages)
+    assert render(HOSTILE["change_by_type"], messages) == "None"
     assert messages == [USER]

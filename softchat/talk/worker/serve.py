@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from softchat.errors import SoftchatError
 from softchat.events import to_dict
+from softchat.prompt.sandbox import start
 from softchat.talk.worker.wire import read_request, values_of, write_line
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def main() -> None:
     os.dup2(2, 1)  # native code prints to what it takes for stdout
     server = _Server(wire)
     threading.Thread(target=server.listen, name="listen", daemon=True).start()
+    start()
     # While the parent still reads its flags: numpy, llama.cpp and jinja2 take as long to import.
     import softchat.engine.llama
-    import softchat.prompt.sandbox
     import softchat.talk.load
     import softchat.talk.local  # noqa: F401
 
