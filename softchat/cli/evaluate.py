@@ -32,7 +32,10 @@ _PIPE_WIDTH = 160
 _TOGETHER = 8
 _INTERRUPTED = DecodeAbortedError.exit_status
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="A file of questions and answers.")]
+Data = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="A file of questions and answers, or gym:NAME[,NAME…]."),
+]
 Named = Annotated[
     list[str] | None,
     typer.Option("--run", metavar="RUN", help="A run, as 'cool: soft tau=0.1'; can be repeated."),
@@ -44,13 +47,13 @@ class Evaluating:
     """Which questions, how they are judged, and where the results go."""
 
     extract: Annotated[
-        str,
+        str | None,
         flag(
             "--extract",
             metavar="HOW",
-            help="How answers are read: number, boxed, exact, math, regex:RE.",
+            help="How answers are read: number (exact for a gym), boxed, exact, math, regex:RE.",
         ),
-    ] = "number"
+    ] = None
     limit: Annotated[int, flag("--limit", metavar="N", min=0, help="Questions; 0: all.")] = 0
     shuffle: Annotated[bool, flag("--shuffle", help="Shuffle them first, by --seed.")] = False
     samples: Annotated[
@@ -149,7 +152,7 @@ def evaluate_file(
     """Run what is still to be run, and sum all up; None if Ctrl-C stopped it.
 
     Args:
-        data: the file of questions.
+        data: the file of questions, or the name of problems that a gym makes.
         grid: settings, with the values of each.
         named: more runs, as `--run` gives them.
         context: the command's, see `prepare`.
@@ -163,6 +166,7 @@ def evaluate_file(
     from softchat.engine.batch import run_together
     from softchat.evaluate.answers import make_reader
     from softchat.evaluate.evaluate import Plan, Pool, evaluate, one_by_one, shared_prefix
+    from softchat.evaluate.gym import PREFIX, gym_questions
     from softchat.evaluate.plan import make_runs
     from softchat.evaluate.questions import read_questions
     from softchat.evaluate.results import ResultFile, default_path, make_identity
@@ -171,8 +175,13 @@ def evaluate_file(
     from softchat.provenance import command, machine, sha256_of, versions
     from softchat.views.evaluation import ProgressBar
 
-    questions = read_questions(data, answers=answers)
-    reader = make_reader(how.extract)
+    gym = str(data).startswith(PREFIX)
+    if gym:
+        seed = int(str(grid.get("seed", [0])[0]))
+        questions = gym_questions(str(data), limit=how.limit, seed=seed)
+    else:
+        questions = read_questions(data, answers=answers)
+    reader = make_reader(how.extract or ("exact" if gym else "number"))
     for question in questions.questions:
         if question.answer and not reader.can_be(question.answer):
             raise UsageError(

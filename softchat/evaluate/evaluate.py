@@ -177,7 +177,9 @@ def judge(plan: Plan, run: Run, question: Question, sample: int, outcome: Outcom
     given = plan.reader.extract(outcome.answer)
     correct = None
     if question.answer:
-        correct = given is not None and plan.reader.same(given, question.answer)
+        same = plan.reader.same
+        right = question.verify or (lambda answer: same(answer, question.answer))
+        correct = given is not None and right(given)
     return Result(
         run=run.name,
         index=question.index,

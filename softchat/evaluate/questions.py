@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class Question:
     text: str
     answer: str
     """Empty if the file gives none."""
+    verify: Callable[[str], bool] | None = field(default=None, compare=False)
+    """Tells whether an answer is right, where that is more than being the same as `answer`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
