@@ -23,6 +23,7 @@ from softchat.cli.replay import replay
 from softchat.cli.sessions import app as sessions
 from softchat.cli.show import show
 from softchat.cli.sweep import sweep
+from softchat.cli.tune import tune
 
 
 class _ChatByDefault(TyperGroup):
@@ -68,6 +69,7 @@ app.command()(plot)
 app.command(cls=GroupedCommand)(compare)
 app.command("eval", cls=GroupedCommand)(eval_)
 app.command(cls=GroupedCommand)(sweep)
+app.command(cls=GroupedCommand)(tune)
 app.command()(bench)
 app.command()(doctor)
 

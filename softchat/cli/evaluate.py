@@ -23,9 +23,13 @@ from softchat.errors import DecodeAbortedError, UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from softchat.evaluate.answers import Reader
     from softchat.evaluate.evaluate import Result
     from softchat.evaluate.plan import Run
+    from softchat.evaluate.questions import QuestionFile
     from softchat.evaluate.summary import Summary
+    from softchat.models import Located
+    from softchat.talk.load import Load
     from softchat.views.wording import Glyphs
 
 _PIPE_WIDTH = 160
@@ -139,6 +143,64 @@ class Evaluation:
     summary: Summary
 
 
+def read_judged(
+    data: Path | None,
+    extract: str | None,
+    *,
+    answers: bool = True,
+    limit: int = 0,
+    seed: int = 0,
+) -> tuple[QuestionFile, Reader]:
+    """The questions of a file, and the reader that can judge all of them.
+
+    Args:
+        data: the file; `gym:NAME` are problems of reasoning-gym, None the built-in ones.
+        extract: how answers are read; None: what suits the questions.
+        answers: whether every question must have one.
+        limit: how many of a gym's there are to be; 0: as many as it gives.
+        seed: what a gym's are made by.
+
+    Raises:
+        UsageError: it can't be read, or an answer is not of the kind that the reader reads.
+
+    """
+    from softchat.evaluate.answers import make_reader
+    from softchat.evaluate.builtin import built_in
+    from softchat.evaluate.gym import PREFIX, gym_questions
+    from softchat.evaluate.questions import read_questions
+
+    usual = "number"
+    if data is None:
+        questions = built_in()
+    elif str(data).startswith(PREFIX):
+        questions, usual = gym_questions(str(data), limit=limit, seed=seed), "exact"
+    else:
+        questions = read_questions(data, answers=answers)
+    reader = make_reader(extract or usual)
+    for question in questions.questions:
+        if question.answer and not reader.can_be(question.answer):
+            raise UsageError(
+                f"the answer to question {question.index + 1} is no {reader.name}: "
+                f"{question.answer[:40]}",
+                hint="take another --extract, such as exact",
+            )
+    return questions, reader
+
+
+def model_of(found: Located, load: Load) -> dict[str, Any]:
+    """What tells a model and its adapters from others."""
+    from softchat.provenance import sha256_of
+
+    return {
+        "name": found.name,
+        "sha256": sha256_of(found.path),
+        "adapters": [
+            {"name": lora.path.name, "sha256": sha256_of(lora.path), "scale": lora.scale}
+            for lora in load.loras
+        ],
+    }
+
+
 def evaluate_file(
     data: Path,
     grid: dict[str, list[object]],
@@ -164,31 +226,17 @@ def evaluate_file(
     from softchat.base.version import __version__
     from softchat.cli.model import enough, load_of, prepare, told_if_slow
     from softchat.engine.batch import run_together
-    from softchat.evaluate.answers import make_reader
     from softchat.evaluate.evaluate import Plan, Pool, evaluate, one_by_one, shared_prefix
-    from softchat.evaluate.gym import PREFIX, gym_questions
     from softchat.evaluate.plan import make_runs
-    from softchat.evaluate.questions import read_questions
     from softchat.evaluate.results import ResultFile, default_path, make_identity
     from softchat.evaluate.summary import summarise
     from softchat.models.folders import state_folder
-    from softchat.provenance import command, machine, sha256_of, versions
+    from softchat.provenance import command, machine, versions
     from softchat.views.evaluation import ProgressBar
 
-    gym = str(data).startswith(PREFIX)
-    if gym:
-        seed = int(str(grid.get("seed", [0])[0]))
-        questions = gym_questions(str(data), limit=how.limit, seed=seed)
-    else:
-        questions = read_questions(data, answers=answers)
-    reader = make_reader(how.extract or ("exact" if gym else "number"))
-    for question in questions.questions:
-        if question.answer and not reader.can_be(question.answer):
-            raise UsageError(
-                f"the answer to question {question.index + 1} is no {reader.name}: "
-                f"{question.answer[:40]}",
-                hint="take another --extract, such as exact",
-            )
+    questions, reader = read_judged(
+        data, how.extract, answers=answers, limit=how.limit, seed=int(str(grid.get("seed", [0])[0]))
+    )
     found, loading, defaults, wording = prepare(context, loading, quiet=how.json)
     runs = make_runs({"seed": 0, **defaults}, grid, named)
     seed = runs[0].settings.seed
@@ -206,14 +254,7 @@ def evaluate_file(
     )
     load = load_of(found, loading, n_ctx_most=n_ctx_most)
     with told_if_slow(found.name, doing="reading", quiet=how.json):
-        model = {
-            "name": found.name,
-            "sha256": sha256_of(found.path),
-            "adapters": [
-                {"name": lora.path.name, "sha256": sha256_of(lora.path), "scale": lora.scale}
-                for lora in load.loras
-            ],
-        }
+        model = model_of(found, load)
     identity = make_identity(
         plan,
         questions,

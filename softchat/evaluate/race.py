@@ -173,7 +173,8 @@ def _tokens(results: Sequence[Result]) -> int:
 
 
 def _cost(result: Result) -> int:
-    return result.outcome.steps + result.outcome.answer_tokens
+    outcome = result.outcome
+    return outcome.steps + outcome.answer_tokens + outcome.probe_tokens
 
 
 Answer = Callable[[Sequence[Run], Sequence[Question]], Iterator[Result]]
@@ -224,7 +225,10 @@ class Race:
             questions = self.choosing[done : one.questions]
             yield from self._ask(questions, answer, left, until)
             done = one.questions
-            survivors = best(self.alive, self.results, one.survivors)
+            # Of an earlier race that went on from here there may be results that prove, too.
+            places = {question.index for question in self.choosing}
+            found = [result for result in self.results if result.index in places]
+            survivors = best(self.alive, found, one.survivors)
             self.out |= {name: done for name in self.alive if name not in survivors}
             self.alive = survivors
         self.is_proving = True
@@ -247,6 +251,21 @@ class Race:
             for result in answer(runs, questions[start : start + size]):
                 self.results.append(result)
                 yield result
+
+    def counts(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        """A run's right answers and all of its answers, of questions that choose and that prove."""
+        own = [one for one in self.results if one.run == name]
+        pairs = []
+        for questions in (self.choosing, self.proving):
+            places = {question.index for question in questions}
+            found = [one for one in own if one.index in places]
+            pairs.append((_right(found), len(found)))
+        return pairs[0], pairs[1]
+
+    def mean_tokens(self, name: str) -> float | None:
+        """What a run takes a question; None: it has had none."""
+        own = [one for one in self.results if one.run == name]
+        return _tokens(own) / len(own) if own else None
 
     def proof(self) -> Proof | None:
         """What it has shown; None: it has not come to that.

@@ -80,7 +80,7 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can carry it: a number that does not exist is null."""
-        plain: dict[str, Any] = _finite(asdict(self))
+        plain: dict[str, Any] = finite(asdict(self))
         return plain
 
 
@@ -192,11 +192,12 @@ def _mean(values: Iterable[float]) -> float:
     return statistics.fmean(listed) if listed else math.nan
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401  # whatever JSON holds
+def finite(value: Any) -> Any:  # noqa: ANN401  # whatever JSON holds
+    """The value with null for numbers that do not exist, and no more digits than are of use."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
     return value

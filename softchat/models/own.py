@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +138,36 @@ def forget_model(file: Path, name: str) -> bool:
     return True
 
 
-def _change(file: Path, keys: tuple[str, ...], value: str | dict[str, Any] | None) -> None:
+def set_defaults(file: Path, name: str, values: Mapping[str, object]) -> None:
+    """Set settings that suit a model; what the file says of others stays.
+
+    Raises:
+        UsageError: the file can't be changed.
+
+    """
+    for setting, value in values.items():
+        _change(file, ("models", name, "defaults", setting), value)
+
+
+def defaults_text(name: str, values: Mapping[str, object]) -> str:
+    """What `set_defaults` writes into a file that is new."""
+    document = tomlkit.document()
+    for setting, value in values.items():
+        _put(document, ("models", name, "defaults", setting), value, _new_table)
+    return tomlkit.dumps(document)
+
+
+def _new_table() -> Any:  # noqa: ANN401  # a table that tomlkit writes only if it holds values
+    return tomlkit.table(is_super_table=True)
+
+
+def _change(file: Path, keys: tuple[str, ...], value: object) -> None:
     """Set the value of a key, reached through tables; None takes the key out."""
     text, wanted = _read(file)
-    _put(wanted, keys, value, {})
+    _put(wanted, keys, value, dict)
     try:
         document = tomlkit.parse(text)
-        _put(document, keys, _written(value), tomlkit.table(is_super_table=True))
+        _put(document, keys, _written(value), _new_table)
         changed = tomlkit.dumps(document)
         changed.encode()  # a path can be no text
         if _said(tomllib.loads(changed)) != _said(wanted):
@@ -155,10 +178,10 @@ def _change(file: Path, keys: tuple[str, ...], value: str | dict[str, Any] | Non
     _replace(file, changed)
 
 
-def _put(top: Any, keys: tuple[str, ...], value: object, empty: object) -> None:  # noqa: ANN401  # tomlkit's tables are no dicts
+def _put(top: Any, keys: tuple[str, ...], value: object, empty: Callable[[], Any]) -> None:  # noqa: ANN401  # tomlkit's tables are no dicts
     *way, last = keys
     for key in way:
-        top = top.setdefault(key, empty)
+        top = top.setdefault(key, empty())
     if value is None:
         del top[last]
     else:
@@ -169,7 +192,7 @@ def _said(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value != {}}
 
 
-def _written(value: str | dict[str, Any] | None) -> object:
+def _written(value: object) -> object:
     if not isinstance(value, dict):
         return value
     table = tomlkit.table()

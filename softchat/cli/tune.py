@@ -1,0 +1,297 @@
+"""`softchat tune`: which settings suit a model, on questions of one's own; or that none do."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from softchat.base.interrupt import catch_interrupt
+from softchat.base.text import printable
+from softchat.cli import print_json
+from softchat.cli.evaluate import Named, model_of, read_judged
+from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
+from softchat.errors import DecodeAbortedError, UsageError
+
+if TYPE_CHECKING:
+    from softchat.engine.llama import LlamaEngine
+    from softchat.evaluate.evaluate import Plan, Result
+    from softchat.evaluate.plan import Run
+    from softchat.evaluate.questions import Question
+    from softchat.evaluate.race import Answer, Race
+    from softchat.evaluate.results import ResultFile
+    from softchat.models import Located
+
+_INTERRUPTED = DecodeAbortedError.exit_status
+_FEWEST = 12
+"""Questions: with fewer, choosing and proving would both be chance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """How long it takes, and what becomes of what it finds."""
+
+    minutes: Annotated[
+        float, flag("--minutes", metavar="X", min=0, help="Time for all of it; 0: any.")
+    ] = 30.0
+    write: Annotated[
+        bool, flag("--write", help="Put what is better into your models.toml for this model.")
+    ] = False
+    dry_run: Annotated[bool, flag("--dry-run", help="Show what --write would put there.")] = False
+    extract: Annotated[
+        str | None,
+        flag(
+            "--extract",
+            metavar="HOW",
+            help="How answers are read: number, boxed, exact, math, regex:RE.",
+        ),
+    ] = None
+    limit: Annotated[
+        int, flag("--limit", metavar="N", min=0, help="Questions, drawn by --seed; 0: all.")
+    ] = 0
+    parallel: Annotated[
+        int, flag("--parallel", metavar="N", min=1, max=64, help="Runs at once, in one batch.")
+    ] = 8
+    out: Annotated[
+        Path | None, flag("--out", metavar="FILE", help="Where results are kept as they come.")
+    ] = None
+    json: Annotated[bool, flag("--json", help="The line of JSON only.")] = False
+
+
+@with_groups
+def tune(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DATA]", help="Questions and answers, as eval takes them; else built-in sums."
+        ),
+    ] = None,
+    *,
+    context: typer.Context,
+    run: Named = None,
+    settings: GridFlags,
+    system: System = None,  # `prepare` reads it
+    loading: Loading,
+    tuning: Tuning,
+) -> int:
+    """Find out which strategy and settings suit a model.
+
+    Candidates race against ordinary decoding on a third of the questions; what is left of them has
+    to be better on the others. A --run, or a setting with several values, is a candidate; without
+    one there are twelve. What there is, is kept: the same command goes on where it was stopped.
+    """
+    from softchat.base.version import __version__
+    from softchat.cli.model import enough, load_of, prepare, told_if_slow
+    from softchat.evaluate.evaluate import Plan
+    from softchat.evaluate.plan import make_runs
+    from softchat.evaluate.race import CANDIDATES, Race, controls, split
+    from softchat.evaluate.results import ResultFile, default_path, make_identity
+    from softchat.models.folders import state_folder
+    from softchat.provenance import command, machine, versions
+
+    grid = grid_of(settings)
+    questions, reader = read_judged(
+        data, tuning.extract, limit=tuning.limit, seed=int(str(grid.get("seed", [0])[0]))
+    )
+    found, loading, defaults, wording = prepare(context, loading, quiet=tuning.json)
+    shared = {name: values for name, values in grid.items() if len(values) == 1}
+    base = {"seed": 0, **defaults}
+    fixed = {name: values[0] for name, values in shared.items()}
+    standing = make_runs(base, shared, controls(base | fixed))
+    if run or len(shared) < len(grid):
+        candidates = make_runs(base, grid, run or ())
+    else:
+        candidates = make_runs(base, shared, CANDIDATES)
+    candidates = _distinct(candidates, standing)
+    seed = standing[0].settings.seed
+    picked = questions.pick(limit=tuning.limit, shuffle=True, seed=seed)
+    choosing, proving = split(picked, seed)
+    if len(picked) < _FEWEST:
+        raise UsageError(
+            f"{len(picked)} questions are too few to choose by",
+            hint=f"{_FEWEST} at the least; a hundred tell differences of about ten points",
+        )
+    _check_writable(found, tuning)
+    runs = [*standing, *candidates]
+    plan = Plan(questions=picked, runs=runs, reader=reader, system=wording, tags=found.tags)
+    n_ctx_most = enough(
+        [wording + question.text for question in questions.questions],
+        [one.settings for one in runs],
+    )
+    load = load_of(found, loading, n_ctx_most=n_ctx_most)
+    with told_if_slow(found.name, doing="reading", quiet=tuning.json):
+        model = model_of(found, load)
+    identity = make_identity(
+        plan, questions, model=model, n_ctx=loading.ctx or n_ctx_most, version=__version__
+    ) | {"tune": {"limit": tuning.limit, "seed": seed}}
+    path = tuning.out or default_path(state_folder(os.environ) / "evaluations", identity)
+    began = time.perf_counter()
+    with ResultFile(path, identity) as file, catch_interrupt() as interrupt:
+        if not tuning.json:
+            already = f", {len(file.results)} are there" * bool(file.results)
+            print(printable(f"results: {path}{already}", newlines=False), file=sys.stderr)
+        race = Race(
+            controls=standing,
+            candidates=candidates,
+            choosing=choosing,
+            proving=proving,
+            results=list(file.results),
+        )
+        with told_if_slow(found.name, quiet=tuning.json):
+            engine = load.engine(sequences=tuning.parallel, cancelled=interrupt)
+        with engine:
+            answer = partial(_answer, engine, plan, file, interrupt)
+            _go(race, answer, tuning, interrupt)
+    if interrupt():
+        print("stopped; the same command goes on", file=sys.stderr)
+        return _INTERRUPTED
+    about = {
+        "model": model["name"],
+        "sha256": model["sha256"],
+        "adapters": model["adapters"],
+        "data": str(data or "built-in"),
+        "data_sha256": questions.sha256,
+        "extract": reader.name,
+        "questions": {"choosing": len(choosing), "proving": len(proving)},
+        "controls": {one.name: one.settings.to_dict() for one in standing},
+        "candidates": {one.name: one.settings.to_dict() for one in candidates},
+        "elapsed_s": round(time.perf_counter() - began, 2),
+        "results": str(path),
+        "machine": machine(),
+        "versions": versions(),
+        "command": command(),
+    }
+    return _conclude(race, found, tuning, fixed=fixed, about=about)
+
+
+def _distinct(candidates: Sequence[Run], standing: Sequence[Run]) -> list[Run]:
+    """The candidates that are not the same as another one, or as a control."""
+    seen = [run.settings for run in standing]
+    kept = []
+    for run in candidates:
+        if run.settings not in seen:
+            kept.append(run)
+            seen.append(run.settings)
+    if not kept:
+        raise UsageError(
+            "there is no candidate but ordinary decoding", hint="--run 'soft topn=3', or none"
+        )
+    return kept
+
+
+def _check_writable(found: Located, tuning: Tuning) -> None:
+    if (tuning.write or tuning.dry_run) and found.entry is None:
+        flag_ = "--write" if tuning.write else "--dry-run"
+        raise UsageError(
+            f"{flag_} needs a model that models.toml knows by name",
+            hint="softchat models add NAME FILE, then -m NAME",
+        )
+
+
+def _answer(
+    engine: LlamaEngine,
+    plan: Plan,
+    file: ResultFile,
+    cancelled: Callable[[], bool],
+    runs: Sequence[Run],
+    questions: Sequence[Question],
+) -> Iterator[Result]:
+    """The results that are not in the file yet; each goes into it."""
+    from softchat.engine.batch import run_together
+    from softchat.evaluate.evaluate import Pool, evaluate, one_by_one, shared_prefix
+
+    pool: Pool = partial(one_by_one, engine)
+    if engine.sequences > 1:
+        pool = partial(run_together, engine, prefix=shared_prefix(engine, plan))
+    part = replace(plan, runs=runs, questions=questions)
+    for result in evaluate(pool, part, done=file.done, cancelled=cancelled):
+        file.add(result)
+        yield result
+
+
+def _go(race: Race, answer: Answer, tuning: Tuning, cancelled: Callable[[], bool]) -> None:
+    """Run the race, and show it while it runs: a live table, or a line a round."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from softchat.views.tuning import race_line, race_table
+    from softchat.views.wording import glyphs_for
+
+    console = Console(stderr=True)
+    glyphs = glyphs_for(console.encoding)
+    began = time.monotonic()
+
+    def left() -> float:
+        if cancelled():
+            return -1.0
+        return 1 - (time.monotonic() - began) / (60 * tuning.minutes) if tuning.minutes else 1.0
+
+    live = None if tuning.json or not console.is_terminal else Live(console=console, transient=True)
+    alive = -1
+    with live or nullcontext():
+        for _ in race.go(answer, left):
+            if live is not None:
+                live.update(race_table(race, glyphs))
+            elif not tuning.json and len(race.alive) + race.is_proving != alive:
+                alive = len(race.alive) + race.is_proving
+                print(race_line(race, glyphs), file=sys.stderr, flush=True)
+    if not tuning.json:
+        console.print(race_table(race, glyphs))
+
+
+def _conclude(
+    race: Race,
+    found: Located,
+    tuning: Tuning,
+    *,
+    fixed: Mapping[str, object],
+    about: dict[str, Any],
+) -> int:
+    """Say what the race has shown, and write it down if that is wanted."""
+    from softchat.evaluate.summary import finite
+    from softchat.views.tuning import verdict
+
+    proof = race.proof()
+    winner = next(run for run in race.candidates if run.name == race.alive[0])
+    is_better = proof is not None and proof.is_better
+    chosen = {k: v for k, v in {**fixed, **winner.varied}.items() if k != "seed"}
+    chosen = {k: str(v) if isinstance(v, str) else v for k, v in chosen.items()}
+    if not tuning.json:
+        print(printable(verdict(race, proof)))
+        if is_better and not (tuning.write or tuning.dry_run):
+            print("--write puts it into your models.toml.", file=sys.stderr)
+    if is_better and (tuning.write or tuning.dry_run):
+        _write(found, chosen, tuning)
+    if tuning.json:
+        shown = {
+            "verdict": "better" if is_better else "not better" if proof else "none",
+            "winner": winner.name,
+            "settings": chosen if is_better else None,
+            "proof": finite(asdict(proof)) if proof else None,
+            "out": race.out,
+            "is_cut": race.is_cut,
+        }
+        print_json(about | shown)
+    return 0
+
+
+def _write(found: Located, chosen: Mapping[str, object], tuning: Tuning) -> None:
+    from softchat.models.catalogue import own_file
+    from softchat.models.own import defaults_text, set_defaults
+
+    assert found.entry is not None  # `_check_writable`
+    file, name = own_file(os.environ), found.entry.name
+    where = printable(str(file), newlines=False)
+    if tuning.dry_run:
+        print(f"{where} would get:\n\n{defaults_text(name, chosen)}", file=sys.stderr)
+        return
+    set_defaults(file, name, chosen)
+    print(f"{where} has it now, for {name}", file=sys.stderr)
