@@ -8,6 +8,7 @@ SoftchatError                 exit status 1, kind "runtime"
 ├── ContextError              1, "context"           the prompt does not fit
 ├── DecodeError               1, "decode"            llama.cpp failed while running
 ├── WorkerDiedError           1, "worker_died"       the process that llama.cpp runs in has ended
+│   └── ServerError           1, "server"            an RPC server can't be reached, or has gone
 └── DecodeAbortedError        130, "interrupted"     the user stopped a decode half way
 
 The command line catches the root once; whatever else is raised is a bug and keeps its traceback.
@@ -72,6 +73,12 @@ class WorkerDiedError(SoftchatError):
     """The process that llama.cpp runs in has ended, as nothing asked it to."""
 
     kind = "worker_died"
+
+
+class ServerError(WorkerDiedError):
+    """An RPC server that a model is to be on does not answer, or has gone and taken it along."""
+
+    kind = "server"
 
 
 class DecodeAbortedError(SoftchatError):

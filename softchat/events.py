@@ -82,6 +82,10 @@ class ModelInfo:
     n_ctx: int
     loras: tuple[str, ...] = ()
     """LoRA adapters, each as `--lora` takes it, by its file's name."""
+    devices: tuple[str, ...] = ()
+    """Where layers of it are, beside the processor; a server by its address."""
+    gpu_layers: int = 0
+    """How many of its layers are there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from softchat.engine.placement import ALL, BY_DEFAULT, Placement
 from softchat.engine.protocol import Engine, Lora
 from softchat.events import Event
 from softchat.models import Located, find_model
@@ -96,7 +97,8 @@ def load(
     *,
     n_ctx: int = 0,
     n_threads: int = 0,
-    n_gpu_layers: int = 0,
+    n_gpu_layers: int | None = None,
+    placement: Placement = BY_DEFAULT,
     loras: Sequence[Lora] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Model:
@@ -106,7 +108,8 @@ def load(
         name: a name from models.toml, or a GGUF file; None is the default model.
         n_ctx: positions of context; 0 is what suits the model.
         n_threads: 0 is one a core.
-        n_gpu_layers: layers on the accelerator; -1 is all of them.
+        n_gpu_layers: layers on accelerators; -1 is all of them, None as `placement` has it.
+        placement: where it computes; without a word as many layers as fit are on accelerators.
         loras: LoRA adapters to apply; None: the model's own, if it has one.
         cancelled: True stops loading and decoding.
 
@@ -116,7 +119,9 @@ def load(
 
     """
     found = find_model(str(name.absolute()) if isinstance(name, Path) else name)
-    how = Load.of(found, n_ctx=n_ctx, n_threads=n_threads, n_gpu_layers=n_gpu_layers, loras=loras)
+    if n_gpu_layers is not None:
+        placement = replace(placement, gpu_layers=max(ALL, n_gpu_layers))
+    how = Load.of(found, n_ctx=n_ctx, n_threads=n_threads, placement=placement, loras=loras)
     return Model.of(found, how.engine(cancelled=cancelled))
 
 

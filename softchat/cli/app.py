@@ -20,6 +20,7 @@ from softchat.cli.grouped import GroupedCommand
 from softchat.cli.models import app as models
 from softchat.cli.plot import plot
 from softchat.cli.replay import replay
+from softchat.cli.rpc_server import rpc_server
 from softchat.cli.sessions import app as sessions
 from softchat.cli.show import show
 from softchat.cli.sweep import sweep
@@ -72,6 +73,7 @@ app.command(cls=GroupedCommand)(sweep)
 app.command(cls=GroupedCommand)(tune)
 app.command()(bench)
 app.command()(doctor)
+app.command("rpc-server")(rpc_server)
 
 
 def _show_version(wanted: bool) -> None:

@@ -35,7 +35,7 @@ def ask(
 ) -> int:
     """Ask one question: it is thought about in concept tokens."""
     # Imported here, as --help must not wait for them.
-    from softchat.cli.model import Backends, enough, find, told_if_slow, user_config
+    from softchat.cli.model import Backends, enough, find, note, told_if_slow, user_config
     from softchat.talk.backend import ChatRequest
 
     backends = context.with_resource(closing(Backends(context.obj)))
@@ -65,6 +65,8 @@ def ask(
                     n_ctx_most=enough([asked + wording], [chosen]),
                     cancelled=interrupt,
                 )
+            if backend.note and not outputs.quiet:
+                note(backend.note)
             with backend:
                 whole = ChatRequest(text=asked, system=wording)
                 for event in backend.ask(whole, chosen, cancelled=interrupt):

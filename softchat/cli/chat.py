@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -74,11 +75,22 @@ def chat(
 
     saved = SessionFile(folder / "sessions", restored)
 
+    loaded_with: dict[str, Any] = {}
+
     def opened(which: Located, cancelled: Callable[[], bool]) -> Backend:
         layers = Layers(suits=config.suits(which), chosen=[chosen])
-        return backends.open(which, loading.after(layers), cancelled=cancelled)
+        how = replace(loading.after(layers), **loaded_with)
+        return backends.open(which, how, cancelled=cancelled)
 
-    session = Session(found, opened, config=config, chosen=chosen, restored=restored, flags=flags)
+    session = Session(
+        found,
+        opened,
+        config=config,
+        chosen=chosen,
+        restored=restored,
+        flags=flags,
+        loaded_with=loaded_with,
+    )
     outputs = Outputs(panel=panel, markdown=markdown).after(config)
     repl = Repl(
         session,

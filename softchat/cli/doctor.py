@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -51,6 +51,7 @@ def _rows(facts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
         rows.append((label, f"{key}: {_listed(features[key])}"))
     devices = facts["devices"]
     rows.append(("back ends", f"{_listed(devices['backends'])}; GPUs: {_listed(devices['gpus'])}"))
+    rows.append(("other machines", _of_servers(devices["rpc"], facts["servers"]["protocols"])))
     free = machine["memory_available"]
     rows.append(
         ("memory", shown_size(machine["memory"]) + f", {shown_size(free)} available" * bool(free))
@@ -61,6 +62,13 @@ def _rows(facts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     rows.append(("worker", _of_worker(facts["worker"])))
     rows += _of_model(facts["default_model"])
     return rows
+
+
+def _of_servers(built: bool | None, protocols: Sequence[str | None]) -> str:
+    if not built:
+        return "can't be reached: llama.cpp is built without GGML_RPC"
+    answers = sum(one is not None for one in protocols)
+    return f"{answers} of {len(protocols)} servers answer" if protocols else "none named"
 
 
 def _of_worker(worker: Mapping[str, Any]) -> str:

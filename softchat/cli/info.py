@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ from softchat.cli.options import ModelsFile
 if TYPE_CHECKING:
     from softchat.cli.model import Backends
     from softchat.engine.describe import Description
+    from softchat.engine.devices import Device
     from softchat.models import Located
     from softchat.models.entry import ModelEntry
 
@@ -36,7 +38,7 @@ def info(
     """What a model's header says, and models.toml. Nothing is fetched."""
     from contextlib import closing
 
-    from softchat.cli.model import Backends
+    from softchat.cli.model import Backends, devices_here, user_config
     from softchat.models import find_model
     from softchat.models.catalogue import user_catalogue
     from softchat.models.fetch import installed
@@ -53,7 +55,9 @@ def info(
         return
     found = find_model(name)
     with closing(Backends()) as backends:
-        _print(_of_file(found, backends.describe(found.path), ctx))
+        about = backends.describe(found.path)
+        _print(_of_file(found, about, ctx))
+        _print(_on_devices(about, ctx, devices_here(user_config())))
         told = _proof(found, backends) if prove else "proven when loaded; --prove does it now"
         _print({"soft thinking": told})
 
@@ -105,6 +109,17 @@ def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
         "settings": ", ".join(f"{key} {value}" for key, value in found.defaults.items()),
     }
     return {label: value for label, value in rows.items() if value}
+
+
+def _on_devices(about: Description, ctx: int, devices: Sequence[Device]) -> dict[str, str]:
+    """How many layers fit on accelerators and servers, if there are some."""
+    from softchat.engine.offload import Need
+
+    if not devices:
+        return {"accelerators": "none: all layers are on the processor"}
+    need, free = Need.of(about, ctx, "f16"), [one.free for one in devices]
+    where = ", ".join(f"{one.where} ({shown_size(one.free)} free)" for one in devices)
+    return {"accelerators": f"{need.fitting(free)} of {need.layers} layers fit on {where}"}
 
 
 def _origin(entry: ModelEntry) -> str:

@@ -17,7 +17,7 @@ from softchat.cli.options import Loading, TalkLoading, given
 from softchat.config.file import Config, load_config
 from softchat.config.layers import Layers
 from softchat.engine.protocol import Lora
-from softchat.errors import ModelNotFoundError, UsageError
+from softchat.errors import ModelNotFoundError, SoftchatError, UsageError
 from softchat.models import Located, find_model
 from softchat.models.folders import expand, is_file, prompts_folder
 from softchat.models.progress import OnProgress, Progress
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import typer
 
     from softchat.engine.describe import Description
+    from softchat.engine.devices import Device
     from softchat.settings import Settings
     from softchat.talk.backend import Backend
     from softchat.talk.load import Load
@@ -125,6 +126,26 @@ class Backends:
             self._idle.close()
 
 
+def devices_here(config: Config) -> tuple[Device, ...]:
+    """Accelerators, and what servers offer; asks llama.cpp only where there may be some.
+
+    A server that does not answer is told on stderr, and offers nothing.
+    """
+    from softchat.doctor.examine import look_at_build
+    from softchat.engine.servers import read_servers
+    from softchat.engine.system import is_accelerated
+
+    servers = read_servers(str(os.environ.get("SOFTCHAT_RPC") or config.values.get("rpc", "")))
+    if not servers and not is_accelerated():
+        return ()
+    try:
+        found = look_at_build(os.environ, servers).devices
+    except SoftchatError as error:
+        print(f"warning: {printable(error.message, newlines=False)}", file=sys.stderr)
+        return ()
+    return tuple(one for one in found if one.is_gpu)
+
+
 def load_of(found: Located, loading: Loading, *, n_ctx_most: int = 2**31 - 1) -> Load:
     """What flags say about how this model is loaded, as one value.
 
@@ -145,7 +166,7 @@ def load_of(found: Located, loading: Loading, *, n_ctx_most: int = 2**31 - 1) ->
         n_ctx=loading.ctx,
         n_ctx_most=n_ctx_most,
         n_threads=loading.threads,
-        n_gpu_layers=loading.gpu_layers,
+        placement=loading.placement,
         loras=_loras(loading.lora),
     )
 
@@ -202,6 +223,11 @@ def _lora(text: str) -> Lora:
     if not math.isfinite(lora.scale):
         raise UsageError(f"the scale of {text} is not finite", hint="--lora FILE=0.5")
     return lora
+
+
+def note(text: str) -> None:
+    """Tell of something that its user may want to know, on stderr."""
+    print(f"note: {printable(text, newlines=False)}", file=sys.stderr)
 
 
 @contextmanager

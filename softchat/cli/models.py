@@ -40,14 +40,15 @@ def list_(models_file: ModelsFile = None) -> None:
 
 
 def _list() -> None:
-    from softchat.cli.model import user_config
+    from softchat.cli.model import devices_here, user_config
     from softchat.models.fetch import installed
     from softchat.models.local import local_models
-    from softchat.models.machine import memory_bytes
+    from softchat.models.machine import has_room, memory_bytes
 
     catalogue, store = _mine()
-    default = catalogue.get(user_config().model or catalogue.default)
-    memory = memory_bytes()
+    config = user_config()
+    default = catalogue.get(config.model or catalogue.default)
+    memory = has_room(devices_here(config), memory_bytes())
     here = {name: installed(entry, store=store) for name, entry in catalogue.entries.items()}
     rows = [_Row.of(entry, here[name]) for name, entry in catalogue.entries.items()]
     named = max(len(row.name) for row in rows)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from softchat.cli.completion import model_names
-from softchat.config.file import LOADING, OPTIONS, SWITCHES
+from softchat.config.file import LOADING, OPTIONS, PLACES, SIZES, SWITCHES
 from softchat.config.layers import Layers, Source
+from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION, Placement
 from softchat.settings import KNOBS, Settings, choices, parse
 
 
@@ -42,7 +43,7 @@ def option(name: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type f
     names = _flag_of(name)
     if name in SWITCHES:
         names += "/" + _flag_of(f"no_{name}")
-    low, high = LOADING.get(name, (None, None))
+    low, high = SIZES.get(name, (None, None))
     return flag(names, help=f"{OPTIONS[name]}.", min=low, max=high, **more)
 
 
@@ -184,7 +185,11 @@ class Loading:
     models_file: ModelsFile = None
     ctx: Annotated[int, option("ctx", metavar="N")] = 0
     threads: Annotated[int, option("threads", metavar="N")] = 0
-    gpu_layers: Annotated[int, option("gpu_layers", metavar="N")] = 0
+    gpu_layers: Annotated[str, option("gpu_layers", metavar="auto|all|N")] = "auto"
+    device: Annotated[str, option("device", metavar="NAME,…")] = ""
+    rpc: Annotated[str, option("rpc", metavar="HOST:PORT,…")] = ""
+    cache_type: Annotated[str, option("cache_type", metavar="|".join(CACHE_TYPES))] = "f16"
+    flash_attn: Annotated[str, option("flash_attn", metavar="|".join(FLASH_ATTENTION))] = "auto"
     lora: Annotated[
         list[str] | None,
         flag(
@@ -197,6 +202,11 @@ class Loading:
     def after(self, layers: Layers) -> Loading:
         """With what config.toml says, where no flag or variable does."""
         return replace(self, **{name: layers.value(name, getattr(self, name)) for name in LOADING})
+
+    @property
+    def placement(self) -> Placement:
+        """Where it computes. Raises UsageError."""
+        return Placement.of(**{name: getattr(self, name) for name in PLACES})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softchat.config.layers import Source
+from softchat.engine.placement import Placement
 from softchat.errors import UsageError
 from softchat.settings import KNOBS, check
 
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from softchat.models import Located
     from softchat.models.tables import Table
 
-LOADING = {"ctx": (0, 2**24), "threads": (0, 1024), "gpu_layers": (-1, 2**16)}
-"""How a model is loaded: the range of each of these options."""
+SIZES = {"ctx": (0, 2**24), "threads": (0, 1024)}
+"""Options of how a model is loaded that are numbers: the range of each."""
+PLACES = ("gpu_layers", "device", "rpc", "cache_type", "flash_attn")
+"""Options of where it computes and how its KV cache is kept; `Placement` knows their values."""
+LOADING = (*SIZES, *PLACES)
+"""How a model is loaded."""
 SWITCHES = ("keep_thoughts", "markdown", "panel", "prompt_cache")
 """Options that are on or off."""
 OPTIONS = {
@@ -28,7 +33,11 @@ OPTIONS = {
     "system": "The system prompt",
     "ctx": "Positions of context; 0: the model's own, bounded",
     "threads": "Threads; 0: one a core",
-    "gpu_layers": "Layers on the accelerator; -1: all",
+    "gpu_layers": "Layers on accelerators: auto (as many as fit), all, or a number",
+    "device": "Devices that layers go to, as doctor names them; none: the processor alone",
+    "rpc": "Servers on other machines that layers go to, each HOST:PORT",
+    "cache_type": "How the KV cache is kept; q8_0 takes half of the memory, q4_0 a quarter",
+    "flash_attn": "Attention by the fused kernel; a cache other than f16 needs it",
     "keep_thoughts": "Leave thoughts in the history, as soft tokens",
     "markdown": "Render the answer as Markdown; by default on a terminal",
     "panel": "The live panel; by default where stderr is a terminal",
@@ -129,10 +138,45 @@ def _read_values(table: Table) -> Mapping[str, object]:
                 values[name] = check(name, value)
             except UsageError as error:
                 raise table.error(name, error.message, hint=error.hint) from error
-        elif name in LOADING:
-            values[name] = table.whole(name, *LOADING[name])
+        elif name in SIZES:
+            values[name] = table.whole(name, *SIZES[name])
+        elif name in PLACES:
+            values[name] = _placed(table, name, value)
         elif name in SWITCHES:
             values[name] = table.switch(name)
         elif name in OPTIONS:
             values[name] = table.text(name)
     return values
+
+
+def _placed(table: Table, name: str, value: object) -> str | int:
+    if name != "gpu_layers" or not isinstance(value, int) or isinstance(value, bool):
+        value = table.text(name)
+    try:
+        return check_place(name, value)
+    except UsageError as error:
+        raise table.error(name, error.message, hint=error.hint) from error
+
+
+def check_place(name: str, value: str | int) -> str | int:
+    """The value of one of `PLACES`. Raises UsageError if it can't have it."""
+    if name == "gpu_layers":
+        Placement.of(gpu_layers=value)
+    else:
+        Placement.of(**{name: str(value)})
+    return value
+
+
+def read_loading(name: str, text: str) -> str | int:
+    """The value of one of `LOADING` that somebody typed. Raises UsageError."""
+    if name in PLACES:
+        return check_place(name, text)
+    low, high = SIZES[name]
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        hint = f"it must be a whole number from {low} to {high}"
+        raise UsageError(f"{name} is '{text}'", hint=hint)
+    return value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from softchat.doctor.machine import cpu_features, devices, machine, versions
+from softchat.doctor.machine import cpu_features, devices, machine, servers, versions
 from softchat.doctor.model import default_model
 from softchat.doctor.places import folders, settings
 from softchat.doctor.private import Private
@@ -23,17 +23,17 @@ from softchat.talk.worker.remote import WorkerBackend, pace
 _SHORT_CONTEXT = 512  # positions, as many as the self-test has
 
 
-def look_at_build(environ: Mapping[str, str]) -> Build:
-    """What llama.cpp says of itself; in a worker, if it gets one.
+def look_at_build(environ: Mapping[str, str], servers: Sequence[str] = ()) -> Build:
+    """What llama.cpp says of itself, and of these servers; in a worker, if it gets one.
 
     Raises:
         SoftchatError: the worker does not start, or dies.
 
     """
     if not is_isolated(environ):
-        return system.build()
+        return system.build(servers)
     with closing(Worker()) as worker:
-        return Build.read(worker.call("build"))
+        return Build.read(worker.call("build", servers=servers))
 
 
 def try_load(found: Located) -> None:
@@ -99,6 +99,8 @@ def examine(
         "folders": folders(environ, tell),
     }
     facts["settings"], config = settings(environ, tell)
+    rpc = str(environ.get("SOFTCHAT_RPC") or config.values.get("rpc", ""))
+    facts["servers"] = servers(rpc, tell)
     isolated = is_isolated(environ)
     facts["worker"] = {"on": isolated, "starts": built is not None if isolated else None}
     facts["default_model"] = default_model(environ, config, tell, test=test)

@@ -10,11 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from softchat.base.files import shown_size
 from softchat.base.version import __version__
 from softchat.doctor.report import Tell
 from softchat.engine import system
+from softchat.engine.servers import greet, read_servers
 from softchat.engine.system import Build
 from softchat.engine.threads import default_threads
+from softchat.errors import ServerError, UsageError
 from softchat.models.machine import memory_bytes
 from softchat.provenance import cpu_name
 
@@ -78,18 +81,39 @@ def cpu_features(build: Build | None, tell: Tell) -> dict[str, Any]:
 def devices(build: Build | None, environ: Mapping[str, str], tell: Tell) -> dict[str, Any]:
     """The back ends and GPUs that llama.cpp has."""
     if build is None:
-        return {"backends": None, "gpus": None}
+        return {"backends": None, "gpus": None, "rpc": None}
     found = build.devices
     gpus = [one for one in found if one.is_gpu]
-    if not gpus and environ.get("SOFTCHAT_GPU_LAYERS", "0") not in ("", "0"):
+    if not gpus and environ.get("SOFTCHAT_GPU_LAYERS", "auto") not in ("", "0", "auto"):
         tell(
             "SOFTCHAT_GPU_LAYERS is set, and llama.cpp has no GPU back end",
             "install a llama-cpp-python that is built for Metal or CUDA",
         )
     return {
         "backends": sorted({one.backend for one in found}),
-        "gpus": [f"{one.name}: {one.description}" for one in gpus],
+        "gpus": [
+            f"{one.name}: {one.description}, {shown_size(one.free)} of {shown_size(one.total)} free"
+            for one in gpus
+        ],
+        "rpc": build.rpc,
     }
+
+
+def servers(rpc: str, tell: Tell) -> dict[str, Any]:
+    """Which of the servers answer that models are to be on. Their addresses are not told."""
+    versions: list[str | None] = []
+    try:
+        named = read_servers(rpc)
+    except UsageError as error:
+        tell(error.message, error.hint)
+        named = ()
+    for number, server in enumerate(named, 1):
+        try:
+            versions.append(greet(server))
+        except ServerError as error:
+            tell(f"server {number} of {len(named)} (rpc) does not answer", error.hint)
+            versions.append(None)
+    return {"protocols": versions}
 
 
 def _available() -> int | None:

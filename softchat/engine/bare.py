@@ -10,7 +10,9 @@ import llama_cpp
 
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.gguf import open_header
-from softchat.engine.native import forget_errors, reason
+from softchat.engine.native import forget_errors, load_model, reason
+from softchat.engine.offload import Offload
+from softchat.engine.placement import BY_DEFAULT, CACHE_TYPES, FLASH_ATTENTION, Placement
 from softchat.engine.protocol import Lora
 from softchat.engine.threads import default_threads
 from softchat.errors import DecodeError, ModelRefusedError
@@ -27,17 +29,26 @@ class BareContext:
     """
 
     def __init__(
-        self, path: Path, *, n_ctx: int, n_threads: int = 0, loras: Sequence[Lora] = ()
+        self,
+        path: Path,
+        *,
+        n_ctx: int,
+        n_threads: int = 0,
+        placement: Placement = BY_DEFAULT,
+        loras: Sequence[Lora] = (),
     ) -> None:
-        params = llama_cpp.llama_model_default_params()
-        params.n_gpu_layers = 0
-        self._model = llama_cpp.llama_model_load_from_file(bytes(path), params)
+        offload = Offload(path, placement, n_ctx=n_ctx, n_ctx_most=n_ctx)
+        self._model = load_model(
+            path, n_gpu_layers=offload.layers, devices=offload.handles, cancelled=lambda: False
+        )
         if not self._model:
             raise ModelRefusedError("llama.cpp can't load the model", hint="try 'softchat ask'")
         sizes = llama_cpp.llama_context_default_params()
         sizes.n_ctx = n_ctx
         sizes.n_batch = sizes.n_ubatch = _BATCH
         sizes.n_threads = sizes.n_threads_batch = n_threads or default_threads()
+        sizes.type_k = sizes.type_v = CACHE_TYPES[placement.cache_type].number
+        sizes.flash_attn_type = FLASH_ATTENTION[placement.flash_attn]
         sizes.no_perf = True
         forget_errors()
         self._context = llama_cpp.llama_init_from_model(self._model, sizes)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softchat.engine.gguf import Header, all_parts, find_matrix, open_header
+from softchat.engine.placement import CACHE_TYPES
 from softchat.engine.shortage import way_out
 from softchat.errors import ModelRefusedError
-
-_KV_BYTES = 2  # float16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +35,22 @@ class Description:
     context: int | None
     """Positions that it was trained for."""
     chat_template: str | None
-    kv_bytes_per_position: int | None
-    """Of a float16 KV cache, in which sliding windows are kept in full too."""
+    kv_values_per_position: int | None
+    """Numbers in the KV cache, in which sliding windows are kept in full too."""
+    layer_bytes: tuple[int, ...] = ()
+    """Weights of each layer, the first first."""
+    output_bytes: int = 0
+    """The output matrix, which some models share with the token embeddings."""
 
-    def memory(self, n_ctx: int) -> int | None:
+    def cache_bytes_per_position(self, cache_type: str = "f16") -> int:
+        """What a position takes in a KV cache of this type; 0 where it can't be told."""
+        return int((self.kv_values_per_position or 0) * CACHE_TYPES[cache_type].size)
+
+    def memory(self, n_ctx: int, cache_type: str = "f16") -> int | None:
         """Bytes for weights and KV cache at this context; buffers come on top."""
-        if self.kv_bytes_per_position is None:
+        if self.kv_values_per_position is None:
             return None
-        return self.file_bytes + n_ctx * self.kv_bytes_per_position
+        return self.file_bytes + n_ctx * self.cache_bytes_per_position(cache_type)
 
 
 def describe(path: Path) -> Description:
@@ -74,7 +81,10 @@ def describe(path: Path) -> Description:
             n_layer=header.integer(f"{architecture}.block_count"),
             context=header.integer(f"{architecture}.context_length"),
             chat_template=header.string("tokenizer.chat_template"),
-            kv_bytes_per_position=_kv_bytes(header, architecture),
+            kv_values_per_position=_kv_values(header, architecture),
+            layer_bytes=_layers(headers),
+            output_bytes=sum(one.tensor_bytes("output.weight") for one in headers)
+            or (table.size if table else 0),
         )
 
 
@@ -103,7 +113,14 @@ def _types(headers: Sequence[Header]) -> tuple[str, ...]:
     return tuple(name for name, _ in sizes.most_common())
 
 
-def _kv_bytes(header: Header, architecture: str | None) -> int | None:
+def _layers(headers: Sequence[Header]) -> tuple[int, ...]:
+    sizes: Counter[int] = Counter()
+    for header in headers:
+        sizes.update(header.layer_bytes())
+    return tuple(sizes[layer] for layer in range(max(sizes, default=-1) + 1))
+
+
+def _kv_values(header: Header, architecture: str | None) -> int | None:
     layers, width, heads, kv_heads, key, value = (
         header.integer(f"{architecture}.{name}")
         for name in (
@@ -116,4 +133,4 @@ def _kv_bytes(header: Header, architecture: str | None) -> int | None:
     if kv_heads is None:
         kv_heads = heads  # not said, or one for each layer: this many at the most
     per_head = (key or width // heads) + (value or width // heads)
-    return layers * kv_heads * per_head * _KV_BYTES
+    return layers * kv_heads * per_head

@@ -20,6 +20,7 @@ from softchat.errors import ModelRefusedError
 
 _UINT16, _UINT32, _FLOAT32, _STRING = 2, 4, 6, 8  # enum gguf_type
 _MATRIX = "token_embd.weight"
+_LAYER = re.compile(rb"blk\.(\d{1,5})\.")
 
 
 class TensorNotFoundError(KeyError):
@@ -71,6 +72,7 @@ def _library() -> ctypes.CDLL:
         ("gguf_get_val_f32", ctypes.c_float, [header, key]),
         ("gguf_get_n_tensors", key, [header]),
         ("gguf_find_tensor", key, [header, ctypes.c_char_p]),
+        ("gguf_get_tensor_name", ctypes.c_char_p, [header, key]),
         ("gguf_get_tensor_ne", ctypes.POINTER(ctypes.c_int64), [header, key]),
         ("gguf_get_tensor_type", ctypes.c_int, [header, key]),
         ("gguf_get_tensor_size", ctypes.c_size_t, [header, key]),
@@ -145,6 +147,23 @@ class Header:
             name = str(traits.contents.type_name, "ascii")
             sizes[name] = sizes.get(name, 0) + int(lib.gguf_get_tensor_size(self._handle, index))
         return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+    def layer_bytes(self) -> dict[int, int]:
+        """Bytes of the tensors of each layer that this file has some of."""
+        lib = _library()
+        sizes: dict[int, int] = {}
+        for index in range(self.n_tensors):
+            layer = _LAYER.match(lib.gguf_get_tensor_name(self._handle, index))
+            if layer:
+                size = int(lib.gguf_get_tensor_size(self._handle, index))
+                sizes[int(layer[1])] = sizes.get(int(layer[1]), 0) + size
+        return sizes
+
+    def tensor_bytes(self, name: str) -> int:
+        """How large the tensor `name` is; 0 if it isn't in this file."""
+        lib = _library()
+        index = lib.gguf_find_tensor(self._handle, name.encode())
+        return 0 if index < 0 else int(lib.gguf_get_tensor_size(self._handle, index))
 
     def tensor(self, name: str) -> TensorPlace:
         """Where the tensor `name` lies.

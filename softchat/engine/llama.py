@@ -22,6 +22,8 @@ from softchat.engine.describe import memory_hint
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.gguf import all_parts, find_matrix, open_header
 from softchat.engine.native import Context, load_model, reason
+from softchat.engine.offload import Offload
+from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.proof import CUT, Claim, prove
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
 from softchat.engine.shortage import is_shortage
@@ -42,7 +44,8 @@ class LlamaEngine(Vocabulary, Decoder):
         n_ctx: positions of context; 0: what the model was trained for, at most `n_ctx_most`.
         n_ctx_most: see there.
         n_threads: 0: the machine's cores.
-        n_gpu_layers: layers on the accelerator, if llama.cpp was built with one; negative: all.
+        placement: where it computes, and how its KV cache is kept. Layers for which the devices
+            have too little memory are left to the processor; `note` tells.
         loras: LoRA adapters to apply.
         sequences: how many sequences the context has room for, each with `n_ctx` positions; the
             engine itself uses the first, `run_together` all of them.
@@ -51,6 +54,8 @@ class LlamaEngine(Vocabulary, Decoder):
     Raises:
         ModelRefusedError: the file can't be loaded, or is no text decoder, or an embedding row
             gives other logits than its token. The reason is in the message.
+        UsageError: there is no such device.
+        ServerError: an RPC server does not answer.
 
     """
 
@@ -62,21 +67,32 @@ class LlamaEngine(Vocabulary, Decoder):
         n_ctx: int = 0,
         n_ctx_most: int = LONGEST_DEFAULT_CONTEXT,
         n_threads: int = 0,
-        n_gpu_layers: int = 0,
+        placement: Placement = BY_DEFAULT,
         loras: Sequence[Lora] = (),
         sequences: int = 1,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._cancelled = cancelled
+        self._placement = placement
         self.sequences = sequences
         self._loras = tuple(loras)
         self._owned = ExitStack()
         try:
-            model = self._load(path, n_gpu_layers)
-            Vocabulary.__init__(self, model)
-            self._refuse_other_kinds()
-            context = self._make_context(n_ctx, n_ctx_most, n_threads or default_threads())
-            apply_adapters(model, context.handle, self.architecture, tuple(loras))
+            self._read_header(path)
+            self._offload = offload = Offload(
+                path, placement, n_ctx=n_ctx * sequences, n_ctx_most=n_ctx_most * sequences
+            )
+            for layers in offload.attempts():
+                with ExitStack() as attempt, offload.attempt():
+                    model = self._load(path, layers, attempt)
+                    Vocabulary.__init__(self, model)
+                    self._refuse_other_kinds()
+                    context = self._make_context(
+                        attempt, placement, n_ctx, n_ctx_most, n_threads or default_threads()
+                    )
+                    apply_adapters(model, context.handle, self.architecture, tuple(loras))
+                    self._owned.push(attempt.pop_all())
+            offload.guard()
             Decoder.__init__(self, model, context, cancelled)
             self.info = self._describe(name, path, loras)
             self.scale = self.prove()
@@ -90,8 +106,8 @@ class LlamaEngine(Vocabulary, Decoder):
             self._owned.close()
             raise
 
-    def _load(self, path: Path, n_gpu_layers: int) -> int:
-        """Read the header, open the rows, load the weights."""
+    def _read_header(self, path: Path) -> None:
+        """Read what kind of model it is, and open its rows."""
         self._shown = shown = printable(path.name, newlines=False)
         with open_header(path) as header:
             self.architecture = header.string("general.architecture") or "unknown"
@@ -112,22 +128,44 @@ class LlamaEngine(Vocabulary, Decoder):
                 with open_header(part) as header:
                     matrix = find_matrix(header)
         self._table = self._owned.enter_context(EmbeddingTable(matrix))
-        model = load_model(path, n_gpu_layers, self._cancelled)
+
+    def _load(self, path: Path, layers: int, attempt: ExitStack) -> int:
+        """Load the weights, so many layers of them on devices."""
+        shown, devices = self._shown, self._offload.handles
+        model = load_model(path, n_gpu_layers=layers, devices=devices, cancelled=self._loading)
         if not model and self._cancelled():
             raise DecodeAbortedError("stopped while loading the model")
         if not model:
             raise ModelRefusedError(f"llama.cpp can't load {shown}: {reason()}", hint=CUT)
-        self._owned.callback(llama_cpp.llama_model_free, model)
+        attempt.callback(llama_cpp.llama_model_free, model)
         return model
 
-    def _make_context(self, n_ctx: int, n_ctx_most: int, n_threads: int) -> Context:
+    @property
+    def note(self) -> str:
+        """What a user should be told of how it was loaded; or nothing."""
+        return self._offload.note
+
+    def _loading(self) -> bool:
+        self._offload.guard()
+        return self._cancelled()
+
+    def _make_context(
+        self,
+        attempt: ExitStack,
+        placement: Placement,
+        n_ctx: int,
+        n_ctx_most: int,
+        n_threads: int,
+    ) -> Context:
         trained = int(llama_cpp.llama_model_n_ctx_train(self._model)) or n_ctx_most
-        context = self._owned.enter_context(
+        context = attempt.enter_context(
             Context(
                 self._model,
                 n_ctx=n_ctx or min(trained, n_ctx_most),
                 n_threads=n_threads,
                 sequences=self.sequences,
+                cache_type=placement.cache_type,
+                flash_attn=placement.flash_attn,
             )
         )
         if not llama_cpp.llama_get_memory(context.handle):
@@ -145,6 +183,8 @@ class LlamaEngine(Vocabulary, Decoder):
             n_embd=int(llama_cpp.llama_model_n_embd(self._model)),
             n_ctx=int(llama_cpp.llama_n_ctx_seq(self.context.handle)),
             loras=tuple(map(str, loras)),
+            devices=self._offload.devices if self._offload.layers else (),
+            gpu_layers=self._offload.layers,
         )
 
     def _refuse_other_kinds(self) -> None:
@@ -183,9 +223,10 @@ class LlamaEngine(Vocabulary, Decoder):
 
     @property
     def state_key(self) -> str:
-        """The same where a saved KV cache can be gone on with: file, adapters, llama.cpp."""
+        """The same where a saved KV cache can be gone on with: file, adapters, place, llama.cpp."""
         files = [Path(self.info.path), *(lora.path for lora in self._loras)]
-        parts = [llama_cpp.__version__, *map(str, self._loras)]
+        parts = [llama_cpp.__version__, *map(str, self._loras), *self.info.devices]
+        parts += [str(self.info.gpu_layers), self._placement.cache_type, self._placement.flash_attn]
         for path in files:
             status = path.stat()
             parts += [str(path.absolute()), str(status.st_size), str(status.st_mtime_ns)]

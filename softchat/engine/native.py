@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softchat.base.text import printable
+from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION
 from softchat.errors import DecodeError, ModelRefusedError
 
 Floats = npt.NDArray[np.float32]
@@ -33,12 +34,24 @@ _logits_address.argtypes, _logits_address.restype = (
 )
 
 
-def load_model(path: Path, n_gpu_layers: int, cancelled: Callable[[], bool]) -> int | None:
-    """A native handle of the model in this file; None if it can't be loaded: see `reason`."""
+def load_model(
+    path: Path, *, n_gpu_layers: int, devices: Sequence[int], cancelled: Callable[[], bool]
+) -> int | None:
+    """A native handle of the model in this file; None if it can't be loaded: see `reason`.
+
+    Args:
+        path: the file.
+        n_gpu_layers: layers that go to the devices, the last ones first.
+        devices: native handles; the layers are spread by how much memory each has free.
+        cancelled: asked often; True stops it.
+
+    """
     forget_errors()
     llama_cpp.llama_backend_init()
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = n_gpu_layers
+    array = (ctypes.c_void_p * (len(devices) + 1))(*devices, None)
+    params.devices = ctypes.cast(array, ctypes.c_void_p)
     go_on = llama_cpp.llama_progress_callback(lambda _, __: not cancelled())
     params.progress_callback = go_on
     handle: int | None = llama_cpp.llama_model_load_from_file(bytes(path), params)
@@ -48,8 +61,19 @@ def load_model(path: Path, n_gpu_layers: int, cancelled: Callable[[], bool]) -> 
 class Context:
     """A native context and the one batch that is filled again for each decode."""
 
-    def __init__(self, model: int, *, n_ctx: int, n_threads: int, sequences: int = 1) -> None:
+    def __init__(
+        self,
+        model: int,
+        *,
+        n_ctx: int,
+        n_threads: int,
+        sequences: int = 1,
+        cache_type: str = "f16",
+        flash_attn: str = "auto",
+    ) -> None:
         params = llama_cpp.llama_context_default_params()
+        params.type_k = params.type_v = CACHE_TYPES[cache_type].number
+        params.flash_attn_type = FLASH_ATTENTION[flash_attn]
         # Each sequence has cells of its own (kv_unified is off), so none can crowd out another, and
         # attention does not look through the others' cells.
         params.n_seq_max = sequences
@@ -65,7 +89,9 @@ class Context:
         if not self.handle:
             raise ModelRefusedError(
                 f"llama.cpp can't make a context of {n_ctx}: {reason()}",
-                hint="a smaller --ctx needs less memory",
+                hint="a smaller --ctx needs less memory"
+                if cache_type == "f16"
+                else "not every model takes every --cache-type; f16 fits all",
             )
         self._batch = llama_cpp.llama_batch_ext_init(self.handle)
         n_vocab = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model)))

@@ -10,11 +10,13 @@ import functools
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from softchat.engine.devices import Device, all_devices
 from softchat.engine.gguf import load_ggml
 
 # llama.cpp's name of a feature → what Linux and macOS call it, the first that is known there.
@@ -39,17 +41,6 @@ _FEATURES = {
     "SVE": ("sve", "feat_sve"),
     "SME": ("sme", "feat_sme"),
 }
-_GPU = {1, 2}  # enum ggml_backend_dev_type: of its own, or part of the processor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """Something that llama.cpp can compute on."""
-
-    backend: str
-    name: str
-    description: str
-    is_gpu: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +53,8 @@ class Build:
     """Of the processor, that it was compiled to use, by its own names."""
     devices: tuple[Device, ...]
     """What it can compute on, on this machine."""
+    rpc: bool = False
+    """Whether it can reach servers on others."""
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> Build:
@@ -69,21 +62,36 @@ class Build:
         return cls(
             version=values["version"],
             features=tuple(values["features"]),
-            devices=tuple(Device(**one) for one in values["devices"]),
+            devices=tuple(map(Device.read, values["devices"])),
+            rpc=values["rpc"],
         )
 
 
-def build() -> Build:
-    """What llama.cpp says of itself."""
+def build(servers: Sequence[str] = ()) -> Build:
+    """What llama.cpp says of itself, with the devices of these servers. Raises ServerError."""
     import llama_cpp
 
+    from softchat.engine.rpc import is_built, use_servers
+
+    use_servers(servers)
     lib = _library()
     said = _text(llama_cpp.llama_print_system_info())
     return Build(
         version=f"{_text(lib.ggml_version())} ({_text(lib.ggml_commit())})",
         features=tuple(name for name in _FEATURES if re.search(rf"\b{name} = 1\b", said)),
-        devices=tuple(_devices()),
+        devices=tuple(device for device, _ in all_devices()),
+        rpc=is_built(),
     )
+
+
+def is_accelerated() -> bool:
+    """Whether llama.cpp has a back end beside the processor's and RPC, by its files' names."""
+    found = find_spec("llama_cpp")
+    if found is None or found.origin is None:
+        return False
+    names = {file.name for file in (Path(found.origin).parent / "lib").glob("*ggml-*")}
+    known = re.compile(r"(lib)?ggml-(base|cpu|rpc|blas)\b")
+    return any(not known.match(name) for name in names)
 
 
 def machine_features() -> tuple[str, ...] | None:
@@ -92,21 +100,6 @@ def machine_features() -> tuple[str, ...] | None:
     if not flags:
         return None
     return tuple(name for name, known in _FEATURES.items() if flags & set(known))
-
-
-def _devices() -> Iterator[Device]:
-    import llama_cpp
-
-    llama_cpp.llama_backend_init()  # registers them
-    lib = _library()
-    for index in range(lib.ggml_backend_dev_count()):
-        device = lib.ggml_backend_dev_get(index)
-        yield Device(
-            backend=_text(lib.ggml_backend_reg_name(lib.ggml_backend_dev_backend_reg(device))),
-            name=_text(lib.ggml_backend_dev_name(device)),
-            description=_text(lib.ggml_backend_dev_description(device)),
-            is_gpu=lib.ggml_backend_dev_type(device) in _GPU,
-        )
 
 
 def parse_cpuinfo(text: str) -> set[str]:
@@ -154,18 +147,7 @@ def _text(value: bytes | None) -> str:
 @functools.cache
 def _library() -> ctypes.CDLL:
     lib = load_ggml("ggml")
-    text, pointer = ctypes.c_char_p, ctypes.c_void_p
-    for name, result, arguments in (
-        ("ggml_version", text, []),
-        ("ggml_commit", text, []),
-        ("ggml_backend_dev_count", ctypes.c_size_t, []),
-        ("ggml_backend_dev_get", pointer, [ctypes.c_size_t]),
-        ("ggml_backend_dev_name", text, [pointer]),
-        ("ggml_backend_dev_description", text, [pointer]),
-        ("ggml_backend_dev_type", ctypes.c_int, [pointer]),
-        ("ggml_backend_dev_backend_reg", pointer, [pointer]),
-        ("ggml_backend_reg_name", text, [pointer]),
-    ):
+    for name in ("ggml_version", "ggml_commit"):
         function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments
+        function.restype, function.argtypes = ctypes.c_char_p, []
     return lib

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
+
+from softchat.engine.devices import Device
 
 _QUANTISATION = re.compile(
     r"[-._]((?:UD-)?(?:I?Q[0-9](?:_[0-9A-Z]+)*|TQ[12]_0|MXFP4(?:_MOE)?|BF16|F16|F32))"
@@ -20,6 +23,12 @@ def memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def has_room(devices: Iterable[Device], memory: int | None) -> int | None:
+    """The memory of this machine with that of devices which have their own; None: can't be told."""
+    own = sum(one.free for one in devices if one.has_own_memory)
+    return memory + own if memory else None
 
 
 def fits(size: int, memory: int | None) -> bool | None:

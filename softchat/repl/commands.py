@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import printable
-from softchat.config.file import OPTIONS
+from softchat.config.file import LOADING, OPTIONS, read_loading
 from softchat.errors import UsageError
 from softchat.events import Event, Step
 from softchat.models.folders import expand
@@ -25,7 +26,7 @@ from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.views.comparison import comparison
 from softchat.views.paging import print_paged
 from softchat.views.steps import step_in_full, steps_table
-from softchat.views.wording import number, plural
+from softchat.views.wording import number, plural, whereabouts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -137,6 +138,9 @@ def _set(repl: Context, rest: str) -> None:
     if not value.strip():
         _show(repl, name, about=f": {help_of(name)}" if name in {**KNOBS, **OPTIONS} else "")
         return
+    if name in LOADING:
+        _reload(repl, name, value.strip())
+        return
     if name in OPTIONS:
         flag = f"--{name.replace('_', '-')}, or {name} in config.toml"
         hint = {"model": "/model NAME", "system": "/system TEXT"}.get(name, flag)
@@ -144,6 +148,17 @@ def _set(repl: Context, rest: str) -> None:
     repl.session.layers.session[name] = parse(name, value.strip())
     repl.keep()
     repl.say(f"{name} {repl.session.layers.session[name]}", "dim")
+
+
+def _reload(repl: Context, name: str, text: str) -> None:
+    """Load the model again with another value of an option of how it is loaded."""
+    value = read_loading(name, text)
+    repl.say(f"loading {printable(repl.session.found.name, newlines=False)}…", "dim")
+    with catch_interrupt(repl.session.interrupt):
+        repl.session.reload(name, value)
+    repl.say(printable(f"{name} {value}", newlines=False), "dim")
+    if repl.session.note:
+        repl.say(f"note: {printable(repl.session.note, newlines=False)}", "yellow")
 
 
 def _unset(repl: Context, rest: str) -> None:
@@ -357,6 +372,8 @@ def _stats(repl: Context, rest: str) -> None:
     used, n_ctx = repl.session.used
     if n_ctx:
         repl.say(f"context {used} of {n_ctx} positions", "dim")
+    if repl.session.info:
+        repl.say(printable(whereabouts(repl.session.info), newlines=False), "dim")
 
 
 def _copy(repl: Context, rest: str) -> None:

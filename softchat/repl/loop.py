@@ -146,7 +146,10 @@ class Repl:
             self.say(f"warning: {printable(error.message, newlines=False)}", "yellow")
         if self.session.loading:
             self.say(f"loading {printable(self.session.found.name, newlines=False)}…", "dim")
+        before = self.session.info
         self.session.conversation()
+        if self.session.note and self.session.info is not before:
+            self.say(f"note: {printable(self.session.note, newlines=False)}", "yellow")
 
     def _offer_room(self, question: str, missing: int) -> None:
         count = self.session.droppable(question)

@@ -13,10 +13,16 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from softchat.base.interrupt import Interrupt
-from softchat.config.file import LOADING, OPTIONS, Config
+from softchat.config.file import OPTIONS, SIZES, Config
 from softchat.config.layers import Layers, Source
-from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
-from softchat.events import Event, Finished
+from softchat.errors import (
+    DecodeAbortedError,
+    ServerError,
+    SoftchatError,
+    UsageError,
+    WorkerDiedError,
+)
+from softchat.events import Event, Finished, ModelInfo
 from softchat.models import Located
 from softchat.record.sessions import SessionRecord
 from softchat.settings import KNOBS, Settings
@@ -25,7 +31,10 @@ from softchat.talk.conversation import Conversation, Turn
 
 _RESTARTS = 2  # of a model that dies, without a turn completed between
 _LOOK_S = 0.05  # how soon a Ctrl-C ends the waiting for a model
-_UNSET = dict.fromkeys(LOADING, 0) | {"keep_thoughts": False, "prompt_cache": True}
+_UNSET = {
+    **dict.fromkeys(SIZES, 0), "gpu_layers": "auto", "cache_type": "f16", "flash_attn": "auto",
+    "keep_thoughts": False, "prompt_cache": True,
+}  # fmt: skip
 """Options that nobody has set; the others have no value then."""
 
 OpenBackend = Callable[[Located, Callable[[], bool]], Backend]
@@ -41,6 +50,7 @@ class Session:
         chosen: what flags and variables give.
         restored: the session to go on with, if it is not a new one.
         flags: names of what the command line itself gives: stronger than what that session had.
+        loaded_with: what `/set` has changed of how a model is loaded; `open_backend` looks there.
 
     """
 
@@ -53,12 +63,13 @@ class Session:
         chosen: Source,
         restored: SessionRecord | None = None,
         flags: Collection[str] = (),
+        loaded_with: dict[str, Any] | None = None,
     ) -> None:
         self.interrupt = Interrupt()
         self.found = found
         self.layers = Layers(suits=config.suits(found), chosen=[chosen])
         self._config = config
-        self._changed: dict[str, tuple[str, str]] = {}  # options, and what has changed them
+        self._changed: dict[str, tuple[Any, str]] = {}  # options, and what has changed them
         self._open_backend = open_backend
         self._turns: list[Turn] = list(restored.turns) if restored else []
         if restored:
@@ -72,6 +83,7 @@ class Session:
         self._conversation: Conversation | None = None
         self._left = False
         self._deaths = 0  # of workers, since a turn was completed
+        self._loaded_with = {} if loaded_with is None else loaded_with
         self._loading: Future[Backend] = self._load(found)
 
     def _load(self, found: Located) -> Future[Backend]:
@@ -125,6 +137,7 @@ class Session:
 
         """
         if self._conversation is None:
+            self._try_servers_again()
             self._conversation = Conversation(
                 self._loaded(),
                 system=self.system,
@@ -132,6 +145,11 @@ class Session:
             )
             self._conversation.turns = self._turns
         return self._conversation
+
+    def _try_servers_again(self) -> None:
+        """If a server was not there when the model was to be loaded: it may be there now."""
+        if not self.loading and isinstance(self._loading.exception(), ServerError):
+            self._loading = self._load(self.found)
 
     def _loaded(self) -> Backend:
         while True:
@@ -144,9 +162,32 @@ class Session:
 
     def check(self) -> None:
         """Raise WorkerDiedError if the model has died since it was last used; it is replaced."""
-        if self._conversation is not None:
-            with self._outliving():
-                self._conversation.backend.check()
+        if self._conversation is None:
+            self._try_servers_again()
+            return
+        with self._outliving():
+            self._conversation.backend.check()
+
+    def reload(self, name: str, value: object) -> None:
+        """Load the model again with another value of one of `LOADING`; as before if that fails.
+
+        Raises:
+            ModelError: it can't be loaded so.
+            ServerError: a server does not answer.
+
+        """
+        before, changed = dict(self._loaded_with), dict(self._changed)
+        self._close_backend()
+        self._loaded_with[name], self._changed[name] = value, (value, "/set")
+        self._loading = self._load(self.found)
+        try:
+            self.conversation()
+        except SoftchatError:
+            self._loaded_with.clear()
+            self._loaded_with.update(before)
+            self._changed = changed
+            self._loading = self._load(self.found)
+            raise
 
     def change_model(self, found: Located) -> None:
         """Go on with another model; if it can't be loaded, with this one as before.
@@ -188,6 +229,11 @@ class Session:
             yield
         except WorkerDiedError as error:
             self._conversation = None
+            if isinstance(error, ServerError):  # no fault of the model's; the next turn loads it
+                self._loading = Future()
+                self._loading.set_exception(error)
+                error.hint = f"what was said is kept; {error.hint}"
+                raise
             self._deaths += 1
             if self._deaths > _RESTARTS:
                 self._loading = Future()
@@ -297,6 +343,16 @@ class Session:
             return 0
         finally:
             self._turns[:] = kept
+
+    @property
+    def note(self) -> str:
+        """What is to be said of how the model was loaded; or nothing."""
+        return self._conversation.backend.note if self._conversation else ""
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """The model, once it is there."""
+        return self._conversation.backend.info if self._conversation else None
 
     @property
     def used(self) -> tuple[int, int]:

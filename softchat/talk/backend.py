@@ -77,6 +77,11 @@ class Backend(ABC):
     def used(self) -> int:
         """Positions that the model's memory holds now."""
 
+    @property
+    def note(self) -> str:
+        """What its user should be told of how it was loaded; or nothing."""
+        return ""
+
     def check(self) -> None:  # noqa: B027  # most have nothing to check
         """Raise WorkerDiedError if it is in another process, and that has ended."""
 

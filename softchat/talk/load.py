@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
 from softchat.prompt.tags import ThinkTags
 
@@ -32,8 +33,8 @@ class Load:
     n_ctx_most: int = LONGEST_DEFAULT_CONTEXT
     n_threads: int = 0
     """0 is one a core."""
-    n_gpu_layers: int = 0
-    """Layers on the accelerator; -1 is all of them."""
+    placement: Placement = BY_DEFAULT
+    """Where it computes, and how its KV cache is kept."""
     loras: tuple[Lora, ...] = ()
     tags: ThinkTags | None = None
     """How the thinking is opened and closed; None: as the chat template says."""
@@ -48,7 +49,7 @@ class Load:
         n_ctx: int = 0,
         n_ctx_most: int = 2**31 - 1,
         n_threads: int = 0,
-        n_gpu_layers: int = 0,
+        placement: Placement = BY_DEFAULT,
         loras: Sequence[Lora] | None = None,
     ) -> Load:
         """A model that was found; without `loras` with the model's own, if it has one."""
@@ -58,7 +59,7 @@ class Load:
             n_ctx=n_ctx,
             n_ctx_most=min(found.context or LONGEST_DEFAULT_CONTEXT, n_ctx_most),
             n_threads=n_threads,
-            n_gpu_layers=n_gpu_layers,
+            placement=placement,
             loras=own_adapters(found) if loras is None else tuple(loras),
             tags=found.tags,
         )
@@ -79,7 +80,7 @@ class Load:
             n_ctx=self.n_ctx,
             n_ctx_most=self.n_ctx_most,
             n_threads=self.n_threads,
-            n_gpu_layers=self.n_gpu_layers,
+            placement=self.placement,
             loras=self.loras,
             sequences=sequences,
             cancelled=cancelled,
@@ -94,13 +95,16 @@ class Load:
     @classmethod
     def read(cls, values: dict[str, Any]) -> Load:
         """What `to_dict` and JSON made of one."""
-        tags = values["tags"]
+        tags, placement = values["tags"], values["placement"]
         return cls(
             **values
             | {
                 "path": Path(values["path"]),
                 "loras": tuple(
                     Lora(path=Path(one["path"]), scale=one["scale"]) for one in values["loras"]
+                ),
+                "placement": Placement(
+                    **placement | {name: tuple(placement[name]) for name in ("devices", "servers")}
                 ),
                 "tags": None if tags is None else ThinkTags(**tags),
                 "prompts": Path(values["prompts"]) if values["prompts"] else None,
@@ -120,6 +124,7 @@ def open_backend(
 
     Raises:
         ModelRefusedError: it can't be loaded, can't be proven, or its file has killed the worker.
+        ServerError: an RPC server does not answer.
         DecodeAbortedError: `cancelled` said so.
 
     """
@@ -132,7 +137,7 @@ def open_backend(
 
     engine = load.engine(cancelled=cancelled)
     prompts = PromptCache(load.prompts, engine) if load.prompts and engine.can_cut else None
-    return LocalBackend(engine, tags=load.tags, prompts=prompts)
+    return LocalBackend(engine, tags=load.tags, prompts=prompts, note=engine.note)
 
 
 def own_adapters(found: Located) -> tuple[Lora, ...]:

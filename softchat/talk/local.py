@@ -51,6 +51,7 @@ class LocalBackend(Backend):
         engine: emptied, and used by nobody else.
         tags: how the model's thinking is opened and closed; None: as its template says.
         prompts: long prompts that were read in earlier processes; None: none are kept.
+        note: what its user should be told of how it was loaded.
 
     """
 
@@ -60,9 +61,11 @@ class LocalBackend(Backend):
         *,
         tags: ThinkTags | None = None,
         prompts: PromptCache | None = None,
+        note: str = "",
     ) -> None:
         self._engine = engine
         self._prompts = prompts
+        self._note = note
         self._sequence = Sequence(engine)
         self._tags = tags or tags_of(engine)
         self._made: _Made | None = None
@@ -77,6 +80,11 @@ class LocalBackend(Backend):
     def scale(self) -> float:
         """As the engine's."""
         return self._engine.scale
+
+    @property
+    def note(self) -> str:
+        """What its user should be told of how it was loaded; or nothing."""
+        return self._note
 
     @property
     def used(self) -> int:

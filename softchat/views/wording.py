@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softchat.base.text import encodable, is_unicode, visible
-from softchat.events import HaltReason
+from softchat.events import HaltReason, ModelInfo
 
 REASONS = {
     HaltReason.COLD_STOP: "cold stop",
@@ -147,6 +147,13 @@ def rate(count: int, seconds: float) -> str:
         return ""
     per_s = count / seconds
     return f"{per_s:.0f}/s" if per_s >= 9.95 else f"{per_s:.1f}/s"
+
+
+def whereabouts(model: ModelInfo) -> str:
+    """Where a model computes."""
+    if not model.devices:
+        return "all layers on the processor"
+    return f"{plural(model.gpu_layers, 'layer')} on {' and '.join(model.devices)}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -151,7 +151,7 @@ def test_a_llama_cpp_that_does_not_start(mine, said, hint):
     assert problem.hint.startswith(hint)
     assert report.facts["worker"] == {"on": True, "starts": False}
     assert report.facts["versions"]["ggml"] == "can't be told"
-    assert report.facts["devices"] == {"backends": None, "gpus": None}
+    assert report.facts["devices"] == {"backends": None, "gpus": None, "rpc": None}
     assert report.facts["default_model"]["here"]
 
 

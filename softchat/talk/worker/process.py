@@ -40,6 +40,7 @@ _LOOK_MS = 10  # how soon a Ctrl-C is told to the worker
 # Steps are read in lots. To wake for each of them takes a core from the model for 0.2 ms a step.
 _LOT_S = 0.02
 _LOT = 4096  # bytes; where more has come meanwhile, the model is so small that it would be held up
+NOT_STOPPED = "did not stop when it was told to"
 _PATIENCE_S = 2.0  # for a worker to end that has closed its wire
 _AHEAD = 16384  # bytes, some 40 steps: how far it runs on while its parent is slow, or stopped
 _KEPT = 4096  # bytes of what native code has printed
@@ -76,6 +77,8 @@ class Worker:
     def __init__(self) -> None:
         self.model = ""
         """The file that it has, or tries to load; empty for none yet."""
+        self.grace_s: float | None = None
+        """Whoever does not stop within so many seconds after being told is ended; None: never."""
         self.used = 0
         """Positions that its model's memory holds."""
         self._death: WorkerDiedError | None = None
@@ -185,10 +188,16 @@ class Worker:
                 return message
             if not self._at_once and self._stopped < number and self._last_read < _LOT:
                 time.sleep(_LOT_S)
-            self._read(_LOOK_MS if self._stopped < number else None)
+            if self._stopped < number:
+                self._read(_LOOK_MS)
+            elif not self._read(None if self.grace_s is None else int(self.grace_s * 1e3)):
+                self.close()
+                self._death = WorkerDiedError(f"the worker {NOT_STOPPED}")
 
-    def _read(self, timeout_ms: int | None) -> None:
-        for descriptor, _ in self._ready.poll(timeout_ms):
+    def _read(self, timeout_ms: int | None) -> bool:
+        """Take in what has come, if anything has within this time."""
+        ready = self._ready.poll(timeout_ms)
+        for descriptor, _ in ready:
             data = os.read(descriptor, _CHUNK)
             if descriptor == self._print:
                 self._printed = (self._printed + data)[-_KEPT:]
@@ -200,6 +209,7 @@ class Worker:
                 self._lines.extend(lines)
             else:
                 raise self._died()
+        return bool(ready)
 
     def _result(self, message: dict[str, Any]) -> Any:  # noqa: ANN401  # as the request has it
         self.used = message["used"]

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from softchat.engine.servers import gone, is_of_servers
 from softchat.engine.shortage import CLOSE, is_shortage, way_out
-from softchat.errors import DecodeAbortedError, ModelRefusedError, SoftchatError, WorkerDiedError
+from softchat.errors import (
+    DecodeAbortedError,
+    ModelRefusedError,
+    ServerError,
+    SoftchatError,
+    WorkerDiedError,
+)
 from softchat.events import Event, Finished, ModelInfo
 from softchat.settings import Settings
 from softchat.talk.backend import Backend, ChatRequest, Room
 from softchat.talk.load import Load
-from softchat.talk.worker.process import Worker
+from softchat.talk.worker.process import NOT_STOPPED, Worker
 
 if TYPE_CHECKING:
     from softchat.engine.describe import Description
+
+
+_GRACE_S = 20.0  # for a decode on servers to stop
 
 
 class WorkerBackend(Backend):
@@ -30,6 +40,7 @@ class WorkerBackend(Backend):
 
     Raises:
         ModelRefusedError: as `LlamaEngine`, or its file has killed the worker.
+        ServerError: a server does not answer, or has gone meanwhile.
         DecodeAbortedError: `cancelled` said so.
 
     """
@@ -45,16 +56,26 @@ class WorkerBackend(Backend):
             return False
 
         worker.model = str(load.path)
+        self._servers = load.placement.servers
+        if self._servers:
+            worker.grace_s = _GRACE_S
         try:
             loaded = worker.call("load", load=load.to_dict(), cancelled=left)
+        except ServerError:
+            worker.close()
+            raise
         except WorkerDiedError as error:
+            if is_of_servers(error.message):
+                raise gone(self._servers, error.message) from error
             raise ModelRefusedError(error.message, hint=_hint(error, load)) from error
         except BaseException:
             worker.close()
             raise
         self._scale = float(loaded["scale"])
         info = loaded["info"]
-        self._info = ModelInfo(**info | {"loras": tuple(info["loras"])})
+        lists = {name: tuple(info[name]) for name in ("loras", "devices")}
+        self._info = ModelInfo(**info | lists)
+        self._note = str(loaded["note"])
 
     @property
     def info(self) -> ModelInfo:
@@ -67,13 +88,38 @@ class WorkerBackend(Backend):
         return self._scale
 
     @property
+    def note(self) -> str:
+        """As the worker's engine has it."""
+        return self._note
+
+    @property
     def used(self) -> int:
         """Positions that the model's memory held when the last turn ended."""
         return self.worker.used
 
     def check(self) -> None:
-        """Raise WorkerDiedError if the worker has ended."""
-        self.worker.check()
+        """Raise WorkerDiedError if the worker has ended, or lost a server that it needs."""
+        with self._naming_servers():
+            self.worker.check()
+            if self._servers:
+                try:
+                    self.worker.call("servers", servers=self._servers)
+                except ServerError:
+                    self.worker.close()
+                    raise
+
+    @contextmanager
+    def _naming_servers(self) -> Iterator[None]:
+        """A worker that a server took along has died of that: which server, is said."""
+        try:
+            yield
+        except ServerError:
+            raise
+        except WorkerDiedError as error:
+            hung = NOT_STOPPED in error.message
+            if self._servers and (hung or is_of_servers(error.message)):
+                raise gone(self._servers, error.message) from error
+            raise
 
     def ask(
         self,
@@ -85,18 +131,24 @@ class WorkerBackend(Backend):
         """Run a turn. See `Speaker`."""
         whole = False
         try:
-            for event in self.worker.request(
-                "ask", question=asdict(question), settings=settings.to_dict(), cancelled=cancelled
-            ):
-                whole = isinstance(event, Finished)
-                yield event
+            with self._naming_servers():
+                for event in self.worker.request(
+                    "ask",
+                    question=asdict(question),
+                    settings=settings.to_dict(),
+                    cancelled=cancelled,
+                ):
+                    whole = isinstance(event, Finished)
+                    yield event
         except WorkerDiedError:
             if not whole:  # else nothing is lacking, and the next turn is told
                 raise
 
     def room(self, question: ChatRequest, settings: Settings) -> Room:
         """What the context would have to hold for this turn. See `Speaker`."""
-        needed = self.worker.call("room", question=asdict(question), settings=settings.to_dict())
+        asked, chosen = asdict(question), settings.to_dict()
+        with self._naming_servers():
+            needed = self.worker.call("room", question=asked, settings=chosen)
         return Room(**needed)
 
     def close(self) -> None:

@@ -94,7 +94,7 @@ class _Server:
         from softchat.settings import resolve
 
         if request["do"] == "build":
-            return _build()
+            return _build(request.get("servers", []))
         if request["do"] == "describe":
             return _described(request["path"])
         if request["do"] == "pace":
@@ -103,6 +103,8 @@ class _Server:
             return self._load(request["load"])
         if request["do"] == "needs":
             return _needs(request["load"])
+        if request["do"] == "servers":
+            return _check_servers(request["servers"])
         assert self._backend is not None, "nothing is loaded"
         question = read_request(request["question"])
         settings = resolve({}, request["settings"])
@@ -117,7 +119,8 @@ class _Server:
 
         self._backend = open_backend(Load.read(values), cancelled=self.cancelled)
         gc.freeze()
-        return {"info": asdict(self._backend.info), "scale": self._backend.scale}
+        one = self._backend
+        return {"info": asdict(one.info), "scale": one.scale, "note": one.note}
 
     def _send(self, message: dict[str, Any]) -> None:
         try:
@@ -126,11 +129,11 @@ class _Server:
             os._exit(0)
 
 
-def _build() -> dict[str, Any]:
+def _build(servers: list[str]) -> dict[str, Any]:
     """The llama.cpp that is installed."""
     from softchat.engine.system import build
 
-    return asdict(build())
+    return asdict(build(servers))
 
 
 def _described(path: str) -> dict[str, Any]:
@@ -145,6 +148,13 @@ def _pace(values: dict[str, Any]) -> tuple[float, float]:
     from softchat.talk.pace import soft_to_bare
 
     return soft_to_bare(Path(values["path"]), values["name"])
+
+
+def _check_servers(servers: list[str]) -> None:
+    """Whether the servers that a model is on are still there."""
+    from softchat.engine.rpc import check_connections
+
+    check_connections(servers)
 
 
 def _needs(values: dict[str, Any]) -> str:

@@ -1,11 +1,11 @@
 """What goes over the wire: a JSON object a line, in ASCII. Knows no process and no engine.
 
 Down go requests, `{"do": …, "number": N, …}` with numbers that count from 1: `load` a model, `ask`
-it something, or how much `room` that takes; and what needs no model loaded before, `build`,
-`describe`, `needs` and `pace`. `{"stop": N}` stops that one, whether it runs or is yet to begin,
-and none after it. Up come the events of a run as `to_dict` makes them, and at the end of each
-request `{"done": N, "used": …}` with its `result`, the `error` that it failed with, or the
-traceback of a `bug`.
+it something, how much `room` that takes, whether its `servers` are there; and what needs no model
+loaded before, `build`, `describe`, `needs` and `pace`. `{"stop": N}` stops that one, whether it
+runs or is yet to begin, and none after it. Up come the events of a run as `to_dict` makes them, and
+at the end of each request `{"done": N, "used": …}` with its `result`, the `error` that it failed
+with, or the traceback of a `bug`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from softchat.engine.placement import Placement
 from softchat.engine.protocol import Lora
 from softchat.errors import ContextError, DecodeAbortedError, ModelRefusedError
 from softchat.events import Finished, FinishReason, Halted, Prefill, Step, to_dict
@@ -137,7 +138,7 @@ def test_all_of_a_load_is_sent(load):
         path=Path("/a/\udcff.gguf"),
         n_ctx_most=7,
         n_threads=3,
-        n_gpu_layers=-1,
+        placement=Placement(gpu_layers=3, devices=("a",), servers=("b:1",), cache_type="q8_0"),
         loras=(Lora(path=Path("x=1"), scale=0.5),),
         tags=ThinkTags(open="[", close="]"),
     )

@@ -1,0 +1,148 @@
+"""A server that is not there, or goes: one line that names it, nothing lost, and on it goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from softchat.config.file import Config
+from softchat.config.layers import Source
+from softchat.engine.placement import Placement
+from softchat.errors import ServerError, UsageError
+from softchat.events import Answer, Finished, Prefill, Started, Step
+from softchat.models.locate import Located
+from softchat.repl.session import Session
+from softchat.settings import resolve
+from softchat.talk.backend import ChatRequest
+from softchat.talk.load import Load
+from softchat.talk.worker.process import Worker
+from softchat.talk.worker.remote import WorkerBackend
+
+LONG = {"tau": 0.0, "max_think": 300, "loop_steps": 0, "drift_steps": 0, "max_answer": 300}
+
+
+@pytest.fixture
+def load(servers, tiny_model):
+    """How the tiny model is loaded, on both servers."""
+    placement = Placement(servers=servers.take(2))
+    return Load(path=tiny_model, name="tiny", n_ctx=1024, n_threads=1, placement=placement)
+
+
+@pytest.fixture
+def session(load, tiny_model):
+    """A session with that model."""
+    one = Session(
+        Located(name="tiny", path=Path(tiny_model), entry=None),
+        lambda found, cancelled: WorkerBackend(Worker(), load, cancelled=cancelled),
+        config=Config(),
+        chosen=Source(values=LONG, origin=str),
+    )
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("moment", [Started, Prefill, Step, Answer])
+def test_a_server_that_is_killed_in_a_turn(servers, session, load, moment, which):
+    """It is named, the turn's text is kept, and when it is back the session goes on."""
+    address = load.placement.servers[which]
+    with pytest.raises(ServerError, match=f"{address} has gone") as caught:  # noqa: PT012  # a loop
+        for event in session.ask("Why?", temperature=1.5):
+            if isinstance(event, moment):
+                servers.kill(address)
+                moment = ()
+    assert "what was said is kept" in caught.value.hint
+    assert session.last().question == "Why?"
+    assert session.last().failed
+    with pytest.raises(ServerError, match=address):
+        list(session.ask("Again?"))
+    servers.start(address)
+    *_, last = session.ask("And now?", max_think=3, max_answer=3)
+    assert isinstance(last, Finished)
+
+
+def test_a_server_that_goes_between_turns_costs_none(servers, session, load):
+    """It is noticed before the next question; if it is back already, that is answered."""
+    list(session.ask("One?", max_think=3, max_answer=3))
+    address = load.placement.servers[1]
+    servers.kill(address)
+    servers.start(address)
+    with pytest.raises(ServerError, match=address):
+        session.check()
+    *_, last = session.ask("Two?", max_think=3, max_answer=3)
+    assert isinstance(last, Finished)
+    assert len(session.turns) == 2
+
+
+def test_none_at_the_start(servers, load):
+    """Loading says which one is missing."""
+    address = load.placement.servers[0]
+    servers.kill(address)
+    with pytest.raises(ServerError, match=f"no server at {address}: connection refused"):
+        WorkerBackend(Worker(), load)
+    servers.start(address)
+
+
+def test_two_clients(load, monkeypatch):
+    """The second is told that the server has one, and the first goes on."""
+    from softchat.engine import servers as known
+
+    with WorkerBackend(Worker(), load) as first:
+        monkeypatch.setattr(known.greet, "__kwdefaults__", {"patience_s": 0.2})
+        with pytest.raises(ServerError, match="does not answer within"):
+            known.greet(load.placement.servers[0])
+        settings = resolve(LONG, {"max_think": 3, "max_answer": 3})
+        *_, last = first.ask(ChatRequest(text="Why?"), settings)
+        assert isinstance(last, Finished)
+
+
+def test_a_server_that_hangs(servers, load):
+    """Ctrl-C gets away from it: after a grace the model is let go, and the server named."""
+    address = load.placement.servers[0]
+    worker = Worker()
+    stopped = [False]
+    with WorkerBackend(worker, load) as backend:
+        worker.grace_s = 0.5
+        hung = os.getpgid(servers.process(address))
+        try:
+            with pytest.raises(ServerError, match=address):  # noqa: PT012  # a loop
+                for event in backend.ask(
+                    ChatRequest(text="Why?"), resolve(LONG), cancelled=lambda: stopped[0]
+                ):
+                    if isinstance(event, Step) and not stopped[0]:
+                        os.killpg(hung, signal.SIGSTOP)
+                        stopped[0] = True
+        finally:
+            os.killpg(hung, signal.SIGCONT)
+
+
+def test_memory_that_ends_on_a_server(tiny_model, limited_server):
+    """Fewer layers are tried, down to what fits, and a note says how many that are."""
+    placement = Placement(servers=(limited_server,), gpu_layers=2)
+    load = Load(path=tiny_model, name="x", n_ctx=2048, n_threads=1, placement=placement)
+    with WorkerBackend(Worker(), load) as backend:
+        assert backend.info.gpu_layers < 2
+        assert f"of 3 layers are on {limited_server}" in backend.note
+
+
+def test_named_devices(servers, load, tiny_model):
+    """One of two servers by its device's name; a name that is none lists those there are."""
+    both = load.placement.servers
+    one = Load(
+        path=tiny_model,
+        name="x",
+        n_ctx=64,
+        n_threads=1,
+        placement=Placement(servers=both, devices=("RPC1",)),
+    )
+    with WorkerBackend(Worker(), one) as backend:
+        assert backend.info.devices == both[1:]
+    wrong = Load(
+        path=tiny_model, name="x", n_ctx=64, placement=Placement(servers=both, devices=("X",))
+    )
+    with pytest.raises(UsageError, match="no device X") as caught:
+        WorkerBackend(Worker(), wrong)
+    assert "RPC0, RPC1; or none" in caught.value.hint
