@@ -2,15 +2,15 @@
 
 A way of reading answers has a name, as `--extract` gives it:
 
-    number        the last number of the text
+    number        the last number of the text; the first behind ####, where there is one
     boxed         what is in its last \\boxed{…}
     exact         the whole text
     regex:RE      the first group (or all) of the last match of a regular expression
     math          the expression that math-verify finds, compared as mathematics
 
-Two answers are the same if they are the same number (1,000 is 1000.0, $5 is 5, 1/2 is 0.5), or the
-same text but for case, white space and a full stop at the end. What is longer than any number of
-use, or has an exponent beyond a float's, is text.
+Two answers are the same if they are the same number (1,000 and 1 000 are 1e3, $5 is 5, 1/2 and
+\\frac{1}{2} are 0.5), or the same text but for case, white space and a full stop at the end. What
+is longer than any number of use, or has an exponent beyond a float's, is text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from typing import Any
 from softchat.base.child import Child
 from softchat.errors import UsageError
 
-_NUMBER = re.compile(r"(?<![\w.])[-\u2212]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?")
+_NUMBER = re.compile(
+    r"(?<![\w.])(?<!\d:)[-\u2212]?[$€£]?"  # not within a word, nor the seconds of m:ss
+    r"(?:\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)|\d[\d,]*)"  # 12 345, or 12,345
+    r"(?:\.\d+)?(?:[eE][-+]?\d+)?(?:\s?/\s?\d+)?(?!\d|:\d)"
+)
+_MARK = "####"  # before the answer, in GSM8K and in what was trained on it
+_FRACTION = re.compile(r"(\d{1,99})?\\[dt]?frac\{(\d{1,99})\}\{(\d{1,99})\}")
 _LONGEST_NUMBER = 1000  # characters
 _LARGEST_EXPONENT = 400  # a little more than any float has
 _EXPONENT = re.compile(r"[eE]([-+]?[\d_]+)$")
@@ -77,9 +83,10 @@ def make_reader(name: str) -> Reader:
 
 def parse_number(text: str) -> Fraction | None:
     """The number that a text is, with `$`, thousands' commas, a percent sign or spaces around."""
-    text = text.strip().rstrip(".").strip("$€£% ").replace("\u2212", "-").replace(",", "")
+    text = _with_fractions(text).strip().rstrip(".").strip("$€£% ")
+    text = text.replace("\u2212", "-").replace(",", "")
     text = re.sub(r"^-[$€£]", "-", text)
-    text = text.replace(" ", "")
+    text = "".join(text.split())
     exponent = _EXPONENT.search(text)
     if len(text) > _LONGEST_NUMBER or (exponent and abs(int(exponent[1])) > _LARGEST_EXPONENT):
         return None  # Python would work it out to the last digit
@@ -102,8 +109,23 @@ def _plain(text: str) -> str:
 
 
 def _last_number(text: str) -> str | None:
+    text = _with_fractions(text)
+    _, _, behind = text.partition(_MARK)  # what comes later is another question that it made up
+    marked = _NUMBER.search(behind)
+    if marked:
+        return marked[0].rstrip(",")
     found = _NUMBER.findall(text)
     return found[-1].rstrip(",") if found else None
+
+
+def _with_fractions(text: str) -> str:
+    """The text with \\frac{3}{4} as 3/4, and 1\\frac{1}{2} as 3/2."""
+
+    def plain(match: re.Match[str]) -> str:
+        whole, top, bottom = int(match[1] or 0), int(match[2]), int(match[3])
+        return f"{whole * bottom + top}/{bottom}"
+
+    return _FRACTION.sub(plain, text) if "frac" in text else text
 
 
 def _last_boxed(text: str) -> str | None:

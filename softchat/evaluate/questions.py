@@ -1,19 +1,23 @@
-"""Files of questions with known answers. Knows nothing of models."""
+"""Files of questions with known answers: JSON, CSV, Parquet, here or behind https."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from softchat.base.text import printable
-from softchat.errors import UsageError
+from softchat.errors import ModelNotFoundError, UsageError
 
 _GSM8K = "####"  # stands before the answer, behind the worked solution
+_MOST = 2**28  # bytes of a file that is fetched
 _LAYOUTS = "each needs 'question' and 'answer'; see docs/evaluate.md for what else is read"
 
 
@@ -47,28 +51,20 @@ class QuestionFile:
 
 
 def read_questions(path: Path, *, answers: bool = True) -> QuestionFile:
-    """Read JSON lines, or one JSON list, of objects in any of the layouts that are known.
+    """Read JSON lines, one JSON list, CSV or Parquet, in any of the layouts that are known.
 
     Args:
-        path: of the file.
+        path: of the file, or its https address; its ending tells CSV, TSV and Parquet from JSON.
         answers: whether every question must have one.
 
     Raises:
         UsageError: it can't be read, or holds something else.
 
     """
-    name = printable(path.name, newlines=False)
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"can't read {name}: {error.strerror}", hint="is the path right?"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{name} is not UTF-8 text", hint="convert it first") from error
+    name = printable(path.name.partition("?")[0], newlines=False)
+    data = _bytes(path, name)
     questions = []
-    for index, (place, item) in enumerate(_items(text, name)):
+    for index, (place, item) in enumerate(_items(data, name)):
         found = _question(item)
         if found is None or (answers and not found[1]):
             raise UsageError(f"{name}, {place}: no question with an answer", hint=_LAYOUTS)
@@ -80,8 +76,52 @@ def read_questions(path: Path, *, answers: bool = True) -> QuestionFile:
     )
 
 
-def _items(text: str, name: str) -> Iterator[tuple[str, Any]]:
+def _bytes(path: Path, name: str) -> bytes:
+    address = re.fullmatch(r"(https?):/+(.+)", str(path))  # a path has lost a slash of its two
+    if address:
+        return _fetched(f"{address[1]}://{address[2]}", name)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"can't read {name}: {error.strerror}", hint="is the path right?"
+        ) from error
+
+
+def _fetched(url: str, name: str) -> bytes:
+    from softchat.models.url import read
+
+    data = bytearray()
+    try:
+        for chunk in read(url, lambda _: None):
+            data += chunk
+            if len(data) > _MOST:
+                hint = "fetch it yourself, and cut it"
+                raise UsageError(f"{name} is longer than {_MOST >> 20} MB", hint=hint)
+    except ModelNotFoundError as error:
+        raise UsageError(
+            f"can't fetch {name}: {error.message}", hint=error.hint or "is the address right?"
+        ) from error
+    return bytes(data)
+
+
+def _items(data: bytes, name: str) -> Iterator[tuple[str, Any]]:
     """Each object of the file, and where it stands."""
+    ending = name.rpartition(".")[2].lower()
+    if ending == "parquet":
+        yield from ((f"row {n}", row) for n, row in enumerate(_parquet(data, name), 1))
+        return
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not UTF-8 text", hint="convert it first") from error
+    if ending in ("csv", "tsv"):
+        rows = csv.DictReader(io.StringIO(text), delimiter="\t" if ending == "tsv" else ",")
+        try:
+            yield from ((f"line {rows.line_num}", row) for row in rows)
+        except csv.Error as error:
+            raise UsageError(f"{name} is no CSV: {error}", hint=_LAYOUTS) from error
+        return
     if text.lstrip().startswith("["):
         try:
             listed = json.loads(text)
@@ -99,6 +139,21 @@ def _items(text: str, name: str) -> Iterator[tuple[str, Any]]:
                 ) from error
 
 
+def _parquet(data: bytes, name: str) -> list[dict[str, Any]]:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UsageError(
+            f"{name} needs pyarrow", hint="pip install 'softchat[parquet]', or convert it to JSON"
+        ) from error
+    try:
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
+    except pyarrow.ArrowException as error:
+        reason = printable(str(error).partition("\n")[0], newlines=False)
+        raise UsageError(f"{name} is no Parquet file: {reason}", hint=_LAYOUTS) from error
+    return rows
+
+
 def _question(item: Any) -> tuple[str, str] | None:  # noqa: ANN401  # whatever JSON holds
     if not isinstance(item, dict):
         return None
@@ -111,7 +166,8 @@ def _question(item: Any) -> tuple[str, str] | None:  # noqa: ANN401  # whatever 
     else:
         question, answer = item.get("question"), item.get("answer", "")
     if isinstance(answer, str) and _GSM8K in answer:
-        answer = answer.rpartition(_GSM8K)[2]
+        answer = answer.partition(_GSM8K)[2].strip().partition("\n")[0]
+    answer = "" if answer is None else answer  # an empty cell
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         return None
     if not isinstance(question, str) or not question.strip():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
 
 import pytest
 
@@ -30,6 +32,52 @@ def test_gsm8k(tmp_path):
     """Of GSM8K's worked solutions, what stands behind #### is the answer."""
     line = {"question": "How many?", "answer": "40 + 2 = <<40+2=42>>42\n#### 42"}
     assert read_questions(write(tmp_path, json.dumps(line))).questions[0].answer == "42"
+
+
+def test_gsm8k_with_more_behind_it(tmp_path):
+    """The first mark counts, and its line."""
+    line = {"question": "How many?", "answer": "#### 42\nQuestion: 1 + 1?\n#### 2"}
+    assert read_questions(write(tmp_path, json.dumps(line))).questions[0].answer == "42"
+
+
+@pytest.mark.parametrize(("ending", "between"), [("csv", ","), ("tsv", "\t")])
+def test_csv(tmp_path, ending, between):
+    """By the names in its first line; a quoted cell may hold anything; the line is told."""
+    path = tmp_path / f"data.{ending}"
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        rows = [("answer", "question"), (12, '3, times\t"4"?'), (7, "What?")]
+        csv.writer(file, delimiter=between).writerows(rows)
+    found = read_questions(path).questions
+    assert [(q.text, q.answer) for q in found] == [('3, times\t"4"?', "12"), ("What?", "7")]
+    path.write_text(f"question{between}answer\nWhat?{between}\n")
+    with pytest.raises(UsageError, match="line 2: no question with an answer"):
+        read_questions(path)
+    assert read_questions(path, answers=False).questions[0].answer == ""
+
+
+def test_parquet(tmp_path):
+    """As data sets on the hub have them; a file that is none is told."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "data.parquet"
+    columns = {"question": ["3 times 4?", "What?"], "answer": ["so 12\n#### 12", "7"]}
+    parquet.write_table(pyarrow.table(columns), path)
+    found = read_questions(path).questions
+    assert [(q.text, q.answer) for q in found] == [("3 times 4?", "12"), ("What?", "7")]
+    path.write_bytes(b"PAR1 or not")
+    with pytest.raises(UsageError, match="is no Parquet file"):
+        read_questions(path)
+
+
+def test_parquet_needs_a_library(tmp_path, monkeypatch):
+    """Without it the way to get it is told."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    path = tmp_path / "data.parquet"
+    path.write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match="needs pyarrow") as caught:
+        read_questions(path)
+    assert "softchat[parquet]" in caught.value.hint
 
 
 def test_soft_thinking(tmp_path):

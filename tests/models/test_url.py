@@ -6,10 +6,12 @@ import hashlib
 import random
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from softchat.errors import ModelNotFoundError, ModelRefusedError, SoftchatError
+from softchat.errors import ModelNotFoundError, ModelRefusedError, SoftchatError, UsageError
+from softchat.evaluate.questions import read_questions
 from softchat.models import url as web
 from softchat.models.entry import ModelEntry, UrlSource
 from softchat.models.fetch import fetch, fetch_new
@@ -169,3 +171,17 @@ def test_words_of_the_server_are_harmless(entry, store, stack, tls):
     with pytest.raises(SoftchatError) as caught:
         fetch(replace(entry, source=replace(entry.source, url=at)), store=store, progress=ignore)
     assert caught.value.message.isprintable()
+
+
+def test_questions_behind_https(served, stack, tls):
+    """A file is read from its address, though a path has only one slash; never over plain http."""
+    served.files["/d/sums.csv"] = b"question,answer\nWhat?,7\n"
+    address = stack.enter_context(serving(served, context=tls))
+    found = read_questions(Path(f"{address}/d/sums.csv"))
+    assert [(q.text, q.answer) for q in found.questions] == [("What?", "7")]
+    for wrong, said in (
+        (f"{address}/d/none.csv", "404"),
+        (address.replace("https", "http") + "/d/sums.csv", "plain http"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            read_questions(Path(wrong))
