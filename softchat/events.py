@@ -106,6 +106,8 @@ class Started:
     model: ModelInfo
     settings: dict[str, Any]
     prompt_tokens: int
+    question: str = ""
+    """What was asked; of texts that went with it only their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

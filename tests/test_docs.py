@@ -157,3 +157,16 @@ def test_the_two_commands_stand_where_they_are_cut_out(mark, ends):
     [command] = re.findall(rf"^<!-- {mark} -->\n```sh\n(.+)\n```$", text, re.M)
     assert command.startswith("python3 -m venv .venv && ")
     assert command.endswith(ends)
+
+
+def test_no_everyday_job_takes_more_keys_than_elsewhere():
+    """In the table of docs/everyday.md; a cell with more than keys in it is no way to do it."""
+    text = (ROOT / "docs" / "everyday.md").read_text("utf-8")
+    _, _, after = text.partition("<!-- keys")
+    rows = [line.strip("| ").split(" | ") for line in after.splitlines() if line.startswith("|")][
+        2:
+    ]
+    assert len(rows) >= 5
+    for job, *others, mine in rows:
+        keys = [cell[1:-1] for cell in others if re.fullmatch("`[^`]+`", cell)]
+        assert all(len(mine) - 2 <= len(other) for other in keys), job

@@ -47,7 +47,7 @@ EXAMPLES = [
     Error(kind="usage", message="no", hint="yes"),
 ]
 CONTRACT = {
-    "started": {"schema", "model", "settings", "prompt_tokens"},
+    "started": {"schema", "model", "settings", "prompt_tokens", "question"},
     "prefill": {"tokens", "cached", "elapsed_s"},
     "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s", "why"},
     "halted": {"reason", "steps", "injected", "probes", "probe_tokens", "probe_s"},

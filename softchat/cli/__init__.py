@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
+from softchat.cli.default import talks
 from softchat.errors import SoftchatError, UsageError
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def _run() -> int:
 
 def _early_worker(arguments: Sequence[str], environ: Mapping[str, str]) -> Worker | None:
     """A worker for commands that talk to a model; it imports as long as the command line does."""
-    talks = not arguments or arguments[0] in ("ask", "chat")
-    if not talks or {"-h", "--help"} & set(arguments) or "_SOFTCHAT_COMPLETE" in environ:
+    told = {"-h", "--help", "-V", "--version"} & set(arguments)
+    if told or "_SOFTCHAT_COMPLETE" in environ or not talks(arguments):
         return None
     from softchat.talk.worker.process import Worker, is_isolated
 

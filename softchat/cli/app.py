@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
+from typer import TyperException
 from typer.core import TyperGroup
 
+from softchat.base.text import printable
 from softchat.base.version import __version__
 from softchat.cli.ask import ask
 from softchat.cli.bench import bench
@@ -14,29 +17,52 @@ from softchat.cli.cache import app as cache
 from softchat.cli.chat import chat
 from softchat.cli.compare import compare
 from softchat.cli.completion import mend_zsh
+from softchat.cli.default import meant, mistyped
 from softchat.cli.doctor import doctor
 from softchat.cli.evaluate import eval_
 from softchat.cli.grouped import GroupedCommand
+from softchat.cli.log import app as log
+from softchat.cli.log import last
 from softchat.cli.models import app as models
 from softchat.cli.plot import plot
+from softchat.cli.prompts import prompts
 from softchat.cli.replay import replay
 from softchat.cli.rpc_server import rpc_server
 from softchat.cli.sessions import app as sessions
 from softchat.cli.show import show
 from softchat.cli.sweep import sweep
 from softchat.cli.tune import tune
+from softchat.errors import UsageError
+from softchat.models.folders import expand, is_file
 
 
-class _ChatByDefault(TyperGroup):
-    """Without a command, `softchat` is `softchat chat`, with its flags."""
+class _AskOrChat(TyperGroup):
+    """Without a command, a question is asked, and there is a chat where there is none."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # click's
-        own = {name for param in self.params for name in param.opts}
-        own |= set(ctx.help_option_names)
-        # While Tab completes, the word that is being typed is not among the arguments.
-        if (args[0].startswith("-") and args[0] not in own) if args else not ctx.resilient_parsing:
-            args = ["chat", *args]
-        return super().parse_args(ctx, args)
+        flags = {name for param in self.params for name in param.opts}
+        flags |= set(ctx.help_option_names)
+        if ctx.resilient_parsing:  # Tab: the word that is being typed is not among the arguments
+            if args and args[0].startswith("-") and args[0] not in flags:
+                args = ["chat", *args]
+            return super().parse_args(ctx, args)
+        if args and " " not in args[0]:
+            _refuse_mistyped(args)
+        whole = meant(
+            args,
+            flags=flags,
+            asks=lambda arguments: self._asks(ctx, list(arguments)),
+            terminal=sys.stdin.isatty() and sys.stdout.isatty(),
+        )
+        return super().parse_args(ctx, whole)
+
+    def _asks(self, ctx: Any, args: list[str]) -> bool:  # noqa: ANN401  # click's
+        try:
+            command = self.commands["ask"]
+            with command.make_context("ask", args, parent=ctx, resilient_parsing=True) as ask_:
+                return bool(ask_.params["question"] or ask_.params["file"])
+        except TyperException:  # it has a flag that only `chat` knows, or none
+            return False
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401  # click's
         found = super().shell_complete(ctx, incomplete)
@@ -49,21 +75,38 @@ class _ChatByDefault(TyperGroup):
         return found
 
 
+def _refuse_mistyped(args: list[str]) -> None:
+    """Raise UsageError if the first word is hardly the beginning of a question."""
+    word = args[0]
+    shown = printable(word, newlines=False)
+    if near := mistyped(word):
+        raise UsageError(
+            f"no command '{shown}'",
+            hint=f"did you mean 'softchat {near}'? To ask this: softchat ask {shown} …",
+        )
+    if len(args) == 1 and not word.startswith("-") and is_file(expand(word)):
+        hint = f"to ask about it: softchat -f {shown} QUESTION; as a model: softchat -m {shown}"
+        raise UsageError(f"{shown} is a file, and no question", hint=hint)
+
+
 mend_zsh()
 app = typer.Typer(
     name="softchat",
     help="Chat with a local model that thinks in concept tokens, and watch it happen.",
     epilog="Every option can be given as a variable: --top-k 20 is SOFTCHAT_TOP_K=20.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    cls=_ChatByDefault,
+    cls=_AskOrChat,
     rich_markup_mode=None,  # plain help: rich would double the time it takes
     pretty_exceptions_enable=False,
 )
 app.command(cls=GroupedCommand)(chat)
 app.command(cls=GroupedCommand)(ask)
 app.add_typer(models, name="models")
+app.command()(last)
+app.add_typer(log, name="log")
 app.add_typer(sessions, name="sessions")
 app.add_typer(cache, name="cache")
+app.command()(prompts)
 app.command()(replay)
 app.command()(show)
 app.command()(plot)
@@ -85,7 +128,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Its version.")
+        bool,
+        typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Its version."),
     ] = False,
 ) -> None:
     """Chat with a local model that thinks in concept tokens, and watch it happen."""

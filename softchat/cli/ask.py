@@ -1,53 +1,88 @@
-"""`softchat ask`: one question, one run."""
+"""`softchat ask`: one question, one run. It is kept as a session of one turn, which can go on."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.cli.often import Sampling, ask_often
-from softchat.cli.options import SettingFlags, System, TalkLoading, given, with_groups
+from softchat.cli.options import (
+    Log,
+    SettingFlags,
+    System,
+    TalkLoading,
+    flags_of,
+    given,
+    with_groups,
+)
 from softchat.cli.outputs import Outputs
+from softchat.cli.prompts import Template, Values
+from softchat.cli.question import Files, Words, whole_question
+from softchat.cli.resume import Continue, Resume, earlier, model_of, sessions_folder, warn_not_kept
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
-from softchat.events import Finished, FinishReason
+
+if TYPE_CHECKING:
+    from softchat.record.sessions import SessionFile, SessionRecord
 
 _INTERRUPTED = DecodeAbortedError.exit_status
 
 
 @with_groups
 def ask(
-    question: Annotated[
-        list[str] | None,
-        typer.Argument(help="What to ask; '-', or nothing in a pipe: read it from stdin."),
-    ] = None,
+    question: Words = None,
     *,
     context: typer.Context,
+    file: Files = None,
+    continue_: Continue = False,
+    resume: Resume = None,
+    template: Template = None,
+    param: Values = None,
     settings: SettingFlags,  # `given` reads them
     system: System = None,
     loading: TalkLoading,
     sampling: Sampling,
     outputs: Outputs,
+    log: Log = True,
 ) -> int:
-    """Ask one question: it is thought about in concept tokens."""
+    """Ask one question: it is thought about in concept tokens.
+
+    What stdin or a file holds goes with it: cat notes.txt | softchat ask "Who sends the contract?"
+    """
     # Imported here, as --help must not wait for them.
     from softchat.cli.model import Backends, enough, find, note, told_if_slow, user_config
-    from softchat.talk.backend import ChatRequest
+    from softchat.config.prompts import find_prompt
+    from softchat.record.sessions import SessionFile, SessionRecord
+    from softchat.talk.conversation import Conversation
 
     backends = context.with_resource(closing(Backends(context.obj)))
-    finish_reason = FinishReason.STOP
     config = user_config()
+    prompt = find_prompt(config.prompts, template)
     with outputs.after(config).open() as show:
-        asked = _read(question)
+        asked = whole_question(
+            question, file, quiet=outputs.quiet or outputs.json, fill=prompt.filler(param)
+        )
+        before = earlier(resume, last=continue_)
+        stronger = flags_of(context) | prompt.chosen.values.keys()  # than what that session had
         # Ctrl-C here ends it all, as nothing has begun.
-        found = find(loading.model, config=config, quiet=outputs.quiet)
-        layers = Layers(suits=config.suits(found), chosen=[given(context)])
-        chosen, wording = layers.resolve(), layers.value("system", "")
+        found = (
+            find(loading.model or prompt.model, config=config, quiet=outputs.quiet)
+            if before is None or "model" in stronger
+            else model_of(before, find, "ask")
+        )
+        layers = Layers(suits=config.suits(found), chosen=[given(context).over(prompt.chosen)])
+        wording, said = layers.value("system", ""), []
+        if before is not None:
+            wording = wording if "system" in stronger else before.system
+            said = [turn.question + turn.answer for turn in before.turns]
+            layers.session = {k: v for k, v in before.chosen.items() if k not in stronger}
+        chosen = layers.resolve()
         if sampling.samples > 1:
+            if before is not None:
+                raise UsageError("--samples goes on with nothing", hint="without -c and --resume")
             return ask_often(
                 asked,
                 system=wording,
@@ -57,36 +92,41 @@ def ask(
                 sampling=sampling,
                 outputs=outputs,
             )
+        # First: a session that is open elsewhere is refused before anything is asked of a model.
+        kept = SessionFile(sessions_folder(), before, ask=before is None or before.is_ask)
+        context.call_on_close(kept.release)
         with catch_interrupt() as interrupt:
             with told_if_slow(found.name, quiet=outputs.quiet):
                 backend = backends.open(
                     found,
                     loading.after(layers),
-                    n_ctx_most=enough([asked + wording], [chosen]),
+                    n_ctx_most=enough(["".join([*said, asked, wording])], [chosen]),
                     cancelled=interrupt,
                 )
             if backend.note and not outputs.quiet:
                 note(backend.note)
             with backend:
-                whole = ChatRequest(text=asked, system=wording)
-                for event in backend.ask(whole, chosen, cancelled=interrupt):
+                conversation = Conversation(backend, system=wording)
+                conversation.turns = list(before.turns) if before else []
+                for event in conversation.ask(asked, chosen, cancelled=interrupt):
                     show(event)
-                    if isinstance(event, Finished):
-                        finish_reason = event.finish_reason
-    return _INTERRUPTED if finish_reason is FinishReason.INTERRUPTED else 0
+        if layers.value("log", True):
+            record = SessionRecord(
+                id=kept.id,
+                model=found.spec,
+                system=wording,
+                chosen=layers.session,
+                turns=tuple(conversation.turns),
+            )
+            _keep(kept, record)
+    return _INTERRUPTED if conversation.turns[-1].interrupted else 0
 
 
-def _read(words: list[str] | None) -> str:
-    """The question: the words themselves, or what stdin holds."""
-    if words and words != ["-"]:
-        question = " ".join(words)
-    elif words or not sys.stdin.isatty():
-        try:
-            question = sys.stdin.buffer.read().decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UsageError("stdin is not UTF-8 text", hint="convert it first") from error
-    else:
-        question = ""
-    if not question.strip():
-        raise UsageError("no question", hint="softchat ask 'How many legs have 3 spiders?'")
-    return question.strip()
+def _keep(file: SessionFile, record: SessionRecord) -> None:
+    from softchat.record.sessions import trim_asks
+
+    try:
+        file.write(record, closed=True)
+    except OSError as error:
+        warn_not_kept(error)
+    trim_asks(sessions_folder())

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softchat.cli.completion import session_ids
 from softchat.cli.options import (
+    Log,
     SettingFlags,
     System,
     TalkLoading,
@@ -22,14 +21,26 @@ from softchat.cli.options import (
     option,
     with_groups,
 )
-from softchat.cli.outputs import Markdown, Outputs, Panel, Trace, terminal_console
+from softchat.cli.outputs import (
+    Force,
+    Markdown,
+    Outputs,
+    Panel,
+    Trace,
+    open_trace,
+    terminal_console,
+)
+from softchat.cli.prompts import Template, Values
+from softchat.cli.resume import Continue, Resume, earlier, model_of, open_log, sessions_folder
 from softchat.config.layers import Layers
 from softchat.errors import UsageError
 
 if TYPE_CHECKING:
     from softchat.models import Located
-    from softchat.record.sessions import SessionRecord
     from softchat.talk.backend import Backend
+
+
+_HERE = "\0"  # where in a prompt that has a name the user goes on
 
 
 @with_groups
@@ -40,40 +51,42 @@ def chat(
     system: System = None,
     loading: TalkLoading,
     trace: Trace = None,
+    force: Force = False,
     panel: Panel = None,
     markdown: Markdown = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help="Go on with a session of 'softchat sessions', or 'last'.",
-            autocompletion=session_ids,
-        ),
-    ] = None,
+    continue_: Continue = False,
+    resume: Resume = None,
     keep_thoughts: Annotated[bool, option("keep_thoughts")] = False,
+    template: Template = None,
+    param: Values = None,
+    log: Log = True,
 ) -> int:
     """Chat in a session, in which every setting can be changed."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
     from softchat.cli.model import Backends, find, user_config
+    from softchat.config.prompts import find_prompt
     from softchat.models.folders import state_folder
-    from softchat.record.sessions import SessionFile
-    from softchat.record.trace import TraceWriter
+    from softchat.record.sessions import SessionFile, Unkept
     from softchat.repl.loop import Repl
     from softchat.repl.session import Session
 
     backends = context.with_resource(closing(Backends(context.obj)))
     folder = state_folder(os.environ)
     config = user_config()
-    restored = _restored(folder / "sessions", resume)
-    chosen, flags = given(context), flags_of(context)
+    restored = earlier(resume, last=continue_)
+    prompt = find_prompt(config.prompts, template)
+    first = prompt.filler(param)(_HERE).replace(_HERE, "")
+    chosen = given(context).over(prompt.chosen)
+    flags = flags_of(context) | prompt.chosen.values.keys()
     found = (
-        find(loading.model, config=config)
+        find(loading.model or prompt.model, config=config)
         if restored is None or "model" in flags
-        else _model_of(restored, find)
+        else model_of(restored, find, "chat")
     )
 
-    saved = SessionFile(folder / "sessions", restored)
+    kept = Layers(suits=config.suits(found), chosen=[chosen]).value("log", True)
+    saved = (SessionFile if kept else Unkept)(sessions_folder(), restored)
 
     loaded_with: dict[str, Any] = {}
 
@@ -101,42 +114,17 @@ def chat(
     )
     with closing(repl):
         if trace is not None:
-            repl.trace, repl.trace_path = TraceWriter(trace), trace
-        repl.greet(resumed=restored is not None)
-        pending = restored.pending if restored else ""
-        repl.run(history=folder / "history", models=_names, pending=pending)
+            repl.trace, repl.trace_path = open_trace(trace, force=force), trace
+        repl.greet()
+        if restored is not None:
+            repl.greet_again(restored)
+        else:
+            repl.offer_killed()
+        if first:
+            repl.edit(first)
+        repl.run(history=folder / "history" if kept else None, models=_names)
+    open_log().refresh()  # what was taken back goes out of the index too
     return 0
-
-
-def _model_of(restored: SessionRecord, find: Callable[[str], Located]) -> Located:
-    """The model that a session had."""
-    from softchat.errors import ModelNotFoundError
-
-    try:
-        return find(restored.model)
-    except ModelNotFoundError as error:
-        other = f"with another model: softchat chat --resume {restored.id} -m NAME"
-        raise ModelNotFoundError(error.message, hint=other) from error
-
-
-def _restored(folder: Path, resume: str | None) -> SessionRecord | None:
-    """The session to go on with: the one that is named, or one that was killed, if wanted."""
-    from softchat.base.text import printable
-    from softchat.record.sessions import SessionFile, find_killed, load_session
-    from softchat.views.wording import plural
-
-    if resume is not None:
-        return load_session(folder, resume)
-    killed = find_killed(folder)
-    if killed is None:
-        return None
-    title = printable(" ".join(killed.title.split())[:50], newlines=False)
-    said = plural(len(killed.turns), "turn")
-    typer.echo(f"A session was not left but killed ({said}): {title}", err=True)
-    if typer.confirm("Go on with it?", default=True, err=True):
-        return killed
-    SessionFile(folder, killed).close(killed)  # left now: it is listed, and not offered again
-    return None
 
 
 def _names() -> list[str]:

@@ -50,5 +50,16 @@ def session_ids(incomplete: str) -> list[str]:
     return _beginning(incomplete, [saved.id for saved in found])
 
 
+def prompt_names(incomplete: str) -> list[str]:
+    """The names of prompts in config.toml that begin like this."""
+    from softchat.config.file import load_config
+    from softchat.errors import SoftchatError
+
+    try:
+        return _beginning(incomplete, load_config(os.environ, warn=lambda _: None).prompts)
+    except SoftchatError:
+        return []
+
+
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]

@@ -8,12 +8,19 @@ from collections.abc import Callable
 from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.keys import Keys
 
+from softchat.record.playback import Move
+
 _FORWARD = {" ", "n", "j", "l", Keys.ControlM, Keys.ControlJ, Keys.Right, Keys.Down, Keys.PageDown}
-_LEAVE = {"q", Keys.ControlD}
+_BACK = {"p", "b", "k", "h", Keys.ControlH, Keys.Left, Keys.Up, Keys.PageUp}
+_MOVES = (
+    dict.fromkeys(_FORWARD, Move.FORWARD)
+    | dict.fromkeys(_BACK, Move.BACK)
+    | dict.fromkeys(("q", Keys.ControlD), Move.LEAVE)
+)
 
 
-def forward_key(terminal: Input | None = None) -> Callable[[], bool]:
-    """A function that waits for a key: True for space, Enter or an arrow, False for q.
+def move_key(terminal: Input | None = None) -> Callable[[], Move]:
+    """A function that waits for a key: space, Enter or an arrow go on, arrows back, q leaves.
 
     It raises KeyboardInterrupt for Ctrl-C. Between two calls the terminal is as it was.
     """
@@ -31,16 +38,14 @@ def forward_key(terminal: Input | None = None) -> Callable[[], bool]:
         with source.raw_mode(), source.attach(ready):
             await some.wait()
 
-    def forward() -> bool:
+    def move() -> Move:
         while True:
             if not waiting:
                 asyncio.run(read())
             key = waiting.pop(0) if waiting else "q"  # the terminal has gone
             if key == Keys.ControlC:
                 raise KeyboardInterrupt
-            if key in _LEAVE:
-                return False
-            if key in _FORWARD:
-                return True
+            if key in _MOVES:
+                return _MOVES[key]
 
-    return forward
+    return move

@@ -19,6 +19,7 @@ from softchat.cli.completion import model_names
 from softchat.config.file import LOADING, OPTIONS, PLACES, SIZES, SWITCHES
 from softchat.config.layers import Layers, Source
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION, Placement
+from softchat.models.folders import expand
 from softchat.settings import KNOBS, Settings, choices, parse
 
 
@@ -38,13 +39,13 @@ def variable(name: str) -> str:
     return "SOFTCHAT_" + name.partition("/")[0].lstrip("-").replace("-", "_").upper()
 
 
-def option(name: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type for it
+def option(name: str, *short: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type for it
     """The flag of an option that config.toml can give too."""
     names = _flag_of(name)
     if name in SWITCHES:
         names += "/" + _flag_of(f"no_{name}")
     low, high = SIZES.get(name, (None, None))
-    return flag(names, help=f"{OPTIONS[name]}.", min=low, max=high, **more)
+    return flag(names, *short, help=f"{OPTIONS[name]}.", min=low, max=high, **more)
 
 
 def _knob(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
@@ -96,12 +97,26 @@ def given(context: typer.Context) -> Source:
         if source is None or (name not in KNOBS and name not in OPTIONS):
             continue
         if source.name in ("COMMANDLINE", "ENVIRONMENT") and value is not None:
-            values[name] = value
+            values[name] = from_file(value) if name == "system" else value
             variables |= {name} if source.name == "ENVIRONMENT" else set()
     return Source(
         values=values,
         origin=lambda name: variable(f"--{name}") if name in variables else _flag_of(name),
     )
+
+
+def from_file(text: str) -> str:
+    """The text; or, if it is the name of a file behind an @, what is in that.
+
+    Raises:
+        UsageError: there is no such file, or it holds no text.
+
+    """
+    if not text.startswith("@"):
+        return text
+    from softchat.prompt.attached import read_file
+
+    return read_file(expand(text[1:])).text.strip()
 
 
 def flags_of(context: typer.Context) -> set[str]:
@@ -220,10 +235,12 @@ class TalkLoading(Loading):
         loading = replace(
             self, **{name: layers.value(name, getattr(self, name)) for name in LOADING}
         )
-        return replace(loading, prompt_cache=layers.value("prompt_cache", self.prompt_cache))
+        kept = layers.value("log", True) and layers.value("prompt_cache", self.prompt_cache)
+        return replace(loading, prompt_cache=bool(kept))  # a prompt on disk is a trace of it too
 
 
-System = Annotated[str | None, option("system", metavar="TEXT")]
+System = Annotated[str | None, option("system", "-s", metavar="TEXT|@FILE")]
+Log = Annotated[bool, option("log")]
 
 
 def with_groups(command: Callable[..., int]) -> Callable[..., int]:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from softchat.base.text import is_unicode
+import typer
+
+from softchat.base.text import is_unicode, printable
 from softchat.cli.options import flag, option
 from softchat.errors import UsageError
 from softchat.events import Event
@@ -20,11 +22,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from softchat.config.file import Config
+    from softchat.record.trace import TraceWriter
     from softchat.views import View
 
 
 Trace = Annotated[
     Path | None, flag("--trace", metavar="FILE", help="Write the events to a file too.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="--trace may write over a file that is no trace.")
 ]
 Markdown = Annotated[bool | None, option("markdown")]
 Panel = Annotated[bool | None, option("panel")]
@@ -36,6 +42,7 @@ class Outputs:
 
     json: Annotated[bool, flag("--json", help="Events as JSON lines on stdout.")] = False
     trace: Trace = None
+    force: Force = False
     panel: Panel = None
     markdown: Markdown = None
     quiet: Annotated[bool, flag("--quiet", "-q", help="The answer only.")] = False
@@ -70,9 +77,8 @@ class Outputs:
         with ExitStack() as stack:
             shows = []
             if self.trace is not None:
-                from softchat.record.trace import TraceWriter
-
-                shows.append(stack.enter_context(TraceWriter(self.trace)).write)
+                trace = stack.enter_context(open_trace(self.trace, force=self.force))
+                shows.append(trace.write)
             shows.append(stack.enter_context(self.view(every_step=every_step)).show)
 
             def show(event: Event) -> None:
@@ -130,6 +136,21 @@ class Outputs:
             return False  # it is drawn again as it comes, with signs of Unicode
         # Without bold and colour there is little left of Markdown but its marks.
         return not os.environ.get("NO_COLOR") if self.markdown is None else self.markdown
+
+
+def open_trace(path: Path, *, force: bool) -> TraceWriter:
+    """A trace in this file.
+
+    Raises:
+        UsageError: it can't be written, or holds something else than a trace, and not `force`.
+
+    """
+    from softchat.record.trace import TraceWriter, is_trace
+
+    if not force and path.is_file() and path.stat().st_size and not is_trace(path):
+        shown = printable(str(path), newlines=False)
+        raise UsageError(f"{shown} exists, and is no trace", hint="--force writes over it")
+    return TraceWriter(path)
 
 
 def terminal_console(*, stderr: bool = False) -> Console:

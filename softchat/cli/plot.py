@@ -20,7 +20,7 @@ _FORMS = (".svg", ".png", ".html")
 
 
 def plot(
-    traces: Annotated[list[Path], typer.Argument(metavar="TRACE…")],
+    traces: Annotated[list[str], typer.Argument(metavar="TRACE|last|N|ID…")],
     out: Annotated[
         Path,
         typer.Option("--out", "-o", metavar="FILE", help="Its name ends in .svg, .png, .html."),
@@ -42,7 +42,7 @@ def plot(
 
     held = [read_runs(trace, turn) for trace in traces]
     runs = [run for some in held for run in some]
-    labels = labels_of(traces, [len(some) for some in held])
+    labels = labels_of([Path(trace) for trace in traces], [len(some) for some in held])
     plots = [run_plot(run, label) for run, label in zip(runs, labels, strict=True)]
     if not any(len(one.entropy) for one in plots):
         raise UsageError("no step to draw", hint="was max_think 0?")

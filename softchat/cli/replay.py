@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ from softchat.cli.outputs import Outputs
 from softchat.cli.traces import TraceFile, Turn, read_runs
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Error, Event
+from softchat.models.folders import is_file
 
 if TYPE_CHECKING:
     from softchat.record.runs import Run
@@ -31,7 +33,7 @@ def replay(
         float, typer.Option(metavar="X", min=0, help="Times as fast as it was; 0: all at once.")
     ] = 1.0,
     step: Annotated[
-        bool, typer.Option("--step", help="A step a key: space, Enter, arrow; q leaves.")
+        bool, typer.Option("--step", help="A step a key: space, Enter, arrows, back too; q leaves.")
     ] = False,
     turn: Turn = None,
     outputs: Outputs,
@@ -42,11 +44,17 @@ def replay(
     from softchat.cli.model import user_config
 
     runs = read_runs(recording, turn)
-    if outputs.trace is not None and outputs.trace.exists() and outputs.trace.samefile(recording):
+    if outputs.trace is not None and _is_same(outputs.trace, recording):
         raise UsageError("--trace would overwrite what is replayed", hint="name another file")
+    if step and outputs.trace is not None:
+        raise UsageError("--step and --trace exclude each other", hint="--speed 0 --trace FILE")
     errors = []
     with catch_interrupt() as interrupt:
-        played = _by_hand(runs, interrupt) if step else _by_clock(runs, speed, interrupt)
+        played = (
+            _by_hand(runs, interrupt, anew=not (outputs.verbose or outputs.json))
+            if step
+            else _by_clock(runs, speed, interrupt)
+        )
         with outputs.after(user_config()).open(every_step=step) as show:
             for event in played:
                 show(event)
@@ -58,6 +66,10 @@ def replay(
     return _INTERRUPTED if interrupt() else 0
 
 
+def _is_same(trace: Path, recording: str) -> bool:
+    return trace.exists() and is_file(Path(recording)) and trace.samefile(recording)
+
+
 def _by_clock(runs: list[Run], speed: float, interrupt: Interrupt) -> Iterator[Event]:
     from softchat.record.playback import play
 
@@ -65,14 +77,14 @@ def _by_clock(runs: list[Run], speed: float, interrupt: Interrupt) -> Iterator[E
         yield from play(run, speed=speed, cancelled=interrupt)
 
 
-def _by_hand(runs: list[Run], interrupt: Interrupt) -> Iterator[Event]:
-    from softchat.record.playback import play_by_hand
+def _by_hand(runs: list[Run], interrupt: Interrupt, *, anew: bool) -> Iterator[Event]:
+    from softchat.record.playback import Move, play_by_hand
 
     if not sys.stderr.isatty():
         raise UsageError("--step needs a terminal", hint="without one: --speed 0")
-    from softchat.cli.keys import forward_key
+    from softchat.cli.keys import move_key
 
-    print("space: the next step, q: leave", file=sys.stderr)
-    key = forward_key()
+    print("space: the next step, left arrow: the one before, q: leave", file=sys.stderr)
+    key = move_key()
     events = (event for run in runs for event in run.events)
-    return play_by_hand(events, lambda: not interrupt() and key())
+    return play_by_hand(events, lambda: Move.LEAVE if interrupt() else key(), anew=anew)

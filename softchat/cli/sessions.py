@@ -2,36 +2,83 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from softchat.base.text import printable
 from softchat.cli.completion import session_ids
+from softchat.cli.resume import open_log, sessions_folder
 
-app = typer.Typer(help="Earlier sessions: list, remove, export.", no_args_is_help=False)
+if TYPE_CHECKING:
+    from softchat.record.sessions import SessionRecord
+
+_TITLE = 60  # cells of a session's first question
+_ALL = 2**31
+
+app = typer.Typer(
+    help="Earlier sessions: list, show, search, export, remove.", no_args_is_help=False
+)
+Id = Annotated[
+    str,
+    typer.Argument(metavar="ID|last", autocompletion=session_ids, help="An id, or its beginning."),
+]
 
 
 @app.callback(invoke_without_command=True)
 def sessions(context: typer.Context) -> None:
-    """List earlier sessions, the newest first."""
+    """List earlier sessions, the newest first. What 'ask' has asked is in 'softchat log'."""
     if context.invoked_subcommand is not None:
         return
     from softchat.record.sessions import list_sessions
-    from softchat.views.wording import plural
 
-    found = list_sessions(_folder())
+    found = list_sessions(sessions_folder())
     if not found:
         typer.echo("no session yet", err=True)
     for saved in found:
-        turns = plural(len(saved.turns), "turn")
-        title = " ".join(saved.title.split())[:60]
-        name = saved.model.rpartition("/")[2][:16]
-        when = saved.updated[:16].replace("T", " ")
-        line = f"{saved.id}  {when}  {name:16}  {turns:>9}  {title}"
-        typer.echo(printable(line, newlines=False))
+        typer.echo(_line(saved))
+
+
+def _line(saved: SessionRecord) -> str:
+    from softchat.prompt.attached import in_short
+    from softchat.views.wording import in_a_line, plural
+
+    turns = plural(len(saved.turns), "turn")
+    name = saved.model.rpartition("/")[2][:16]
+    when = saved.updated[:16].replace("T", " ")
+    head = printable(f"{saved.id}  {when}  {name:16}  {turns:>9}  ", newlines=False)
+    return head + in_a_line(in_short(saved.title), _TITLE)
+
+
+@app.command()
+def show(name: Id) -> None:
+    """Print all that was said in a session."""
+    from rich.text import Text
+
+    from softchat.cli.outputs import terminal_console
+    from softchat.record.sessions import load_session, to_markdown
+    from softchat.views.paging import print_paged
+
+    text = to_markdown(load_session(sessions_folder(), name))
+    if sys.stdout.isatty():
+        print_paged(terminal_console(), Text(text), lines=text.count("\n"))
+    else:
+        print(text, end="")
+
+
+@app.command()
+def search(words: Annotated[list[str], typer.Argument(metavar="WORDS…")]) -> None:
+    """List sessions in which a question and its answer hold all these words."""
+    from softchat.record.sessions import load_session
+
+    hits = open_log().newest(_ALL, words=" ".join(words))
+    found = {hit.session: None for hit in hits}  # each once, in this order
+    if not found:
+        typer.echo("nothing found", err=True)
+    for id_ in found:
+        typer.echo(_line(load_session(sessions_folder(), id_)))
 
 
 @app.command()
@@ -42,21 +89,20 @@ def rm(
     from softchat.record.sessions import remove_session
 
     for name in ids:
-        typer.echo(printable(f"removed {remove_session(_folder(), name)}", newlines=False))
+        typer.echo(printable(f"removed {remove_session(sessions_folder(), name)}", newlines=False))
+    open_log().refresh()
 
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(metavar="ID", autocompletion=session_ids)],
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    name: Id,
+    file: Annotated[str, typer.Argument(metavar="FILE|-")],
 ) -> None:
-    """Write a session to FILE: Markdown if it ends in .md, else JSON."""
-    from softchat.record.sessions import load_session, write_file
+    """Write a session to FILE: Markdown if it ends in .md, else JSON; '-': Markdown to stdout."""
+    from softchat.record.sessions import load_session, to_markdown, write_file
 
-    write_file(file, load_session(_folder(), name))
-
-
-def _folder() -> Path:
-    from softchat.models.folders import state_folder
-
-    return state_folder(os.environ) / "sessions"
+    saved = load_session(sessions_folder(), name)
+    if file == "-":
+        print(to_markdown(saved), end="")
+    else:
+        write_file(Path(file), saved)

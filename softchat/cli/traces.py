@@ -1,4 +1,8 @@
-"""What the commands about recorded runs share: which trace, which of its runs."""
+"""What the commands about recorded runs share: which trace, which of its runs.
+
+What was asked without --trace has its steps too: `last`, a number of `softchat log` and the id of a
+session name them. A file of such a name is ./last.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,18 @@ import typer
 
 from softchat.base.text import printable
 from softchat.errors import UsageError
+from softchat.models.folders import is_file
 
 if TYPE_CHECKING:
     from softchat.record.runs import Run
 
 TraceFile = Annotated[
-    Path, typer.Argument(metavar="TRACE", help="A file that --trace, or /trace, has written.")
+    str,
+    typer.Argument(
+        metavar="TRACE|last|N|ID",
+        help="A file that --trace has written; or what was asked last, or N of 'softchat log'; or "
+        "a session.",
+    ),
 ]
 Turn = Annotated[
     int | None,
@@ -23,8 +33,8 @@ Turn = Annotated[
 ]
 
 
-def read_runs(path: Path, turn: int | None) -> list[Run]:
-    """The runs of a trace, or the one that is wanted; a line that was cut off is told of.
+def read_runs(name: str, turn: int | None) -> list[Run]:
+    """The runs that this names, or the one that is wanted; a line that was cut off is told of.
 
     Raises:
         UsageError: there is no such trace, or no such run in it.
@@ -33,8 +43,11 @@ def read_runs(path: Path, turn: int | None) -> list[Run]:
     from softchat.record.runs import split_runs
     from softchat.record.trace import replay
 
-    runs = list(split_runs(replay(path, warn=_warn)))
-    shown = printable(str(path), newlines=False)
+    shown = printable(name, newlines=False)
+    if name == "last" or name.isdecimal():
+        runs = [_asked(name)]
+    elif is_file(Path(name)) or not (runs := _runs_of_session(name)):
+        runs = list(split_runs(replay(Path(name), warn=_warn)))
     if not runs:
         raise UsageError(f"{shown} is empty", hint="softchat ask --trace FILE writes a trace")
     if turn is None:
@@ -43,6 +56,36 @@ def read_runs(path: Path, turn: int | None) -> list[Run]:
         held = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
         raise UsageError(f"no run {turn} in {shown}", hint=f"it holds {held}")
     return [runs[turn - 1]]
+
+
+def _asked(name: str) -> Run:
+    """The run of what was asked last, or of a number of the log."""
+    from softchat.cli.resume import open_log, sessions_folder
+    from softchat.record.runs import Run
+    from softchat.record.sessions import load_session
+
+    found = open_log().newest(1) if name == "last" else [open_log().number(int(name))]
+    if not found:
+        raise UsageError("nothing has been asked yet", hint="softchat ask QUESTION")
+    turns = load_session(sessions_folder(), found[0].session).turns
+    events = turns[found[0].place].events
+    if not events:
+        hint = "a session keeps those of its newest turns; --trace FILE keeps all"
+        raise UsageError("the steps of this were not kept", hint=hint)
+    return Run.of(events)
+
+
+def _runs_of_session(name: str) -> list[Run]:
+    """The runs of the session whose id begins like this; none if there is no such session."""
+    from softchat.cli.resume import sessions_folder
+    from softchat.record.runs import Run
+    from softchat.record.sessions import load_session
+
+    try:
+        turns = load_session(sessions_folder(), name).turns
+    except UsageError:  # a file is meant, and told to be missing
+        return []
+    return [Run.of(turn.events) for turn in turns if turn.events]
 
 
 def _warn(message: str) -> None:

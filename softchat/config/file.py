@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softchat.config.layers import Source
+from softchat.config.prompts import NamedPrompt, is_well_formed
 from softchat.engine.placement import Placement
 from softchat.errors import UsageError
 from softchat.settings import KNOBS, check
@@ -26,7 +27,7 @@ PLACES = ("gpu_layers", "device", "rpc", "cache_type", "flash_attn")
 """Options of where it computes and how its KV cache is kept; `Placement` knows their values."""
 LOADING = (*SIZES, *PLACES)
 """How a model is loaded."""
-SWITCHES = ("keep_thoughts", "markdown", "panel", "prompt_cache")
+SWITCHES = ("keep_thoughts", "log", "markdown", "panel", "prompt_cache")
 """Options that are on or off."""
 OPTIONS = {
     "model": "The model that is used when none is named",
@@ -39,6 +40,7 @@ OPTIONS = {
     "cache_type": "How the KV cache is kept; q8_0 takes half of the memory, q4_0 a quarter",
     "flash_attn": "Attention by the fused kernel; a cache other than f16 needs it",
     "keep_thoughts": "Leave thoughts in the history, as soft tokens",
+    "log": "Keep what is asked; --no-log: no trace of it stays",
     "markdown": "Render the answer as Markdown; by default on a terminal",
     "panel": "The live panel; by default where stderr is a terminal",
     "prompt_cache": "Keep long prompts that were read, for later runs to go on from; by default",
@@ -54,6 +56,8 @@ class Config:
     values: Mapping[str, object] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """The values for single models, by what the file calls them."""
+    prompts: Mapping[str, NamedPrompt] = field(default_factory=dict)
+    """Those that have a name."""
     _top: Table | None = None
 
     @property
@@ -106,11 +110,12 @@ def load_config(environ: Mapping[str, str], *, warn: Callable[[str], None]) -> C
         # A mistake is told to be mended; but a file that is damaged must not shut its user out.
         warn(f"{error.message}; going on without it")
         return Config()
-    top.allow(*KNOBS, *OPTIONS, "models")
-    models = top.table("models")
+    top.allow(*KNOBS, *OPTIONS, "models", "prompts")
+    models, prompts = top.table("models"), top.table("prompts")
     return Config(
         values=_read_values(top),
         models={name: _read_model(models.table(name)) for name in models.values},
+        prompts={name: _read_prompt(prompts, name) for name in prompts.values},
         _top=top,
     )
 
@@ -128,6 +133,28 @@ def _is_there(file: Path) -> bool:
 def _read_model(table: Table) -> Mapping[str, object]:
     table.allow(*_OF_A_MODEL)
     return _read_values(table)
+
+
+def _read_prompt(prompts: Table, name: str) -> NamedPrompt:
+    if isinstance(prompts.values[name], str):  # a text alone
+        chosen = Source(values={}, origin=lambda _: f"prompt {name}")
+        return NamedPrompt(name=name, text=_template(prompts, name), chosen=chosen)
+    table = prompts.table(name)
+    table.allow(*KNOBS, "model", "system", "prompt", "defaults")
+    defaults = table.table("defaults")
+    return NamedPrompt(
+        name=name,
+        text=_template(table, "prompt") if "prompt" in table.values else "",
+        defaults={one: defaults.text(one) for one in defaults.values},
+        chosen=Source(values=_read_values(table), origin=lambda _: f"prompt {name}"),
+    )
+
+
+def _template(table: Table, key: str) -> str:
+    text = table.text(key)
+    if not is_well_formed(text):
+        raise table.error(key, f"{key} has a $ that begins no variable", hint="$$ is a $")
+    return text
 
 
 def _read_values(table: Table) -> Mapping[str, object]:

@@ -25,6 +25,13 @@ class Source:
         """Those of its values that are settings of a run."""
         return {name: value for name, value in self.values.items() if name in KNOBS}
 
+    def over(self, weaker: Source) -> Source:
+        """All values of both, this one's where both have one."""
+        return Source(
+            values={**weaker.values, **self.values},
+            origin=lambda name: (self if name in self.values else weaker).origin(name),
+        )
+
 
 @dataclass(slots=True, kw_only=True)
 class Layers:

@@ -35,6 +35,11 @@ class Located:
     """What models.toml says about it; None for a file that it does not know."""
 
     @property
+    def spec(self) -> str:
+        """What `-m` would call it: its name, or its file."""
+        return self.name if self.entry else str(self.path.absolute())
+
+    @property
     def context(self) -> int:
         """Tokens of context that suit it; 0: nothing is known."""
         return self._known.context

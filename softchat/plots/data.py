@@ -24,6 +24,8 @@ class RunPlot:
 
     label: str
     """What tells it from others, in a legend."""
+    question: str
+    """What was asked, in a line; empty if the trace does not tell."""
     caption: str
     """The settings that it ran with."""
     tau: float
@@ -78,6 +80,7 @@ def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
         weights[: len(heaviest), place] = heaviest
     return RunPlot(
         label=_words(label),
+        question=_words(" ".join(run.question.split())),
         caption=_words(" · ".join([run.model_name, *(f"{k} {v}" for k, v in run.notable.items())])),
         tau=max(0.0, number(run.settings.get("tau"))),
         patience=max(0, int(number(run.settings.get("patience")))),

@@ -130,7 +130,9 @@ def _detail(plot: RunPlot) -> Figure:
     entropy, cold, weights = axes[0], axes[1], axes[-1]
     _draw_entropy(entropy, [plot], [_SOFT], step=step)
     room = int((width - _LEFT - _RIGHT) / _POINT / (8 * _CELL))
-    caption = textwrap.fill(plot.caption, room, max_lines=2, placeholder=" …")
+    lines = [textwrap.shorten(plot.question, room, placeholder=" …")] if plot.question else []
+    lines += textwrap.wrap(plot.caption, room, max_lines=2 - len(lines), placeholder=" …")
+    caption = "\n".join(lines)
     _put(entropy, caption, x=0, y=1, dy=14, va="bottom", size=8, color=_INK)
 
     cold.stairs(plot.below, _edges(count), fill=True, color=_COLD, alpha=0.5)

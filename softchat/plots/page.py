@@ -26,6 +26,7 @@ def make_page(plots: Sequence[RunPlot]) -> str:
 def _plain(plot: RunPlot) -> dict[str, Any]:
     return {
         "label": plot.label,
+        "question": plot.question,
         "caption": plot.caption,
         "tau": plot.tau,
         "patience": plot.patience,

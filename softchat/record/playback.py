@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 
 from softchat.events import Answer, Error, Event, Finished, Halted, Prefill, Started, Step
 from softchat.record.runs import Run
@@ -75,15 +76,48 @@ def play(
         yield event
 
 
-def play_by_hand(events: Iterable[Event], forward: Callable[[], bool]) -> Iterator[Event]:
-    """Events of runs, a step for each time that `forward` returns True; False ends it.
+class Move(Enum):
+    """Where to go from a step."""
 
-    A run's first step comes by itself, and with its halt all that follows it.
+    FORWARD = 1
+    BACK = -1
+    LEAVE = 0
+
+
+def play_by_hand(
+    events: Iterable[Event], move: Callable[[], Move], *, anew: bool = False
+) -> Iterator[Event]:
+    """Events of runs, a step for each time that `move` returns FORWARD, or the one before.
+
+    A run's first step comes by itself, and with its halt all that follows it: from there nothing
+    goes back.
+
+    Args:
+        events: of runs, one after the other.
+        move: asked at each step.
+        anew: to go back is to show the run again up to that step, for views that show several.
+
     """
-    shown = False  # whether there is a step to look at
-    for event in events:
-        if isinstance(event, Step | Halted):
-            if shown and not forward():
+    held = list(events)
+    at = start = 0
+    shown: list[int] = []  # where the steps are that this run has shown
+    while at < len(held):
+        event = held[at]
+        if isinstance(event, Step | Halted) and shown:
+            where = move()
+            if where is Move.LEAVE:
                 return
-            shown = isinstance(event, Step)
+            if where is Move.BACK:
+                if len(shown) > 1:
+                    shown.pop()
+                    at = shown[-1] + 1
+                    yield from held[start:at] if anew else held[at - 1 : at]
+                continue
+        if isinstance(event, Step):
+            shown.append(at)
+        elif isinstance(event, Started):
+            start, shown = at, []
+        elif isinstance(event, Halted):
+            shown = []
         yield event
+        at += 1

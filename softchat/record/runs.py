@@ -47,6 +47,11 @@ class Run:
         return " + ".join([model.name, *model.loras]) if model else "unknown"
 
     @property
+    def question(self) -> str:
+        """What was asked; empty if it does not tell."""
+        return self.started.question if self.started else ""
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The settings that it ran with."""
         return self.started.settings if self.started else {}

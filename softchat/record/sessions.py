@@ -3,6 +3,9 @@
 One JSON file a session, replaced as a whole before and after each turn, so that whatever kills
 softchat leaves the last state but one at the worst. The steps of the thinking are beside it, in a
 trace (`recall`). A lock tells a session that is open elsewhere from one that was killed.
+
+What `softchat ask` asks is a session too, of one turn; only its id tells, and only the newest of
+them are kept.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +31,9 @@ from softchat.settings import check
 from softchat.talk.conversation import Turn
 
 SCHEMA = 1
+MOST_ASKS = 1000
 _LARGEST = 2**26  # bytes of a file that is read; years of talk are less
+_ASK = "ask-"  # how the id of a session begins that `softchat ask` has made
 
 
 class SessionContent(Protocol):
@@ -60,18 +65,23 @@ class SessionRecord:
     """A session as it was read from its file."""
 
     id: str
-    started: str
-    updated: str
+    started: str = ""
+    updated: str = ""
     """ISO 8601, with the offset."""
     model: str
     system: str
     chosen: Mapping[str, object] = field(default_factory=dict)
     """The settings that were changed in it."""
     turns: tuple[Turn, ...]
-    pending: str
+    pending: str = ""
     """The question whose turn had not ended; empty for none."""
-    closed: bool
+    closed: bool = True
     """Whether the user left it, or something killed it."""
+
+    @property
+    def is_ask(self) -> bool:
+        """Whether `softchat ask` has made it, and nobody has gone on with it in a chat."""
+        return self.id.startswith(_ASK)
 
     @property
     def model_name(self) -> str:
@@ -90,21 +100,27 @@ class SessionFile:
     Args:
         folder: of all sessions.
         resume: the session to go on with, if it is not a new one.
+        ask: it is what `softchat ask` asks; else a chat, which an ask that is resumed becomes.
 
     Raises:
         UsageError: that session is open elsewhere: one of the two would overwrite the other.
 
     """
 
-    def __init__(self, folder: Path, resume: SessionRecord | None = None) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, resume: SessionRecord | None = None, *, ask: bool = False
+    ) -> None:
+        self.folder = folder
         self._started = resume.started if resume else _now()
-        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        self.id = resume.id if resume else f"{stamp}-{secrets.token_hex(2)}"
+        self.id = resume.id if resume else _new_id(ask=ask)
+        self._was = ""  # the id that it had before
+        if resume is not None:
+            _refuse_open(folder, self.id)
+            if resume.is_ask and not ask:
+                self.id, self._was = self.id.removeprefix(_ASK), self.id
         self._recall = Recall(_trace_of(folder, self.id))
         self._lock: IO[bytes] | None = None
         if resume is not None:
-            _refuse_open(folder, self.id)
             with suppress(OSError):  # told at the first write
                 self._lock = _lock(_lock_of(folder, self.id))
 
@@ -120,10 +136,10 @@ class SessionFile:
             OSError: it can't be written; the file is as it was. Or the steps can't, and it is new.
 
         """
-        make_private(self._folder)
+        make_private(self.folder)
         if self._lock is None:
-            sweep(self._folder)
-            self._lock = _lock(_lock_of(self._folder, self.id))
+            sweep(self.folder)
+            self._lock = _lock(_lock_of(self.folder, self.id))
         failure, runs = None, [""] * len(content.turns)
         try:
             runs = self._recall.write([turn.events for turn in content.turns])
@@ -134,7 +150,10 @@ class SessionFile:
             for turn, run in zip(content.turns, runs, strict=True)
         ]
         data = _data(content, turns, self.id, self._started, pending=pending, closed=closed)
-        replace_file(self._folder / f"{self.id}.json", json.dumps(data, indent=1))
+        replace_file(self.folder / f"{self.id}.json", json.dumps(data, indent=1))
+        if self._was:
+            _remove(self.folder, self._was)
+            self._was = ""
         if failure is not None:
             raise failure
 
@@ -144,45 +163,131 @@ class SessionFile:
             if content.turns:
                 self.write(content, closed=True)
             elif self._lock is not None:
-                (self._folder / f"{self.id}.json").unlink(missing_ok=True)
-                _trace_of(self._folder, self.id).unlink(missing_ok=True)
+                _remove(self.folder, self.id)
+        self.release()
+
+    def release(self) -> None:
+        """Let others open it."""
         if self._lock is not None:
             self._lock.close()
+            self._lock = None
             with suppress(OSError):
-                _lock_of(self._folder, self.id).unlink()
+                _lock_of(self.folder, self.id).unlink()
+
+
+class Unkept(SessionFile):
+    """A session that leaves no trace."""
+
+    def write(self, content: SessionContent, *, pending: str = "", closed: bool = False) -> None:
+        """Do nothing."""
+
+    def close(self, content: SessionContent) -> None:
+        """Do nothing but let others open what was gone on with."""
+        self.release()
+
+
+def _new_id(*, ask: bool) -> str:
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return f"{_ASK if ask else ''}{stamp}-{secrets.token_hex(2)}"
+
+
+def _remove(folder: Path, id_: str) -> None:
+    (folder / f"{id_}.json").unlink(missing_ok=True)
+    _trace_of(folder, id_).unlink(missing_ok=True)
+
+
+def trim_asks(folder: Path, most: int = MOST_ASKS) -> None:
+    """Delete what `softchat ask` has asked, but for the newest."""
+    asks = list(folder.glob(f"{_ASK}*.json"))
+    if len(asks) > most:
+        with suppress(OSError):  # another softchat is at it
+            for path in sorted(asks, key=lambda path: path.stat().st_mtime_ns)[:-most]:
+                _remove(folder, path.stem)
 
 
 def list_sessions(folder: Path) -> list[SessionRecord]:
-    """All sessions that can be read, the newest first, without their steps."""
+    """All chats that can be read, the newest first, without their steps."""
+    paths = [path for path in folder.glob("*.json") if not path.name.startswith(_ASK)]
+    return _newest_first(paths)
+
+
+def _newest_first(paths: Iterable[Path]) -> list[SessionRecord]:
     found = []
-    for path in folder.glob("*.json"):
+    for path in paths:
         with suppress(UsageError):  # the file of somebody else
             found.append(read_file(path))
     return sorted(found, key=lambda saved: saved.updated, reverse=True)
 
 
 def find_killed(folder: Path) -> SessionRecord | None:
-    """The newest session that ended without being left, and that nobody has open."""
-    for saved in list_sessions(folder):
-        if saved.closed or not (saved.turns or saved.pending):
-            continue
-        if not _is_locked(_lock_of(folder, saved.id)):
+    """The newest chat that ended without being left, and that nobody has open: its lock is left."""
+    left = [path.stem for path in folder.glob("*.lock") if not _is_locked(path)]
+    for saved in _newest_first(folder / f"{id_}.json" for id_ in left):
+        if not saved.closed and (saved.turns or saved.pending):
             return _whole(folder, saved.id)
     return None
 
 
+def leave_killed(folder: Path, saved: SessionRecord) -> None:
+    """Have a chat that was killed not be found by `find_killed` again; it stays as it is."""
+    if not _is_locked(lock := _lock_of(folder, saved.id)):
+        with suppress(OSError):
+            lock.unlink()
+
+
+def newest_session(folder: Path, *, idle: bool = False) -> SessionRecord:
+    """The session in which something was asked last, a chat or an ask, with its steps.
+
+    Args:
+        folder: of all sessions.
+        idle: pass over chats that are open.
+
+    Raises:
+        UsageError: there is none.
+
+    """
+    best, best_at = None, 0.0
+    for path, written_at in _written(folder):
+        if best is not None and written_at < best_at:
+            break  # what was written before was asked before: not to read a thousand files for one
+        if idle and not path.name.startswith(_ASK) and _is_locked(path.with_suffix(".lock")):
+            continue
+        with suppress(UsageError):  # the file of somebody else
+            saved = read_file(path)
+            at = _seconds(saved.turns[-1].asked if saved.turns else "") or written_at
+            at *= bool(saved.turns or saved.pending)  # one without a word comes last
+            if best is None or at > best_at:
+                best, best_at = saved, at
+    if best is None:
+        raise UsageError("nothing has been asked yet", hint="softchat ask QUESTION")
+    return _whole(folder, best.id)
+
+
+def _written(folder: Path) -> list[tuple[Path, float]]:
+    """The files of sessions, and when they were written; the newest first."""
+    found = []
+    for path in folder.glob("*.json"):
+        with suppress(OSError):
+            found.append((path, path.stat().st_mtime))
+    return sorted(found, key=lambda one: one[1], reverse=True)
+
+
+def _seconds(time: str) -> float:
+    try:
+        return datetime.datetime.fromisoformat(time).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
+
+
 def load_session(folder: Path, name: str) -> SessionRecord:
-    """A session by its id or the beginning of it; `last` is the newest.
+    """A session by its id or the beginning of it; `last` is what `newest_session` finds.
 
     Raises:
         UsageError: there is none, or several, or it can't be read.
 
     """
     if name == "last":
-        sessions = list_sessions(folder)
-        if not sessions:
-            raise UsageError("there is no session yet", hint="softchat chat begins one")
-        return _whole(folder, sessions[0].id)
+        return newest_session(folder)
     # An empty name, as of a variable that was never set, is no session's beginning.
     paths = sorted(path for path in folder.glob("*.json") if name and path.stem.startswith(name))
     if len(paths) != 1:
@@ -202,8 +307,7 @@ def remove_session(folder: Path, name: str) -> str:
     """Delete a session; its id. Raises UsageError as `load_session`, or if it is open."""
     saved = load_session(folder, name)
     _refuse_open(folder, saved.id)
-    (folder / f"{saved.id}.json").unlink(missing_ok=True)
-    _trace_of(folder, saved.id).unlink(missing_ok=True)
+    _remove(folder, saved.id)
     _lock_of(folder, saved.id).unlink(missing_ok=True)
     return saved.id
 
@@ -216,7 +320,7 @@ def write_file(path: Path, content: SessionContent) -> None:
 
     """
     if path.suffix == ".md":
-        text = _to_markdown(content)
+        text = to_markdown(content)
     else:
         runs = newest([turn.events for turn in content.turns])
         turns = [
@@ -290,6 +394,7 @@ def _turn(data: Any, runs: Mapping[str, Events]) -> Turn:  # noqa: ANN401  # wha
         question=_text(data["question"]),
         answer=_text(data["answer"]),
         settings=settings,
+        asked=_text(data.get("asked", "")),
         events=events or runs.get(data.get("run"), ()),
     )
 
@@ -301,7 +406,8 @@ def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON holds
 
 
 def _said(turn: Turn) -> dict[str, Any]:
-    return {"question": turn.question, "answer": turn.answer, "settings": turn.settings}
+    said = {"question": turn.question, "answer": turn.answer, "settings": turn.settings}
+    return said | ({"asked": turn.asked} if turn.asked else {})
 
 
 def _data(
@@ -328,7 +434,8 @@ def _data(
     }
 
 
-def _to_markdown(content: SessionContent) -> str:
+def to_markdown(content: SessionContent) -> str:
+    """All that was said, for people to read; a terminal finds nothing to obey in it."""
     parts = [f"# A chat with {printable(content.model_name, newlines=False)}"]
     if content.system:
         parts.append("*" + " ".join(content.system.split()) + "*")

@@ -76,6 +76,15 @@ class TraceWriter:
             self._file.close()
 
 
+def is_trace(path: Path) -> bool:
+    """Whether this file begins as a trace does; also one that is cut off, or can't be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_OPENING)) == _OPENING
+    except OSError:
+        return True  # told when it is opened
+
+
 def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -> Iterator[Event]:
     """The events that were written to a trace: of one run, or of several one after the other.
 

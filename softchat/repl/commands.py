@@ -7,70 +7,36 @@ from __future__ import annotations
 
 import base64
 import difflib
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import printable
 from softchat.config.file import LOADING, OPTIONS, read_loading
 from softchat.errors import UsageError
-from softchat.events import Event, Step
+from softchat.events import Event
 from softchat.models.folders import expand
 from softchat.record.trace import TraceWriter
+from softchat.repl.asking import (
+    again,
+    continue_,
+    edit,
+    file,
+    resume,
+    retry,
+    think,
+    whole_number,
+    why,
+)
+from softchat.repl.context import Context
 from softchat.repl.show import commands_table, help_of, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.views.comparison import comparison
-from softchat.views.paging import print_paged
-from softchat.views.steps import step_in_full, steps_table
-from softchat.views.wording import number, plural, whereabouts
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from softchat.models import Located
-    from softchat.repl.session import Session
-    from softchat.views.wording import Glyphs
+from softchat.views.wording import plural, whereabouts
 
 _ROOMY = 76  # cells; in a narrower window /set has no place for what each setting does
-
-
-class Context(Protocol):
-    """What a command may use of the loop that runs it."""
-
-    session: Session
-    console: Console
-    glyphs: Glyphs
-    trace: TraceWriter | None
-    trace_path: Path | None
-    find: Callable[[str], Located]
-
-    def say(self, text: str, style: str = "") -> None:
-        """Print a line of softchat's own."""
-
-    def keep(self, *, pending: str = "") -> None:
-        """Write the session down as it is now."""
-
-    def run_turn(self, events: Iterator[Event]) -> None:
-        """Show a turn, write it down, and keep the session."""
-
-    def run_quietly(self, events: Iterator[Event]) -> list[Event] | None:
-        """Run a turn without showing it; None if it was stopped."""
-
-    def save_as(self, path: Path) -> None:
-        """Write the session to a file of the user's. Raises UsageError."""
-
-    def is_own(self, path: Path) -> bool:
-        """Whether this session was written to this file, or comes from it."""
-
-    def load_from(self, path: Path) -> None:
-        """Take up a session from a file. Raises UsageError."""
-
-    def end_trace(self) -> None:
-        """Close the trace, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +64,7 @@ def run_command(repl: Context, line: str) -> None:
     """
     name, _, rest = line.strip().partition(" ")
     command = _command(name, more=" To say this to the model, begin with a space")
-    if rest.strip() and command.usage == name:
+    if rest.strip() and " " not in command.usage:
         raise UsageError(f"{name} takes nothing behind it", hint=f"{name}: {command.help}")
     command.run(repl, rest.strip())
 
@@ -209,62 +175,6 @@ def _system(repl: Context, rest: str) -> None:
     repl.say("from the next turn on", "dim")
 
 
-def _think(repl: Context, rest: str) -> None:
-    steps = _steps(repl)
-    print_paged(repl.console, steps_table(steps, repl.glyphs), lines=len(steps))
-
-
-def _why(repl: Context, rest: str) -> None:
-    steps = _steps(repl)
-    index = _whole(rest)
-    if index is None or not 0 <= index < len(steps):
-        raise UsageError(
-            f"no step {printable(rest, newlines=False) or 'given'}",
-            hint=f"/why N, from 0 to {len(steps) - 1}",
-        )
-    tau = number(repl.session.last().settings.get("tau"))
-    repl.console.print(step_in_full(steps[index], tau=tau, glyphs=repl.glyphs))
-
-
-def _steps(repl: Context) -> list[Step]:
-    turn = repl.session.last()
-    steps = [event for event in turn.events if isinstance(event, Step)]
-    if not turn.events:
-        seed = turn.settings.get("seed")
-        once_more = "/again" if not isinstance(seed, int) else f"/again seed={seed}"
-        raise UsageError(
-            "the steps of this turn were not kept: it is from a saved session",
-            hint=f"{once_more} thinks once more; /trace FILE keeps the steps of turns that follow",
-        )
-    if not steps:
-        raise UsageError("the last turn has no steps", hint="is max_think 0?")
-    return steps
-
-
-def _again(repl: Context, rest: str) -> None:
-    repl.session.last()
-    repl.run_turn(repl.session.again(**_pairs(rest)))
-
-
-def _pairs(text: str) -> dict[str, object]:
-    """Settings written as name=value."""
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise UsageError(f"{error}", hint="/again tau=0.1 topn=3") from error
-    once: dict[str, object] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise UsageError(
-                f"'{printable(word, newlines=False)}' is no setting=value",
-                hint="/again tau=0.1 topn=3",
-            )
-        name = name.replace("-", "_")
-        once[name] = parse(name, value)
-    return once
-
-
 def _compare(repl: Context, rest: str) -> None:
     if not rest:
         repl.session.last()
@@ -295,7 +205,7 @@ def _clear(repl: Context, rest: str) -> None:
 
 
 def _drop(repl: Context, rest: str) -> None:
-    count = _whole(rest or "1")
+    count = whole_number(rest or "1")
     turns = len(repl.session.turns)
     if count is None or not 0 < count <= turns:
         raise UsageError(
@@ -308,18 +218,10 @@ def _drop(repl: Context, rest: str) -> None:
     repl.say(f"the oldest {plural(count, 'turn')} forgotten", "dim")
 
 
-def _whole(text: str) -> int | None:
-    """The whole number that this is, or None."""
-    try:
-        return int(text)
-    except ValueError:  # not for isdigit() to tell: ² is one of its digits
-        return None
-
-
 def _save(repl: Context, rest: str) -> None:
     path = _path(rest, "/save chat.json, or /save chat.md to read")
     if not repl.is_own(path):
-        _keep_whole(path, "/save!")
+        _keepwhole_number(path, "/save!")
     repl.save_as(path)
 
 
@@ -327,7 +229,7 @@ def _save_over(repl: Context, rest: str) -> None:
     repl.save_as(_path(rest, "/save! chat.json"))
 
 
-def _keep_whole(path: Path, instead: str) -> None:
+def _keepwhole_number(path: Path, instead: str) -> None:
     """Raise UsageError if there is something in this file."""
     with suppress(OSError):  # there is none; or that is told when it is opened
         if path.is_file() and path.stat().st_size:
@@ -351,7 +253,7 @@ def _trace(repl: Context, rest: str) -> None:
         repl.say(f"to {printable(str(repl.trace_path))}" if repl.trace else "off")
         return
     if rest != "off":
-        _keep_whole(expand(rest), "/trace!")
+        _keepwhole_number(expand(rest), "/trace!")
     _trace_over(repl, rest)
 
 
@@ -417,14 +319,24 @@ def _commands() -> Iterator[Command]:
     )
     yield Command(
         usage="/again [NAME=VALUE…]", help="The same question once more, with other settings.",
-        takes="settings", run=_again,
+        takes="settings", run=again,
+    )  # fmt: skip
+    yield Command(
+        usage="/retry [NAME=VALUE…]", help="The same question once more, with another draw.",
+        takes="settings", run=retry,
+    )  # fmt: skip
+    yield Command(usage="/continue", help="Go on with an answer that was cut.", run=continue_)
+    yield Command(usage="/edit", help="Take the last question back onto the line.", run=edit)
+    yield Command(
+        usage="/file [FILE|none]", help="A text that goes with the next question.", takes="file",
+        run=file,
     )  # fmt: skip
     yield Command(
         usage="/compare [QUESTION]", help="Hard and soft side by side; bare: the last question.",
         run=_compare,
     )  # fmt: skip
-    yield Command(usage="/think", help="Every step of the last turn.", run=_think)
-    yield Command(usage="/why N", help="Step N in full.", run=_why)
+    yield Command(usage="/think [TURN]", help="Every step of a turn; bare: the last.", run=think)
+    yield Command(usage="/why STEP [TURN]", help="A step in full.", run=why)
     yield Command(
         usage="/model [NAME]", help="Go on with another model.", takes="model", run=_model
     )
@@ -450,7 +362,11 @@ def _commands() -> Iterator[Command]:
     )  # fmt: skip
     yield Command(usage="/stats", help="What the turns took.", run=_stats)
     yield Command(usage="/copy [code]", help="The last answer to the clipboard.", run=_copy)
-    yield Command(usage="/quit", help="Leave.", run=_quit)
+    yield Command(
+        usage="/resume [ID]", help="Go on with another session; bare: the last one.", run=resume
+    )
+    yield Command(usage="/quit", help="Leave; so do exit and Ctrl-D.", run=_quit)
 
 
 COMMANDS = {command.usage.split()[0]: command for command in _commands()}
+COMMANDS |= dict.fromkeys(("/exit", "/bye"), COMMANDS["/quit"])

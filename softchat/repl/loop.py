@@ -15,19 +15,31 @@ from rich.text import Text
 from softchat.base.interrupt import TWICE_S, catch_interrupt
 from softchat.base.text import printable
 from softchat.base.version import __version__
-from softchat.errors import DecodeAbortedError, SoftchatError, WorkerDiedError
+from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
 from softchat.events import Answer, Event, FinishReason, was_interrupted
 from softchat.models import Located
-from softchat.record.sessions import SessionFile, read_file, write_file
+from softchat.prompt.attached import Attached, in_short, join, split
+from softchat.record.sessions import (
+    SessionFile,
+    SessionRecord,
+    find_killed,
+    leave_killed,
+    load_session,
+    newest_session,
+    read_file,
+    write_file,
+)
 from softchat.record.trace import TraceWriter
 from softchat.repl.commands import COMMANDS, Leave, run_command
 from softchat.repl.prompt import SlashCompleter, make_prompt_session, unquoted
 from softchat.repl.session import Session
+from softchat.talk.backend import Room
 from softchat.talk.conversation import Turn
 from softchat.views import View
-from softchat.views.wording import glyphs_for, plural
+from softchat.views.wording import glyphs_for, in_a_line, plural
 
 _NEARLY_FULL = 0.8
+_LEAVING = ("exit", "quit")  # behind a space they are said to the model
 
 
 class Repl:
@@ -62,22 +74,65 @@ class Repl:
         self._saved = saved
         self._save_failed = False
         self._notes: list[str] = []
+        self._pending = ""  # what stands on the next line already
+        self._offered = ""  # the id of a session that was killed
+        self.attached: list[Attached] = []  # texts that go with the next question
         self._own: set[Path] = set()  # files that hold this session, as it was once
 
-    def greet(self, resumed: bool = False) -> None:
-        """The first lines."""
+    def greet(self) -> None:
+        """The first line."""
         name = printable(self.session.found.name, newlines=False)
         self.say(f"softchat {__version__}{self.glyphs.dot}{name}{self.glyphs.dot}/help", "dim")
-        if resumed:
-            said = plural(len(self.session.turns), "turn")
-            self.say(f"going on after {said}; /save FILE.md writes all of it", "dim")
-            if self.session.turns:
-                self.say(f"> {printable(self.session.turns[-1].question)}", "dim")
-                with self._make_view() as view:
-                    view.show(Answer(text=self.session.turns[-1].answer))
 
-    def run(self, *, history: Path, models: Callable[[], list[str]], pending: str = "") -> None:
-        """Until the user leaves. `pending` is what stands on the first line already."""
+    def greet_again(self, record: SessionRecord) -> None:
+        """What a session that goes on has come to; a question without an answer is on the line."""
+        said = plural(len(record.turns), "turn")
+        self.say(f"going on after {said}; /save FILE.md writes all of it", "dim")
+        if record.turns:
+            self.say(f"> {printable(in_short(record.turns[-1].question))}", "dim")
+            with self._make_view() as view:
+                view.show(Answer(text=record.turns[-1].answer))
+        self.edit(record.pending)
+
+    def offer_killed(self) -> None:
+        """Tell once of a session that something has killed; `/resume` takes it up."""
+        killed = find_killed(self._saved.folder)
+        if killed is not None:
+            leave_killed(self._saved.folder, killed)
+            self._offered = killed.id
+            said = plural(len(killed.turns), "turn")
+            what = in_a_line(in_short(killed.title), 50)
+            self.say(f"/resume takes up what was killed ({said}): {what}", "dim")
+
+    def resume(self, name: str) -> None:
+        """Go on with another session: this one, or the one that was offered, or the newest.
+
+        Raises:
+            SoftchatError: it can't be had; the session that there is goes on.
+
+        """
+        folder, wanted = self._saved.folder, name or self._offered
+        record = load_session(folder, wanted) if wanted else newest_session(folder, idle=True)
+        if record.id == self._saved.id:
+            raise UsageError("this is that session", hint="softchat sessions lists others")
+        file = type(self._saved)(folder, record)
+        self._saved.close(self.session)
+        try:
+            self.session.resume(record, self.find)
+        except BaseException:
+            file.release()
+            self.keep()
+            raise
+        self._saved, self._offered = file, ""
+        self.attached.clear()
+        self.greet_again(record)
+
+    def edit(self, text: str) -> None:
+        """Have this on the line that is typed next; texts that go with it stay with it."""
+        self.attached, self._pending = split(text)
+
+    def run(self, *, history: Path | None, models: Callable[[], list[str]]) -> None:
+        """Until the user leaves."""
         takes = {name: command.takes for name, command in COMMANDS.items()}
         prompt = make_prompt_session(
             history=history,
@@ -89,10 +144,9 @@ class Repl:
         while True:
             self._say_notes()
             try:
-                text = prompt.prompt("> ", default=pending)
-                pending = ""
+                text, self._pending = prompt.prompt("> ", default=self._pending), ""
             except KeyboardInterrupt:
-                pending = ""
+                self._pending = ""
                 # The first may have stopped a turn.
                 stopped_at = max(stopped_at, self.session.interrupt.pressed_at)
                 if time.monotonic() - stopped_at < TWICE_S:
@@ -119,6 +173,8 @@ class Repl:
         try:
             if text.startswith("/"):
                 run_command(self, text)
+            elif text.rstrip().lower() in _LEAVING:
+                raise Leave
             elif question := unquoted(text).strip():
                 # Around all of it: between loading and thinking a press must not get lost.
                 with catch_interrupt(self.session.interrupt):
@@ -131,12 +187,15 @@ class Repl:
                 self.say(f"hint: {printable(error.hint, newlines=False)}", "dim")
 
     def _ask(self, question: str) -> None:
+        question = join(question, self.attached)
         self.keep(pending=question)  # first: a model can end the process where it reads the prompt
         self._wait_for_model()
-        if (missing := self.session.room(question).missing) > 0:
+        room = self.session.room(question)
+        if room.missing:
             self.keep()
-            self._offer_room(question, missing)
+            self._offer_room(question, room)
             return
+        self.attached = []
         self.run_turn(self.session.ask(question))
 
     def _wait_for_model(self) -> None:
@@ -151,11 +210,18 @@ class Repl:
         if self.session.note and self.session.info is not before:
             self.say(f"note: {printable(self.session.note, newlines=False)}", "yellow")
 
-    def _offer_room(self, question: str, missing: int) -> None:
+    def _offer_room(self, question: str, room: Room) -> None:
         count = self.session.droppable(question)
-        self.say(f"this does not fit: it lacks {plural(missing, 'position')} of context", "red")
+        most = max(0, room.n_ctx - room.reserved)
+        self.say(
+            f"this does not fit: it lacks {plural(room.missing, 'position')} of context: with all "
+            f"that was said it has {plural(room.prompt, 'token')}, and {most} are the most",
+            "red",
+        )
         if not count:
             self.say("hint: shorten it, or start with more: softchat --ctx N", "dim")
+            if self.attached:
+                self.say("hint: /file none takes it back", "dim")
             return
         self.say(f"hint: /drop {count} forgets the oldest {plural(count, 'turn')}, then ask", "dim")
 
@@ -269,8 +335,11 @@ class Repl:
             "tau": f"{self.glyphs.tau} {values.tau:g}",
             "patience": f"patience {values.patience}",
             "topn": f"n {values.topn}",
+            "with": self.glyphs.text("with " + ", ".join(one.name for one in self.attached)),
             "context": f"context {used}/{n_ctx}" if n_ctx else self._absence(),
         }
+        if not self.attached:
+            del parts["with"]
         for least in ("", "patience", "model", "strategy", "topn", "tau"):
             parts.pop(least, None)
             text = self.glyphs.text(" " + self.glyphs.dot.join(parts.values()))
@@ -282,7 +351,9 @@ class Repl:
         return "loading…" if self.session.loading else "not loaded"
 
     def close(self) -> None:
-        """Write the last word, and free everything."""
+        """Write the last word, say how to go on, and free everything."""
+        if self.session.turns and self._saved.begun:
+            self.say(f"softchat --resume {self._saved.id} goes on with this", "dim")
         with ExitStack() as stack:
             stack.callback(self.session.close)
             stack.callback(self.end_trace)

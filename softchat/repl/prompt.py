@@ -14,7 +14,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import is_searching
-from prompt_toolkit.history import FileHistory
+from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout.screen import Char
 
@@ -91,7 +91,7 @@ def _matching(word: str, names: Iterable[str]) -> Iterable[Completion]:
 
 def make_prompt_session(
     *,
-    history: Path,
+    history: Path | None,
     completer: Completer,
     toolbar: Callable[[], str],
     warn: Callable[[str], object],
@@ -103,7 +103,7 @@ def make_prompt_session(
     `warn` is told once if what is typed can't be kept; it is remembered for this session then.
     """
     return PromptSession(
-        history=History(history, warn),
+        history=History(history, warn) if history else InMemoryHistory(),
         completer=completer,
         complete_while_typing=True,
         bottom_toolbar=toolbar,
@@ -124,9 +124,22 @@ def _continuation(width: int, _line: int, wraps: int) -> str:
 
 
 def unquoted(text: str) -> str:
-    """What was meant: a block in three quotes is what stands between them."""
-    block = re.fullmatch(rf"\s*{_BLOCK}\n?(.*?)\n?{_BLOCK}\s*", text, re.DOTALL)
-    return block[1] if block else text
+    """What was meant: a block is what stands between its first three quotes and its last line."""
+    lines = text.strip().split("\n")
+    if not _opens(text) or not _is_whole(text):
+        return text
+    return "\n".join([lines[0].removeprefix(_BLOCK), *lines[1:-1]]).strip("\n")
+
+
+def _opens(text: str) -> bool:
+    """Whether this is a block, or the beginning of one."""
+    return text.lstrip().startswith(_BLOCK)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a block has ended: at a line of three quotes alone, for code may hold others."""
+    _, newline, last = text.strip().rpartition("\n")
+    return bool(newline) and last.strip() == _BLOCK
 
 
 def editing_mode(environ: Mapping[str, str]) -> EditingMode:
@@ -151,7 +164,7 @@ def _keys() -> KeyBindings:
             buffer.complete_state = None
             return
         text = buffer.text
-        if text.lstrip().startswith(_BLOCK) and not re.search(rf"{_BLOCK}.*{_BLOCK}", text, re.S):
+        if _opens(text) and not _is_whole(text):
             buffer.insert_text("\n")
         else:
             buffer.validate_and_handle()

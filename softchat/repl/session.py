@@ -33,7 +33,7 @@ _RESTARTS = 2  # of a model that dies, without a turn completed between
 _LOOK_S = 0.05  # how soon a Ctrl-C ends the waiting for a model
 _UNSET = {
     **dict.fromkeys(SIZES, 0), "gpu_layers": "auto", "cache_type": "f16", "flash_attn": "auto",
-    "keep_thoughts": False, "prompt_cache": True,
+    "keep_thoughts": False, "log": True, "prompt_cache": True,
 }  # fmt: skip
 """Options that nobody has set; the others have no value then."""
 
@@ -71,20 +71,38 @@ class Session:
         self._config = config
         self._changed: dict[str, tuple[Any, str]] = {}  # options, and what has changed them
         self._open_backend = open_backend
-        self._turns: list[Turn] = list(restored.turns) if restored else []
-        if restored:
-            kept = {"model": restored.model, "system": restored.system}
-            self._changed |= {
-                name: (kept[name], "the session") for name in kept if name not in flags
-            }
-            self.layers.session |= {
-                name: value for name, value in restored.chosen.items() if name not in flags
-            }
+        self._turns: list[Turn] = []
+        self._flags = flags
         self._conversation: Conversation | None = None
+        if restored:
+            self._take_up(restored)
         self._left = False
         self._deaths = 0  # of workers, since a turn was completed
         self._loaded_with = {} if loaded_with is None else loaded_with
         self._loading: Future[Backend] = self._load(found)
+
+    def _take_up(self, record: SessionRecord) -> None:
+        kept = {"model": record.model, "system": record.system}
+        self._changed |= {
+            name: (kept[name], "the session") for name in kept if name not in self._flags
+        }
+        self.layers.session = {
+            name: value for name, value in record.chosen.items() if name not in self._flags
+        }
+        self._turns[:] = record.turns
+        if self._conversation is not None:
+            self._conversation.system = self.system
+
+    def resume(self, record: SessionRecord, find: Callable[[str], Located]) -> None:
+        """Go on with another session: what was said, its model, its settings.
+
+        Raises:
+            ModelError: its model can't be had; all is as before.
+
+        """
+        if record.model != self.model_name and "model" not in self._flags:
+            self.change_model(find(record.model))
+        self._take_up(record)
 
     def _load(self, found: Located) -> Future[Backend]:
         # A thread that ends, no pool: the OpenMP workers of a second thread that stays halve the
@@ -114,7 +132,7 @@ class Session:
     @property
     def model_name(self) -> str:
         """What `-m` would call the model: its name, or its file."""
-        return self.found.name if self.found.entry else str(self.found.path.absolute())
+        return self.found.spec
 
     @property
     def system(self) -> str:
@@ -258,6 +276,13 @@ class Session:
         """What has been said, the oldest first."""
         return self._turns
 
+    def turn(self, number: int) -> Turn:
+        """The turn of this number, from 1. Raises UsageError if there is none."""
+        if not 0 < number <= len(self._turns):
+            there = f"from 1 to {len(self._turns)}" if self._turns else "nothing has been asked yet"
+            raise UsageError(f"no turn {number}", hint=there)
+        return self._turns[number - 1]
+
     def last(self) -> Turn:
         """The turn said last.
 
@@ -309,6 +334,14 @@ class Session:
         finally:
             if len(self._turns) == count or self._turns[-1].failed:
                 self._turns[count:] = [turn]
+
+    def continue_(self) -> Iterator[Event]:
+        """The last answer, which was cut, and more of it. Raises UsageError as `last`."""
+        self.last()
+        with self._outliving():
+            yield from self.conversation().continue_(
+                self.layers.resolve(), cancelled=self.interrupt
+            )
 
     def try_out(self, question: str | None, **once: object) -> Iterator[Event]:
         """A turn that leaves no trace; of the last question, as if it were asked now, if None."""

@@ -37,6 +37,8 @@ class ChatRequest:
     """The turns before, the oldest first."""
     keep_thoughts: bool = False
     """Leave thoughts in the history, as the soft positions that they were."""
+    begun: str | None = None
+    """How the answer begins already, if it was cut and is to go on; nothing is thought then."""
     number: int | None = None
     """The turn that this becomes, and whose thoughts are kept then; None: of none."""
     fresh: bool = False

@@ -6,9 +6,10 @@ outlive whoever speaks.
 
 from __future__ import annotations
 
+import datetime
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from softchat.errors import WorkerDiedError
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 _numbers = itertools.count()
 
 
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One question, and what became of it."""
@@ -33,6 +38,8 @@ class Turn:
     """As the `started` event carries them: the seed too, so the turn can be had again."""
     events: tuple[Event, ...] = ()
     """All of the run; none for a turn that was loaded from a file without them."""
+    asked: str = field(default_factory=_now, compare=False)
+    """When: ISO 8601, with the offset; empty if nobody knows."""
     number: int = field(default_factory=lambda: next(_numbers), repr=False, compare=False)
     """Of this turn alone, in all of this process."""
 
@@ -131,6 +138,32 @@ class Conversation:
                 self._commit(number, question, settings, [*events, Error.of(error)])
             raise
 
+    def continue_(
+        self, settings: Settings, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[Event]:
+        """Go on with the last answer, which was cut; the turn becomes one with the longer answer.
+
+        Args:
+            settings: of what comes; `max_answer` tokens more.
+            cancelled: as `ask`.
+
+        Raises:
+            SoftchatError: as `Backend.ask`; the turn is as it was.
+
+        """
+        turn = self.turns[-1]
+        asked = replace(
+            self.question(turn.question, number=turn.number),
+            said=self._said(self.turns[:-1]),
+            begun=turn.answer,
+        )
+        events: list[Event] = []
+        for event in self.backend.ask(asked, settings, cancelled=cancelled):
+            events.append(event)
+            if isinstance(event, Finished):
+                self.turns[-1] = _longer(turn, events, event)
+            yield event
+
     def room(self, question: str, settings: Settings) -> Room:
         """What the context would have to hold for this turn. Raises as `Speaker.room`."""
         return self.backend.room(self.question(question), settings)
@@ -140,14 +173,18 @@ class Conversation:
         return ChatRequest(
             text=text,
             system=self.system,
-            # A turn that was stopped before it said anything is no part of what was said.
-            said=tuple(
-                PastTurn(number=turn.number, question=turn.question, answer=turn.answer)
-                for turn in self.turns
-                if turn.answer
-            ),
+            said=self._said(self.turns),
             keep_thoughts=self.keep_thoughts,
             number=number,
+        )
+
+    @staticmethod
+    def _said(turns: Iterable[Turn]) -> tuple[PastTurn, ...]:
+        # A turn that was stopped before it said anything is no part of what was said.
+        return tuple(
+            PastTurn(number=turn.number, question=turn.question, answer=turn.answer)
+            for turn in turns
+            if turn.answer
         )
 
     def _commit(self, number: int, question: str, settings: Settings, events: list[Event]) -> None:
@@ -160,3 +197,22 @@ class Conversation:
                 number=number,
             )
         )
+
+
+def _longer(turn: Turn, events: Sequence[Event], end: Finished) -> Turn:
+    """The turn with an answer that has gone on: still one run, of the same thoughts."""
+    more = [event for event in events if isinstance(event, Answer)]
+    answer = turn.answer + end.answer
+    before = turn.finished
+    if before is not None:
+        end = replace(
+            end,
+            answer=answer,
+            steps=before.steps,
+            answer_tokens=before.answer_tokens + end.answer_tokens,
+            think_s=before.think_s,
+            answer_s=before.answer_s + end.answer_s,
+            total_s=before.total_s + end.total_s,
+        )
+        events = [*turn.events[:-1], *more, end]
+    return replace(turn, answer=answer, events=tuple(events) if before is not None else ())

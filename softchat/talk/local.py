@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from softchat.engine.protocol import Engine
 from softchat.engine.sequence import Item, Sequence
 from softchat.events import Event, Finished, ModelInfo
+from softchat.prompt.attached import in_short
 from softchat.prompt.tags import ThinkTags
 from softchat.prompt.template import Message, make_prompt, make_text, tags_of
 from softchat.settings import Settings
@@ -31,6 +32,15 @@ class _Made:
     messages: list[Message]
     thoughts: tuple[Item, ...]
     prompt: Prompt
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What the cache held when a turn's answer ended, to go on with it."""
+
+    number: int
+    answer: str
     items: tuple[Item, ...]
 
 
@@ -70,6 +80,7 @@ class LocalBackend(Backend):
         self._tags = tags or tags_of(engine)
         self._made: _Made | None = None
         self._thoughts: dict[int, _Thought] = {}  # by turn
+        self._ended: _Ended | None = None
 
     @property
     def info(self) -> ModelInfo:
@@ -110,10 +121,13 @@ class LocalBackend(Backend):
         self._sequence.replay(items[kept:start])
         rest = tuple(item for item in items[start:] if isinstance(item, int))
         for event in think(
-            self._sequence, replace(prompt, tokens=rest), settings, cancelled=cancelled
+            self._sequence,
+            replace(prompt, tokens=rest, question=in_short(question.text)),
+            settings,
+            cancelled=cancelled,
         ):
             if isinstance(event, Finished):
-                self._keep(question)
+                self._keep(question, (question.begun or "") + event.answer)
             yield event
         if self._prompts:
             self._prompts.keep(self._sequence, model=self.info.name)
@@ -132,7 +146,9 @@ class LocalBackend(Backend):
         if isinstance(self._engine, AbstractContextManager):
             self._engine.__exit__(None, None, None)
 
-    def _keep(self, question: ChatRequest) -> None:
+    def _keep(self, question: ChatRequest, answer: str) -> None:
+        if question.number is not None:
+            self._ended = _Ended(question.number, answer, self._sequence.items)
         if question.number is None or not question.keep_thoughts:
             return
         before = tuple(turn.number for turn in question.said)
@@ -142,6 +158,18 @@ class LocalBackend(Backend):
 
     def _prompt(self, question: ChatRequest) -> tuple[Prompt, tuple[Item, ...]]:
         """The prompt of this turn, and all that the positions up to its end must hold."""
+        prompt, items = self._prompt_to_think(question)
+        if question.begun is None:
+            return prompt, items
+        ended = self._ended
+        if ended is not None and (ended.number, ended.answer) == (question.number, question.begun):
+            items = ended.items  # with the thoughts that it came from
+        else:
+            begun = self._sequence.tokenize(question.begun)
+            items = (*items, *self._sequence.tokenize(prompt.inject, special=True), *begun)
+        return replace(prompt, begun=True), items
+
+    def _prompt_to_think(self, question: ChatRequest) -> tuple[Prompt, tuple[Item, ...]]:
         messages = _messages(question)
         thoughts = self._thoughts_before(question)
         made = self._made

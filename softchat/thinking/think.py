@@ -53,6 +53,10 @@ class Prompt:
     """The closing tag, by which the model's own closing is seen."""
     inject: str
     """What is put behind the thoughts if the model has not closed them: the tag, and space."""
+    question: str = ""
+    """What the tokens ask, for people to read."""
+    begun: bool = False
+    """Whether the tokens end in an answer that is to go on: nothing is thought then."""
 
 
 def think(
@@ -79,7 +83,8 @@ def think(
     yield run.started()
     try:
         yield run.prefill()
-        yield from run.think_steps()
+        if not prompt.begun:
+            yield from run.think_steps()
         yield from run.answer()
     except DecodeAbortedError:
         yield from run.interrupted()
@@ -113,7 +118,7 @@ class _Run:
         self._probe = Probe(engine, [*self._inject, *cue], clock=clock)
         self._began = self._thinking = self._answering = clock()
         self._steps = self._answer_tokens = 0
-        self._halted = False
+        self._halted = prompt.begun
         self._finish_reason = FinishReason.LENGTH
         self._lead = b""  # what the closing token spelled behind the tag
         self._opening = ""  # the answer's first words, if a strategy gives them
@@ -126,6 +131,7 @@ class _Run:
             model=self._engine.info,
             settings=self._settings.to_dict(),
             prompt_tokens=self._engine.position + len(self._prompt.tokens),
+            question=self._prompt.question,
         )
 
     def prefill(self) -> Prefill:
@@ -262,7 +268,7 @@ class _Run:
         return sample(kept, self._rng)
 
     def _say(self, text: str) -> Iterator[Answer]:
-        if not self._answer:
+        if not self._answer and not self._prompt.begun:
             text = text.lstrip()
         if text:
             self._answer.append(text)

@@ -17,7 +17,17 @@ from rich.console import Console
 from rich.text import Text
 
 from softchat.base.text import printable
-from softchat.events import Event, Finished, Halted, HaltReason, Mode, Prefill, Started, Step
+from softchat.events import (
+    Answer,
+    Event,
+    Finished,
+    Halted,
+    HaltReason,
+    Mode,
+    Prefill,
+    Started,
+    Step,
+)
 from softchat.views import BesideAnswer, View
 from softchat.views.region import LiveRegion
 from softchat.views.wording import (
@@ -238,6 +248,9 @@ class PanelView(BesideAnswer):
                     self._draw()
             case Halted():
                 self._settle(event)
+            case Answer():
+                self._region.erase()  # where an answer goes on, no thinking has come before it
+                self._answer.show(event)
             case Finished():
                 self._answer.show(event)
             case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from softchat.base.text import encodable, is_unicode, visible
+from softchat.base.text import encodable, is_unicode, printable, visible
 from softchat.events import HaltReason, ModelInfo
 
 REASONS = {
@@ -159,6 +159,17 @@ def whereabouts(model: ModelInfo) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 step`, `2 steps`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def in_a_line(text: str, cells: int, *, ellipsis: str = "…") -> str:
+    """The text as one harmless line of at most so many cells."""
+    from rich.cells import cell_len, set_cell_size
+
+    line = printable(" ".join(text.split()), newlines=False)
+    if cell_len(line) <= cells:
+        return line
+    cut: str = set_cell_size(line, max(0, cells - len(ellipsis)))
+    return cut.rstrip() + ellipsis
 
 
 def sparkline_top(entropies: Iterable[float], tau: float) -> float:

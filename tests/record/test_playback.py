@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from softchat.events import Answer, Halted, Started, Step
-from softchat.record.playback import play, play_by_hand, schedule
+from softchat.record.playback import Move, play, play_by_hand, schedule
 from softchat.record.runs import Run
 from tests.recordings import run_of, step
 
@@ -105,7 +105,7 @@ def test_by_hand_each_step_waits_for_a_key():
     def forward():
         nonlocal keys
         keys += 1
-        return True
+        return Move.FORWARD
 
     seen = [(keys, event) for event in play_by_hand(EVENTS * 2, forward)]
     assert [event for _, event in seen] == EVENTS * 2
@@ -115,6 +115,21 @@ def test_by_hand_each_step_waits_for_a_key():
 
 def test_by_hand_one_can_leave():
     """At once: nothing more is shown, of later runs neither."""
-    answers = iter([True, False])
+    answers = iter([Move.FORWARD, Move.LEAVE])
     left = list(play_by_hand(run_of(*map(step, range(9))) * 2, lambda: next(answers)))
     assert [event.index for event in left if isinstance(event, Step)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("anew", "shown"), [(False, [0, 1, 2, 1, 0, 1, 2]), (True, [0, 1, 2, 0, 1, 0, 1, 2])]
+)
+def test_by_hand_one_can_go_back(anew, shown):
+    """As far as the run's first step; its halt comes but once."""
+    f, b = Move.FORWARD, Move.BACK
+    moves = iter([f, f, b, b, b, f, f, f])
+    run = run_of(step(0), step(1), step(2))
+    seen = list(play_by_hand(run, lambda: next(moves), anew=anew))
+    assert [event.index for event in seen if isinstance(event, Step)] == shown
+    assert sum(isinstance(event, Halted) for event in seen) == 1
+    assert seen[-1] == run[-1]
+    assert next(moves, None) is None

@@ -232,8 +232,9 @@ def test_a_name_that_begins_another_is_no_hindrance(tmp_path):
         write_file(tmp_path / f"{name}.json", Content([turn(name)]))
     text = (tmp_path / "x.json").read_text()
     (tmp_path / "x.json").write_text(
-        text.replace('"closed": true', '"closed": false').replace('"updated": "2', '"updated": "9')
+        text.replace('"closed": true', '"closed": false').replace('"asked": "2', '"asked": "9')
     )
+    (tmp_path / "x.lock").touch()
     assert load_session(tmp_path, "last").title == "x"
     assert find_killed(tmp_path).title == "x"
 

@@ -196,8 +196,8 @@ def test_several_lines(repl):
     assert "thought" not in one.text
     one.child.send("\x03")
     one.until(PROMPT)
-    one.child.send('"""\rcode\r"""')
-    one.until(r'> """\n\. code\n\. """')
+    one.child.send('"""\r"""code"""\r"""')
+    one.until(r'> """\n\. """code"""\n\. """')
     one.child.send("\r")
     one.until(r"thought[\s\S]*" + PROMPT)
 
@@ -270,7 +270,7 @@ def test_ctrl_c_on_the_prompt(repl):
 
 
 def test_a_session_that_was_killed_is_offered(repl, terminal, environ):
-    """After kill -9 the next start offers to go on, and what was said is there."""
+    """After kill -9 the next start tells of it once, and /resume takes up what was said."""
     one = repl("--seed", "1")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     say(one, "/set topn 4", "topn 4")
@@ -279,13 +279,10 @@ def test_a_session_that_was_killed_is_offered(repl, terminal, environ):
     one.child.kill(signal.SIGKILL)
     one.finish()
     two = terminal()
-    two.until(r"\(1 turn\): .*capital of France[^\n]*\n.*Go on with it\? \[Y/n\]")
-    two.child.send("\x03")  # neither yes nor no: it is offered again
-    assert two.finish() == 130
-    assert "Traceback" not in two.text
-    two = terminal()
-    two.until(r"\(1 turn\): .*capital of France[^\n]*\n.*Go on with it\? \[Y/n\]")
-    two.child.send("y\r")
+    two.child.send("/res")  # typed before there is a prompt: it is on the line, and answers nothing
+    two.until(r"/resume takes up what was killed \(1 turn\): .*capital of France")
+    two.until(r"> /res")
+    two.child.send("ume\r")
     two.until(r"going on after 1 turn[\s\S]*> What is[\s\S]*Paris[\s\S]*" + PROMPT)
     say(two, "/think", r"\n +0 +\d\.\d+ .*\n +1 +\d\.\d+ ")
     say(two, "/why 1", re.escape(step))
@@ -293,6 +290,7 @@ def test_a_session_that_was_killed_is_offered(repl, terminal, environ):
     say(two, "/set topn", r"topn 4 \(/set\)")
     assert leave(two) == 0
     three = repl()  # it was left, so it is not offered again
+    assert "killed" not in three.text
     leave(three)
 
 
@@ -305,9 +303,10 @@ def test_ctrl_c_clears_a_question_that_was_left_over(terminal, environ):
     folder = Path(environ["SOFTCHAT_HOME"], "sessions")
     folder.mkdir()
     (folder / "old.json").write_text(json.dumps(kept))
+    (folder / "old.lock").touch()
     one = terminal()
-    one.until(r"Go on with it\? \[Y/n\]")
-    one.child.send("y\r")
+    one.until(r"takes up what was killed \(0 turns\): and then\?")
+    one.child.send("/resume\r")
     one.until("> and then\\?")
     one.child.send("\x03")
     one.until(r"Ctrl-D or /quit leaves\n>\s*\n[^\n]*context")

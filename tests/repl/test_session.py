@@ -18,6 +18,7 @@ from softchat.errors import DecodeAbortedError, ModelRefusedError, UsageError
 from softchat.events import Finished, FinishReason, Halted, HaltReason
 from softchat.models import Located
 from softchat.record.sessions import SessionFile, SessionRecord, load_session, read_file
+from softchat.repl.commands import Leave
 from softchat.repl.loop import Repl
 from softchat.repl.session import Session
 from softchat.talk.backend import Room
@@ -418,3 +419,140 @@ def find_pending(folder):
     """The question of the one session in this folder whose turn has not ended."""
     (path,) = folder.glob("*.json")
     return read_file(path).pending
+
+
+def test_a_retry_is_another_draw(begin, released):
+    """Another seed; at temperature 0 that alone would change nothing, and /again says so."""
+    released.set()
+    repl, out = begin(answer_temperature=0.0, seed=7)
+    repl.handle("Hi")
+    repl.handle("/again")
+    assert "/retry draws another" not in out.getvalue()  # it did change
+    repl.handle("/again")
+    assert "/retry draws another" in out.getvalue()
+    assert repl.session.last().settings["seed"] == 7
+    repl.handle("/retry tau=0.2")
+    settings = repl.session.last().settings
+    assert (settings["answer_temperature"], settings["tau"]) == (0.6, 0.2)
+    assert settings["seed"] != 7
+    assert "answer temperature 0.6 for this once" in out.getvalue()
+    assert len(repl.session.turns) == 1
+    repl.handle("/retry answer_temperature=0")
+    assert repl.session.last().settings["answer_temperature"] == 0
+    repl.close()
+
+
+def test_a_question_can_be_edited(begin, released, tmp_path):
+    """Its turn is taken back, its question is on the line, its file goes with it still."""
+    released.set()
+    repl, out = begin()
+    (tmp_path / "a.txt").write_text("text")
+    repl.handle(f"/file {tmp_path / 'a.txt'}")
+    repl.handle("Hi")
+    assert repl.session.last().question == 'a.txt:\n"""\ntext\n"""\n\nHi'
+    assert repl.attached == []
+    repl.handle("/edit")
+    assert repl.session.turns == []
+    assert (repl._pending, [one.name for one in repl.attached]) == ("Hi", ["a.txt"])
+    assert "with a.txt" in repl.toolbar()
+    repl.handle("/file none")
+    assert repl.attached == []
+    repl.handle("/edit")
+    assert "nothing has been asked yet" in out.getvalue()
+    repl.close()
+
+
+def test_what_does_not_fit_says_by_how_much(begin, released, tmp_path):
+    """Nothing is decoded, and the file stays, to be taken back."""
+    released.set()
+    repl, out = begin()
+    (tmp_path / "a.txt").write_text("text " * 100)
+    repl.handle(f"/file {tmp_path / 'a.txt'}")
+    repl.handle("Hi")
+    said = " ".join(out.getvalue().split())
+    assert re.search(r"it has 5\d\d tokens, and 1\d\d are the most", said), said
+    assert "/file none takes it back" in said
+    assert [one.name for one in repl.attached] == ["a.txt"]
+    assert repl.session.turns == []
+    repl.close()
+
+
+@pytest.mark.parametrize("line", ["exit", "quit", "/exit", "/bye", "/quit", "Exit "])
+def test_words_that_leave(begin, released, line):
+    """As elsewhere; behind a space they are a question."""
+    released.set()
+    repl, _ = begin()
+    with pytest.raises(Leave):
+        repl.handle(line)
+    repl.handle(f" {line}" if not line.startswith("/") else "Hi")
+    assert len(repl.session.turns) == 1
+    repl.close()
+
+
+def test_leaving_says_how_to_go_on(begin, released):
+    """Where there is something to go on with."""
+    released.set()
+    repl, out = begin()
+    repl.handle("Hi")
+    id_ = repl._saved.id
+    repl.close()
+    assert f"softchat --resume {id_}" in out.getvalue()
+    repl, out = begin()
+    repl.close()
+    assert "--resume" not in out.getvalue()
+
+
+def test_another_session_is_taken_up(begin, released, tmp_path):
+    """The one that there was is left; a wrong name changes nothing."""
+    released.set()
+    before, _ = begin(system="Be kind.")
+    before.handle("first")
+    before.handle("/set tau 0.3")
+    id_ = before._saved.id
+    before.close()
+    repl, out = begin()
+    repl.handle("second")
+    mine = repl._saved.id
+    repl.handle("/resume nosuch")
+    assert "no session 'nosuch'" in out.getvalue()
+    assert repl._saved.id == mine
+    repl.find = lambda spec: repl.session.found
+    repl.handle(f"/resume {id_}")
+    assert [turn.question for turn in repl.session.turns] == ["first"]
+    assert (repl.session.system, repl.session.chosen) == ("Be kind.", {"tau": 0.3})
+    repl.handle("third")
+    repl.close()
+    folder = tmp_path / "sessions"
+    assert load_session(folder, mine).closed
+    assert [turn.question for turn in load_session(folder, id_).turns] == ["first", "third"]
+
+
+def test_any_turn_can_be_looked_into(begin, released):
+    """By its number, from 1."""
+    released.set()
+    repl, out = begin()
+    repl.handle("one")
+    repl.handle("two")
+    for line, says in (
+        ("/think 1", "</think>"),
+        ("/why 0 1", "step 0"),
+        ("/think 3", "no turn 3"),
+        ("/think x", "no turn x"),
+        ("/why 9 1", "no step 9"),
+    ):
+        out.truncate(out.seek(0))
+        repl.handle(line)
+        assert says in out.getvalue(), line
+    repl.close()
+
+
+def test_only_an_answer_that_was_cut_goes_on(begin, released):
+    """One that ended by itself, or none, does not."""
+    released.set()
+    repl, out = begin()
+    repl.handle("/continue")
+    assert "nothing has been asked yet" in out.getvalue()
+    repl.handle("Hi")
+    repl.handle("/continue")
+    assert "was not cut" in out.getvalue()
+    repl.close()

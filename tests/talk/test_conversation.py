@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -337,3 +338,55 @@ def test_a_late_turn_prefills_no_more_than_an_early_one(engine):
         answered = events[-1].answer_tokens
     assert max(beside) == beside[0]  # less behind a turn that said nothing: it is not shown
     assert prefill_of(events).cached > 10 * prefill_of(events).tokens
+
+
+LONG = {
+    "max_think": 3, "temperature": 1.0, "answer_temperature": 0.0, "tau": 0.0, "seed": 1,
+    "loop_steps": 0, "drift_steps": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_an_answer_that_was_cut_goes_on_as_if_it_had_not_been(model, between):
+    """Thoughts included: the same answer and the same memory as one that was longer at once."""
+    with Lettered(model, n_ctx=512, n_threads=1) as engine:
+        whole = Conversation(engine, tags=TAGS)
+        list(whole.ask("丁", resolve(LONG, {"max_answer": 8})))
+        items = whole.backend._sequence.items
+    with Lettered(model, n_ctx=512, n_threads=1) as engine:
+        cut = Conversation(engine, tags=TAGS)
+        list(cut.ask("丁", resolve(LONG, {"max_answer": 3})))
+        first = cut.turns[0]
+        if between:  # something else has used the memory
+            list(cut.ask("丂", resolve(LONG, {"max_answer": 2}), keep=False))
+        events = list(cut.continue_(resolve(LONG, {"max_answer": 5})))
+        assert not any(isinstance(event, Step | Halted) for event in events)
+        (turn,) = cut.turns
+        mine = cut.backend._sequence.items
+    assert turn.answer == whole.turns[0].answer
+    assert turn.answer.startswith(first.answer)
+    assert len(mine) == len(items)
+    assert all(np.array_equal(a, b) for a, b in zip(mine, items, strict=True))
+    assert (turn.number, turn.question) == (first.number, "丁")
+    assert turn.finished.answer == turn.answer
+    steps = whole.turns[0].finished.steps
+    assert (turn.finished.answer_tokens, turn.finished.steps) == (8, steps)
+    assert sum(isinstance(event, Finished) for event in turn.events) == 1
+    assert sum(isinstance(event, Step) for event in turn.events) == steps > 0
+
+
+def test_an_answer_of_an_earlier_session_goes_on(model):
+    """Its thoughts are gone: it goes on behind an empty one. Then the next question sees all."""
+    with Lettered(model, n_ctx=512, n_threads=1) as engine:
+        before = Conversation(engine, tags=TAGS)
+        list(before.ask("丁", resolve(LONG, {"max_answer": 3})))
+    with Lettered(model, n_ctx=512, n_threads=1) as engine:
+        later = Conversation(engine, tags=TAGS)
+        later.turns = [replace(before.turns[0], number=10**6, events=())]
+        list(later.continue_(resolve(LONG, {"max_answer": 2})))
+        (turn,) = later.turns
+        assert turn.answer.startswith(before.turns[0].answer)
+        assert len(turn.answer) == 5
+        assert turn.events == ()
+        engine_text = [engine.piece(item).decode() for item in later.backend._sequence.items]
+        assert "".join(engine_text).endswith(TAGS.close + TAGS.after_close + turn.answer)

@@ -1,0 +1,86 @@
+"""What is asked: the words of a command line, with the files and the stdin that go with them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softchat.base.text import printable
+from softchat.errors import UsageError
+from softchat.models.folders import expand
+from softchat.prompt.attached import Attached, join, read, read_file
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[QUESTION]…", help="What to ask. What stdin holds goes with it; '-': read it too."
+    ),
+]
+Files = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--file", "-f", metavar="FILE", help="A text to ask about; again for more, '-' for stdin."
+    ),
+]
+
+
+def whole_question(
+    words: list[str] | None,
+    files: list[str] | None,
+    *,
+    quiet: bool,
+    fill: Callable[[str], str] = str,
+) -> str:
+    """The question behind the texts that go with it: the files, and what stdin holds.
+
+    A single text without a question is the question itself.
+
+    Args:
+        words: of the command line.
+        files: their names.
+        quiet: tell nothing on stderr.
+        fill: puts all of it into a prompt that has a name.
+
+    Raises:
+        UsageError: there is nothing to ask, or a text can't be read.
+
+    """
+    said = [word for word in words or [] if word != "-"]
+    texts = _texts(files or [], stdin="-" in (words or []), waits=bool(said), quiet=quiet)
+    if said and texts and not quiet and sys.stderr.isatty():
+        names = ", ".join(f"{one.name} ({len(one.text):,} characters)" for one in texts)
+        print(f"with {names}", file=sys.stderr)
+    question = fill(join(" ".join(said), texts))
+    if not question.strip():
+        raise UsageError("no question", hint="softchat ask 'How many legs have 3 spiders?'")
+    return question
+
+
+def _texts(files: list[str], *, stdin: bool, waits: bool, quiet: bool) -> list[Attached]:
+    texts = [_stdin(quiet=True) if name == "-" else _file(expand(name)) for name in files]
+    if "-" not in files and (stdin or not sys.stdin.isatty()):
+        texts.append(_stdin(quiet=quiet or not waits))
+    return [one for one in texts if one.text.strip()]
+
+
+def _file(path: Path) -> Attached:
+    attached = read_file(path)
+    if not attached.text.strip():
+        shown = printable(str(path), newlines=False)
+        raise UsageError(f"{shown} is empty", hint="is it the file that you mean?")
+    return attached
+
+
+def _stdin(*, quiet: bool) -> Attached:
+    from softchat.cli.model import told_if_slow
+
+    try:
+        # A pipe that nobody writes to, as of a script, would be waited for without a word.
+        with told_if_slow("stdin (< /dev/null: nothing)", doing="reading", quiet=quiet):
+            return Attached(name="stdin", text=read(sys.stdin.buffer, "stdin"))
+    except OSError as error:
+        raise UsageError(f"can't read stdin: {error.strerror}", hint="< /dev/null: none") from error

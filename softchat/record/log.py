@@ -1,0 +1,239 @@
+"""The log: an index (SQLite's FTS5) of every question in the files of sessions. Knows no terminal.
+
+The files are what counts. Before each look the index takes in what has changed in them; it is made
+anew if it is damaged, or of another version, and for this once in memory if it can't be kept. So
+whoever writes a session need know nothing of it, and it may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from softchat.base.files import make_private
+from softchat.errors import SoftchatError, UsageError
+from softchat.record.sessions import read_file
+
+_VERSION = 1
+_WAIT_S = 10.0  # for another softchat that is at it
+_MEMORY = Path(":memory:")
+_TABLES = (
+    "CREATE TABLE file (session TEXT PRIMARY KEY, state TEXT)",
+    # The row's id is the number that people call a question by.
+    "CREATE VIRTUAL TABLE asked USING fts5(question, answer, session UNINDEXED, place UNINDEXED,"
+    " time UNINDEXED, model UNINDEXED, tokenize='unicode61 remove_diacritics 2')",
+    f"PRAGMA user_version = {_VERSION}",
+)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """A question that was asked, in a session or by `ask`, and its answer."""
+
+    number: int
+    """Its own, as long as the index lasts."""
+    session: str
+    """The id of the session that it is in."""
+    place: int
+    """Which of its turns, from 0."""
+    time: str
+    """When it was answered: ISO 8601, UTC; empty if nobody knows."""
+    model: str
+    question: str
+    answer: str
+
+
+class Log:
+    """Looks at what was asked.
+
+    Args:
+        index: the file of the index.
+        folder: of the sessions.
+
+    """
+
+    def __init__(self, index: Path, folder: Path) -> None:
+        self._index = index
+        self._folder = folder
+
+    def newest(self, most: int, *, words: str = "") -> list[Logged]:
+        """The newest questions, at most so many; those that hold all the words, if there are any.
+
+        A word is found by its beginning, whatever its case and accents.
+        """
+        where, values = _condition(words.split())
+        query = f"SELECT rowid, * FROM asked WHERE {where} ORDER BY time DESC, rowid DESC LIMIT ?"
+        return self._look(lambda db: [_logged(row) for row in db.execute(query, (*values, most))])
+
+    def number(self, number: int) -> Logged:
+        """The question of this number.
+
+        Raises:
+            UsageError: there is none.
+
+        """
+        query = "SELECT rowid, * FROM asked WHERE rowid = ?"
+        found = self._look(lambda db: [_logged(row) for row in db.execute(query, (number,))])
+        if not found:
+            raise UsageError(f"nothing in the log has number {number}", hint="see 'softchat log'")
+        return found[0]
+
+    def refresh(self) -> None:
+        """Take out what was deleted; an index that was never made is not made."""
+        if self._index.exists():
+            self._look(lambda db: None)
+
+    def _look(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
+        try:
+            return self._look_into(self._index, query)
+        except (sqlite3.OperationalError, OSError):
+            pass  # a full disk, no right to write, another softchat that does not end
+        except sqlite3.DatabaseError:  # damaged, or of another softchat
+            _discard(self._index)
+            with suppress(sqlite3.Error, OSError):
+                return self._look_into(self._index, query)
+        try:
+            return self._look_into(_MEMORY, query)
+        except sqlite3.Error as error:
+            hint = "its sqlite3 needs FTS5"
+            raise SoftchatError(f"this Python can't search: {error}", hint=hint) from error
+
+    def _look_into(self, index: Path, query: Callable[[sqlite3.Connection], _T]) -> _T:
+        with closing(_open(index)) as db:
+            _update(db, self._folder)
+            return query(db)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if path != _MEMORY:
+        make_private(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600))
+    db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
+    try:
+        db.execute("PRAGMA secure_delete = ON")  # what was deleted is nowhere in the file
+        db.execute("BEGIN IMMEDIATE")  # from here on no other softchat is at it
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, _VERSION):
+            raise sqlite3.DatabaseError("of another softchat")  # to be made anew
+        if version == 0:
+            for table in _TABLES:
+                db.execute(table)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _discard(path: Path) -> None:
+    for name in (path, path.with_name(path.name + "-journal")):
+        with suppress(OSError):
+            name.unlink()
+
+
+def _update(db: sqlite3.Connection, folder: Path) -> None:
+    """Take in the files that have changed, and take out those that have gone; all or nothing."""
+    there = dict(_files(folder))
+    held = dict(db.execute("SELECT session, state FROM file"))
+    gone = [session for session in held if session not in there]
+    changed = [session for session, state in there.items() if held.get(session) != state]
+    kept = {session: _numbers(db, session) for session in (*gone, *changed) if session in held}
+    fresh = []
+    for session in changed:
+        for entry in _entries(folder / f"{session}.json", session):
+            # What was there before keeps its number, whichever turn of its session it is now.
+            numbers = kept.get(session, {}).get((entry.question, entry.answer))
+            fresh.append((numbers.pop(0) if numbers else None, entry))
+    for session in kept:
+        db.execute("DELETE FROM asked WHERE session = ?", (session,))
+        db.execute("DELETE FROM file WHERE session = ?", (session,))
+    fresh.sort(key=lambda one: (one[0] is None, one[1].time))
+    columns = "rowid, question, answer, session, place, time, model"
+    for number, one in fresh:
+        row = (number, one.question, one.answer, one.session, one.place, one.time, one.model)
+        db.execute(f"INSERT INTO asked({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    db.executemany("INSERT INTO file VALUES (?, ?)", [(one, there[one]) for one in changed])
+    if kept:  # or their words would stay in the index's older parts
+        db.execute("INSERT INTO asked(asked) VALUES ('optimize')")
+    db.execute("COMMIT")
+
+
+def _files(folder: Path) -> Iterable[tuple[str, str]]:
+    """Each session's id, and what changes when its file does."""
+    with suppress(OSError), os.scandir(folder) as found:
+        for file in found:
+            name, dot, kind = file.name.rpartition(".")
+            if dot and kind == "json":
+                with suppress(OSError):
+                    status = file.stat()
+                    yield name, f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
+
+
+def _entries(path: Path, session: str) -> Iterable[Logged]:
+    try:
+        saved = read_file(path)
+    except UsageError:  # the file of somebody else
+        return
+    for place, turn in enumerate(saved.turns):
+        yield Logged(
+            number=0,
+            session=session,
+            place=place,
+            time=_utc(turn.asked or saved.updated),
+            model=saved.model,
+            question=_storable(turn.question),
+            answer=_storable(turn.answer),
+        )
+
+
+def _utc(time: str) -> str:
+    """The time as one that sorts, whatever the clock was set to; empty for none."""
+    try:
+        moment = datetime.datetime.fromisoformat(time)
+        return moment.astimezone(datetime.UTC).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _storable(text: str) -> str:
+    return text.encode(errors="replace").decode()  # no lone surrogates
+
+
+def _numbers(db: sqlite3.Connection, session: str) -> dict[tuple[str, str], list[int]]:
+    """The numbers of a session's questions, by question and answer."""
+    numbers: dict[tuple[str, str], list[int]] = {}
+    query = "SELECT rowid, question, answer FROM asked WHERE session = ? ORDER BY place"
+    for number, question, answer in db.execute(query, (session,)):
+        numbers.setdefault((question, answer), []).append(number)
+    return numbers
+
+
+def _condition(words: Iterable[str]) -> tuple[str, list[str]]:
+    """What a row must be to hold all of these words, as SQL and the values in it."""
+    found: list[str] = []
+    parts, values = [], []
+    for word in words:
+        if word.isalnum() and not any(unicodedata.category(sign) == "Lo" for sign in word):
+            found.append(f'"{word}"*')
+        else:  # scripts without spaces, and what FTS5 would take apart (C++, node_7)
+            parts.append("instr(lower(question || ' ' || answer), lower(?)) > 0")
+            values.append(word)
+    if found:
+        parts.append("asked MATCH ?")
+        values.append(" ".join(found))
+    return " AND ".join(parts) or "1", values
+
+
+def _logged(row: tuple[int, str, str, str, int, str, str]) -> Logged:
+    number, question, answer, session, place, time, model = row
+    return Logged(
+        number=number, session=session, place=place, time=time, model=model,
+        question=question, answer=answer,
+    )  # fmt: skip

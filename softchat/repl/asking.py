@@ -1,0 +1,149 @@
+"""Slash commands that ask once more, go on, or look into what was thought."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+
+from softchat.base.text import printable
+from softchat.errors import UsageError
+from softchat.events import FinishReason, Step
+from softchat.models.folders import expand
+from softchat.prompt.attached import read_file
+from softchat.repl.context import Context
+from softchat.settings import parse
+from softchat.talk.conversation import Turn
+from softchat.views.paging import print_paged
+from softchat.views.steps import step_in_full, steps_table
+from softchat.views.wording import number, plural
+
+_WARM = 0.6  # temperature at which an answer is drawn that would be argmax
+
+
+def again(repl: Context, rest: str) -> None:
+    """Ask the last question once more, in place of its turn."""
+    before = repl.session.last()
+    repl.run_turn(repl.session.again(**_pairs(rest)))
+    now = repl.session.last()
+    if now.answer == before.answer and now.settings.get("answer_temperature") == 0:
+        repl.say("the same: an answer at temperature 0 is; /retry draws another", "dim")
+
+
+def retry(repl: Context, rest: str) -> None:
+    """Ask the last question once more, so that another answer can come of it."""
+    once = _pairs(rest)
+    repl.session.last()
+    once.setdefault("seed", secrets.randbits(32))
+    if "answer_temperature" not in once and repl.session.settings.answer_temperature == 0:
+        once["answer_temperature"] = _WARM
+        repl.say(f"answer temperature {_WARM:g} for this once: at 0 it stays the same", "dim")
+    repl.run_turn(repl.session.again(**once))
+
+
+def continue_(repl: Context, rest: str) -> None:
+    """Go on with the last answer, which something has cut."""
+    finished = repl.session.last().finished
+    if not repl.session.last().answer:
+        raise UsageError("the last turn has no answer", hint="/again asks once more")
+    if finished is not None and finished.finish_reason is FinishReason.STOP:
+        raise UsageError("the last answer was not cut", hint="ask for more, or /retry")
+    repl.run_turn(repl.session.continue_())
+
+
+def edit(repl: Context, rest: str) -> None:
+    """Take the last turn back, and put its question onto the line."""
+    turn = repl.session.undo()
+    repl.keep()
+    repl.edit(turn.question)
+    repl.say("taken back; change it, and Enter asks it", "dim")
+
+
+def file(repl: Context, rest: str) -> None:
+    """Have a text go with the next question."""
+    if rest in ("none", "off"):
+        repl.attached.clear()
+    elif rest:
+        attached = read_file(expand(rest))
+        if not attached.text.strip():
+            raise UsageError(f"{attached.name} is empty", hint="is it the file that you mean?")
+        repl.attached.append(attached)
+    for one in repl.attached:
+        repl.say(f"{one.name}: {plural(len(one.text), 'character')}, with the next question", "dim")
+    if not repl.attached:
+        repl.say("nothing goes with the next question", "dim")
+
+
+def resume(repl: Context, rest: str) -> None:
+    """Go on with another session."""
+    repl.resume(rest)
+
+
+def think(repl: Context, rest: str) -> None:
+    """Show every step of a turn."""
+    steps = _steps(_turn(repl, rest))
+    print_paged(repl.console, steps_table(steps, repl.glyphs), lines=len(steps))
+
+
+def why(repl: Context, rest: str) -> None:
+    """Show a step of a turn in full."""
+    wanted, _, of = rest.partition(" ")
+    turn = _turn(repl, of.strip())
+    steps, index = _steps(turn), whole_number(wanted)
+    if index is None or not 0 <= index < len(steps):
+        raise UsageError(
+            f"no step {printable(wanted, newlines=False) or 'given'}",
+            hint=f"/why N, from 0 to {len(steps) - 1}",
+        )
+    tau = number(turn.settings.get("tau"))
+    repl.console.print(step_in_full(steps[index], tau=tau, glyphs=repl.glyphs))
+
+
+def _turn(repl: Context, text: str) -> Turn:
+    """The turn of this number, or the last one."""
+    if not text:
+        return repl.session.last()
+    named = whole_number(text)
+    if named is None:
+        raise UsageError(f"no turn {printable(text, newlines=False)}", hint="/stats numbers them")
+    return repl.session.turn(named)
+
+
+def _steps(turn: Turn) -> list[Step]:
+    steps = [event for event in turn.events if isinstance(event, Step)]
+    if not turn.events:
+        seed = turn.settings.get("seed")
+        once_more = "/again" if not isinstance(seed, int) else f"/again seed={seed}"
+        raise UsageError(
+            "the steps of this turn were not kept: it is from a saved session",
+            hint=f"{once_more} thinks once more; /trace FILE keeps the steps of turns that follow",
+        )
+    if not steps:
+        raise UsageError("this turn has no steps", hint="is max_think 0?")
+    return steps
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number that this is, or None."""
+    try:
+        return int(text)
+    except ValueError:  # not for isdigit() to tell: ² is one of its digits
+        return None
+
+
+def _pairs(text: str) -> dict[str, object]:
+    """Settings written as name=value."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{error}", hint="/again tau=0.1 topn=3") from error
+    once: dict[str, object] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(
+                f"'{printable(word, newlines=False)}' is no setting=value",
+                hint="/again tau=0.1 topn=3",
+            )
+        name = name.replace("-", "_")
+        once[name] = parse(name, value)
+    return once

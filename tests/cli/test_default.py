@@ -1,0 +1,77 @@
+"""Which command is meant where none is named."""
+
+from __future__ import annotations
+
+import pytest
+import typer.main
+
+from softchat.cli.app import app
+from softchat.cli.default import OTHERS, TALK, meant, mistyped, talks
+
+
+def test_all_commands_are_known():
+    """Else a new one would be taken for a question."""
+    assert {*TALK, *OTHERS} - {"help", "version"} == set(typer.main.get_command(app).commands)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "whole"),
+    [
+        ([], ["chat"]),
+        (["What is 2 plus 3?"], ["ask", "What is 2 plus 3?"]),
+        (["What", "is", "it?"], ["ask", "What", "is", "it?"]),
+        (["-m", "x"], ["chat", "-m", "x"]),
+        (["-m", "x", "why?"], ["ask", "-m", "x", "why?"]),
+        (["-"], ["ask", "-"]),
+        ([""], ["ask", ""]),
+        (["models", "info"], ["models", "info"]),
+        (["--help"], ["--help"]),
+        (["help"], ["--help"]),
+        (["help", "ask"], ["ask", "--help"]),
+        (["version"], ["--version"]),
+    ],
+)
+def test_on_a_terminal(arguments, whole):
+    """A question is asked; without one there is a chat."""
+    found = meant(
+        arguments, flags={"--help"}, asks=lambda some: "why?" in some or "-" in some, terminal=True
+    )
+    assert found == whole
+
+
+@pytest.mark.parametrize("arguments", [[], ["-m", "x"]])
+def test_in_a_pipe(arguments):
+    """What comes through it is asked."""
+    found = meant(arguments, flags=(), asks=lambda some: False, terminal=False)
+    assert found == ["ask", *arguments]
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [
+        ("modles", "models"),
+        ("model", "models"),
+        ("session", "sessions"),
+        ("evaluate", "eval"),
+        ("benchmark", "bench"),
+        ("doctr", "doctor"),
+        ("comp", "compare"),
+        ("what", None),
+        ("how", None),
+        ("tell", None),
+        ("as", None),
+        ("the", None),
+        ("Compare", None),
+        ("models", None),
+        ("list", None),
+    ],
+)
+def test_a_close_match_of_a_command(word, command):
+    """Words that questions begin with are none."""
+    assert mistyped(word) == command
+
+
+def test_only_what_talks_opens_a_model():
+    """A question without a command does."""
+    assert all(talks(some) for some in ([], ["ask"], ["why?"], ["-m", "x"]))
+    assert not any(talks([some]) for some in OTHERS)
