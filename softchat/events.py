@@ -63,9 +63,11 @@ class FinishReason(StrEnum):
     """Why the answer ended."""
 
     STOP = "stop"
-    """An end-of-text token."""
+    """An end-of-text token, or a stop string."""
     LENGTH = "length"
     """`max_answer` tokens, or the context is full."""
+    LOOP = "loop"
+    """The answer has come back to the same block, over and over, for `answer_loop` tokens."""
     INTERRUPTED = "interrupted"
     """The user pressed Ctrl-C, while thinking or while answering."""
 

@@ -163,6 +163,15 @@ class Settings:
     answer_top_k: int = _knob(30, "As --top-k, for the answer", 0, group=ANSWER)
     answer_top_p: float = _knob(0.95, "As --top-p, for the answer", 0, 1, group=ANSWER)
     answer_min_p: float = _knob(0.0, "As --min-p, for the answer", 0, 1, group=ANSWER)
+    answer_repeat: float = _knob(
+        1.0, "Make what was said less likely (repeat penalty); 1: no", 1, 10, group=ANSWER
+    )
+    answer_loop: int = _knob(
+        48, "Tokens of pure repetition that end the answer; 0: never", 0, group=ANSWER
+    )
+    stop: str = _knob(
+        "", r"Text that ends the answer; several: a|b; \n: a line break", group=ANSWER
+    )
 
     halt_at: HaltAt = _knob(
         HaltAt.OWN, "Where it looks ahead; own: where its authors do", group=HALTING, of=_LOOKING

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from softchat.base.text import is_unicode, printable
 from softchat.cli.options import flag, option
 from softchat.errors import UsageError
-from softchat.events import Event
+from softchat.events import Event, Finished, Started
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,6 +79,10 @@ class Outputs:
             if self.trace is not None:
                 trace = stack.enter_context(open_trace(self.trace, force=self.force))
                 shows.append(trace.write)
+            if not (self.json or self.quiet):
+                note = _CutNote()
+                stack.callback(note.say)  # below the answer, so when its view is done
+                shows.append(note.show)
             shows.append(stack.enter_context(self.view(every_step=every_step)).show)
 
             def show(event: Event) -> None:
@@ -151,6 +155,27 @@ def open_trace(path: Path, *, force: bool) -> TraceWriter:
         shown = printable(str(path), newlines=False)
         raise UsageError(f"{shown} exists, and is no trace", hint="--force writes over it")
     return TraceWriter(path)
+
+
+class _CutNote:
+    """Says on stderr that an answer was cut, as a session does."""
+
+    def __init__(self) -> None:
+        self._settings: dict[str, Any] = {}
+        self._note = ""
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Started(settings=settings):
+                self._settings = settings
+            case Finished():
+                from softchat.views.wording import cut_note
+
+                self._note = cut_note(event, self._settings.get("max_answer"))
+
+    def say(self) -> None:
+        if self._note:
+            print(self._note, file=sys.stderr)
 
 
 def terminal_console(*, stderr: bool = False) -> Console:

@@ -16,7 +16,7 @@ from softchat.base.interrupt import TWICE_S, catch_interrupt
 from softchat.base.text import printable
 from softchat.base.version import __version__
 from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
-from softchat.events import Answer, Event, FinishReason, was_interrupted
+from softchat.events import Answer, Event, was_interrupted
 from softchat.models import Located
 from softchat.prompt.attached import Attached, in_short, join, split
 from softchat.record.sessions import (
@@ -36,7 +36,7 @@ from softchat.repl.session import Session
 from softchat.talk.backend import Room
 from softchat.talk.conversation import Turn
 from softchat.views import View
-from softchat.views.wording import glyphs_for, in_a_line, plural
+from softchat.views.wording import cut_note, glyphs_for, in_a_line, plural
 
 _NEARLY_FULL = 0.8
 _LEAVING = ("exit", "quit")  # behind a space they are said to the model
@@ -241,10 +241,9 @@ class Repl:
     def _tell_of_limits(self, turn: Turn) -> None:
         """Nothing is cut in silence, and a context that fills up is told before it is full."""
         used, n_ctx = self.session.used
-        finished, limit = turn.finished, turn.settings.get("max_answer")
-        if limit and finished and finished.finish_reason is FinishReason.LENGTH:
-            by = f"max_answer {limit}" if finished.answer_tokens == limit else "the context is full"
-            self.say(f"the answer was cut here: {by}", "yellow")
+        note = cut_note(turn.finished, turn.settings.get("max_answer")) if turn.finished else ""
+        if note:
+            self.say(note, "yellow")
         if used > _NEARLY_FULL * n_ctx:
             self.say(
                 f"context {used} of {n_ctx}: nearly full; /drop N forgets the oldest turns",

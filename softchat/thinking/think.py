@@ -31,6 +31,7 @@ from softchat.events import (
     Step,
 )
 from softchat.settings import Settings
+from softchat.thinking.answering import AnswerText, RepeatPenalty, stop_strings
 from softchat.thinking.concept import Concept, Distribution, mixture
 from softchat.thinking.halting import ClosingTag, ColdStop, Drift, Loop
 from softchat.thinking.probe import Probe
@@ -240,26 +241,40 @@ class _Run:
     def answer(self) -> Iterator[Event]:
         """The answer as it comes, without the white space between it and the thoughts."""
         settings, engine = self._settings, self._engine
-        text = Detokenizer()
-        yield from self._say(text.feed(self._lead))
+        spelled = Detokenizer()
+        text = AnswerText(
+            [self._prompt.close.strip(), self._prompt.open.strip()],
+            stop_strings(settings.stop),
+        )
+        loop = Loop(steps=settings.answer_loop)
+        penalty = RepeatPenalty(settings.answer_repeat)
+        yield from self._say(text.feed(spelled.feed(self._lead)))
         given = deque(engine.tokenize(self._opening))
         for _ in range(settings.max_answer):
             self._stop_if_cancelled()
-            token = given.popleft() if given else self._draw()
+            token = given.popleft() if given else self._draw(penalty)
             if engine.is_end(token):
                 self._finish_reason = FinishReason.STOP
                 break
             self._answer_tokens += 1
-            yield from self._say(text.feed(engine.piece(token, special=False)))
+            penalty.add(token)
+            yield from self._say(text.feed(spelled.feed(engine.piece(token, special=False))))
+            if text.stopped:
+                self._finish_reason = FinishReason.STOP
+                break
+            if loop.update(token):
+                self._finish_reason = FinishReason.LOOP
+                break
             if engine.position == engine.info.n_ctx:
                 break
             self._logits = engine.decode_tokens([token])
-        yield from self._say(text.finish())
+        yield from self._say(text.feed(spelled.finish()) + text.finish())
 
-    def _draw(self) -> int:
+    def _draw(self, penalty: RepeatPenalty) -> int:
         """The answer's next token."""
         settings = self._settings
-        kept = Distribution(self._logits, settings.answer_temperature).keep(
+        logits = penalty.apply(self._logits)
+        kept = Distribution(logits, settings.answer_temperature).keep(
             topn=self._engine.info.n_vocab,
             top_k=settings.answer_top_k,
             top_p=settings.answer_top_p,

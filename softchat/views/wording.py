@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softchat.base.text import encodable, is_unicode, printable, visible
-from softchat.events import HaltReason, ModelInfo
+from softchat.events import Finished, FinishReason, HaltReason, ModelInfo
 
 REASONS = {
     HaltReason.COLD_STOP: "cold stop",
@@ -170,6 +170,18 @@ def in_a_line(text: str, cells: int, *, ellipsis: str = "…") -> str:
         return line
     cut: str = set_cell_size(line, max(0, cells - len(ellipsis)))
     return cut.rstrip() + ellipsis
+
+
+def cut_note(finished: Finished, max_answer: object) -> str:
+    """What has cut an answer, and what to do about it; empty if it is whole."""
+    match finished.finish_reason:
+        case FinishReason.LENGTH if finished.answer_tokens == max_answer:
+            return f"the answer was cut here: max_answer {max_answer}"
+        case FinishReason.LENGTH:
+            return "the answer was cut here: the context is full"
+        case FinishReason.LOOP:
+            return "the answer went in circles, and was ended here"
+    return ""
 
 
 def sparkline_top(entropies: Iterable[float], tau: float) -> float:
