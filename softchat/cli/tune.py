@@ -106,7 +106,7 @@ def tune(
     base = {"seed": 0, **defaults}
     fixed = {name: values[0] for name, values in shared.items()}
     standing = make_runs(base, shared, controls(base | fixed))
-    if run or len(shared) < len(grid):
+    if run or "strategy" in grid or len(shared) < len(grid):
         candidates = make_runs(base, grid, run or ())
     else:
         candidates = make_runs(base, shared, CANDIDATES)

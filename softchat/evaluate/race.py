@@ -290,9 +290,9 @@ def controls(defaults: Mapping[str, object]) -> list[str]:
     """
     tau, patience = defaults.get("tau", 0.01), defaults.get("patience", 256)
     return [
-        "hard: hard",
-        "hard argmax: hard temperature=0",
-        f"hard, cold stop: hard tau={tau} patience={patience}",
+        "hard: hard tau=0 halt=none",
+        "hard argmax: hard temperature=0 tau=0 halt=none",
+        f"hard, cold stop: hard tau={tau} patience={patience} halt=none",
     ]
 
 

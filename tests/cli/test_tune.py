@@ -108,6 +108,16 @@ def test_twelve_candidates_are_tried_if_none_is_named(softchat, model, won):
     assert set(report["controls"]) == {"hard", "hard argmax", "hard, cold stop"}
 
 
+def test_controls_stay_what_they_are(softchat, model, won):
+    """Settings that hold for all are no part of what makes a control; a strategy is a candidate."""
+    flags = ("--json", "--tau", "0.3", "--halt", "sure", "--strategy", "selar", "--max-think", "1")
+    report = json.loads(tune(softchat, won, model, *flags).out)
+    drawn, argmax, cold = report["controls"].values()
+    assert (drawn["tau"], argmax["tau"], cold["tau"]) == (0, 0, 0.3)
+    assert {one["halt"] for one in (drawn, argmax, cold)} == {"none"}
+    assert [one["strategy"] for one in report["candidates"].values()] == ["selar"]
+
+
 def test_what_cannot_be(softchat, model, tmp_path):
     """Too few questions, nothing to try, a model without a name: a line and a hint each."""
     few = tune(softchat, write(tmp_path / "few.jsonl", "7", count=5), model)
