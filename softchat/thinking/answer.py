@@ -1,0 +1,97 @@
+"""The answer behind the thoughts: ordinary tokens, drawn one after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from softchat.engine.detokenizer import Detokenizer
+from softchat.engine.protocol import Engine
+from softchat.errors import DecodeAbortedError
+from softchat.events import Answer, FinishReason
+from softchat.settings import Settings
+from softchat.thinking.answering import AnswerText, RepeatPenalty, stop_strings
+from softchat.thinking.concept import Distribution, Floats
+from softchat.thinking.ending import Ending
+from softchat.thinking.halting import Loop
+from softchat.thinking.sampling import sample
+from softchat.thinking.tally import Tally
+
+
+def answer(
+    engine: Engine,
+    logits: Floats,
+    settings: Settings,
+    *,
+    ending: Ending,
+    tags: Sequence[str] = (),
+    goes_on: bool = False,
+    rng: np.random.Generator,
+    tally: Tally,
+    cancelled: Callable[[], bool],
+) -> Iterator[Answer]:
+    """The answer as it comes, without the white space between it and the thoughts.
+
+    Args:
+        engine: stands behind the closed thoughts.
+        logits: (V,) there.
+        settings: of the run.
+        ending: of the thoughts, whose last token may have begun the answer.
+        tags: of the thinking, which are no part of an answer.
+        goes_on: whether it is the rest of an answer that was begun.
+        rng: what tokens are drawn with.
+        tally: told of each token.
+        cancelled: asked before each token.
+
+    Raises:
+        DecodeAbortedError: the user has stopped it.
+        DecodeError: the model failed.
+
+    """
+    spelled = Detokenizer()
+    text = AnswerText([*tags], stop_strings(settings.stop))
+    loop = Loop(steps=settings.answer_loop)
+    penalty = RepeatPenalty(settings.answer_repeat)
+
+    def say(piece: str) -> Iterator[Answer]:
+        if not tally.answer and not goes_on:
+            piece = piece.lstrip()
+        if piece:
+            tally.answer.append(piece)
+            yield Answer(text=piece)
+
+    yield from say(text.feed(spelled.feed(ending.lead)))
+    given = deque(engine.tokenize(ending.opening))
+    for _ in range(settings.max_answer):
+        if cancelled():
+            raise DecodeAbortedError("stopped")
+        token = given.popleft() if given else draw(penalty.apply(logits), settings, rng)
+        if engine.is_end(token):
+            tally.finish_reason = FinishReason.STOP
+            break
+        tally.answer_tokens += 1
+        penalty.add(token)
+        yield from say(text.feed(spelled.feed(engine.piece(token, special=False))))
+        if text.stopped:
+            tally.finish_reason = FinishReason.STOP
+            break
+        if loop.update(token):
+            tally.finish_reason = FinishReason.LOOP
+            break
+        if engine.position == engine.info.n_ctx:
+            break
+        logits = engine.decode_tokens([token])
+    yield from say(text.feed(spelled.finish()) + text.finish())
+
+
+def draw(logits: Floats, settings: Settings, rng: np.random.Generator) -> int:
+    """The answer's next token."""
+    kept = Distribution(logits, settings.answer_temperature).keep(
+        topn=logits.size,
+        top_k=settings.answer_top_k,
+        top_p=settings.answer_top_p,
+        min_p=settings.answer_min_p,
+    )
+    return sample(kept, rng)

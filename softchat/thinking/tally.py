@@ -1,0 +1,55 @@
+"""What a run has come to so far, and when: all that its last event tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from softchat.events import Finished, FinishReason, Halted, HaltReason
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counted by each part of a run as it happens, so that it is right wherever the run breaks off.
+
+    Args:
+        clock: seconds, from any origin.
+
+    """
+
+    clock: Callable[[], float]
+    began: float = field(init=False)
+    thinking: float = field(init=False)
+    """When the thinking began."""
+    answering: float = field(init=False)
+    """When the answer began."""
+    steps: int = 0
+    halted: bool = False
+    answer: list[str] = field(default_factory=list)
+    """The pieces of the answer."""
+    answer_tokens: int = 0
+    finish_reason: FinishReason = FinishReason.LENGTH
+
+    def __post_init__(self) -> None:
+        self.began = self.thinking = self.answering = self.clock()
+
+    def interrupt(self) -> Halted | None:
+        """The user has stopped the run; what that is to be told as, if it was still thinking."""
+        self.finish_reason = FinishReason.INTERRUPTED
+        if self.halted:
+            return None
+        self.answering = self.clock()
+        return Halted(reason=HaltReason.INTERRUPTED, steps=self.steps, injected="")
+
+    def finished(self) -> Finished:
+        """The last event."""
+        now = self.clock()
+        return Finished(
+            finish_reason=self.finish_reason,
+            answer="".join(self.answer),
+            steps=self.steps,
+            answer_tokens=self.answer_tokens,
+            think_s=self.answering - self.thinking,
+            answer_s=now - self.answering,
+            total_s=now - self.began,
+        )
