@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.cli.options import Model, ModelsFile
+from softchat.cli.options import Model, ModelsFile, flag
+
+if TYPE_CHECKING:
+    from softchat.bench.machines import MachinesReport
+    from softchat.bench.report import Report
 
 
 def bench(
@@ -27,27 +31,48 @@ def bench(
     others: Annotated[
         bool, typer.Option(help="Measure llm, llama-cpp-python's chat and transformers too.")
     ] = True,
+    rpc: Annotated[
+        str,
+        flag("--rpc", metavar="HOST:PORT,…", help="Measure only what these servers cost."),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="The line of JSON only.")] = False,
 ) -> int:
     """Measure what soft thinking costs on this machine.
 
     A table, ratios first, then one line of JSON.
     """
-    from softchat.bench import measure
+    from softchat.bench import measure, measure_machines
     from softchat.cli.model import find, user_config
+    from softchat.engine.servers import read_servers
     from softchat.talk.load import own_adapters
 
     found = find(model, config=user_config())
-    report = measure(
-        found.path,
-        found.name,
-        loras=own_adapters(found),
-        steps=steps,
-        repeats=repeats,
-        positions=at or (128, 1024, 4096),
-        others=others,
-        progress=lambda what: typer.echo(f"measuring: {what}", err=True),
-    )
+    report: Report | MachinesReport
+
+    def progress(what: str) -> None:
+        typer.echo(f"measuring: {what}", err=True)
+
+    if servers := read_servers(rpc):
+        report = measure_machines(
+            found.path,
+            found.name,
+            servers,
+            loras=own_adapters(found),
+            steps=steps,
+            repeats=repeats,
+            progress=progress,
+        )
+    else:
+        report = measure(
+            found.path,
+            found.name,
+            loras=own_adapters(found),
+            steps=steps,
+            repeats=repeats,
+            positions=at or (128, 1024, 4096),
+            others=others,
+            progress=progress,
+        )
     if not json:
         for label, figure in report.rows():
             typer.echo(f"{label:40}{figure}")

@@ -156,6 +156,11 @@ class Session:
         """
         if self._conversation is None:
             self._try_servers_again()
+        return self._begun()
+
+    def _begun(self) -> Conversation:
+        """The conversation, with the model that is loaded, or is being loaded."""
+        if self._conversation is None:
             self._conversation = Conversation(
                 self._loaded(),
                 system=self.system,
@@ -199,7 +204,7 @@ class Session:
         self._loaded_with[name], self._changed[name] = value, (value, "/set")
         self._loading = self._load(self.found)
         try:
-            self.conversation()
+            self._begun()
         except SoftchatError:
             self._loaded_with.clear()
             self._loaded_with.update(before)
@@ -218,7 +223,7 @@ class Session:
         self._close_backend()
         try:
             self._use(found)
-            self.conversation()
+            self._begun()
         except SoftchatError:
             self._use(before)
             raise

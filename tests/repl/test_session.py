@@ -14,7 +14,7 @@ from rich.console import Console
 
 from softchat.config.file import Config
 from softchat.config.layers import Source
-from softchat.errors import DecodeAbortedError, ModelRefusedError, UsageError
+from softchat.errors import DecodeAbortedError, ModelRefusedError, ServerError, UsageError
 from softchat.events import Finished, FinishReason, Halted, HaltReason
 from softchat.models import Located
 from softchat.record.sessions import SessionFile, SessionRecord, load_session, read_file
@@ -556,3 +556,75 @@ def test_only_an_answer_that_was_cut_goes_on(begin, released):
     repl.handle("/continue")
     assert "was not cut" in out.getvalue()
     repl.close()
+
+
+def test_what_a_model_is_loaded_with_can_be_set(released, tmp_path):
+    """/set loads it again, the conversation as it is; a value that fails leaves the old one."""
+    opened, loaded_with = [], {}
+
+    def open_backend(found, cancelled):
+        opened.append(dict(loaded_with))
+        if loaded_with.get("rpc"):
+            raise ServerError("no server at a:1", hint="start one")
+        pieces = ["</think>", "<end>", "\n", *map(chr, range(32, 127))]
+        engine = FakeEngine(pieces, [{"</think>": 1}, {"a": 1}, {"<end>": 1}])
+        return LocalBackend(engine, note="2 of 3 layers are on CUDA0" if opened[1:] else "")
+
+    out = StringIO()
+    session = Session(
+        Located(name="fake", path=Path("fake.gguf"), entry=None),
+        open_backend,
+        config=Config(),
+        chosen=Source(values={}, origin=str),
+        loaded_with=loaded_with,
+    )
+    repl = Repl(
+        session,
+        Console(file=out, width=100),
+        make_view=lambda: AnswerView(out),
+        find=pytest.fail,
+        saved=SessionFile(tmp_path / "sessions", None),
+    )
+    repl.handle("Hi?")
+    repl.handle("/set gpu-layers 2")
+    two = {"gpu_layers": "2"}
+    assert opened == [{}, two]
+    assert "gpu_layers 2\nnote: 2 of 3 layers are on CUDA0\n" in out.getvalue()
+    repl.handle("/set rpc a:1")
+    assert "error: no server at a:1\nhint: start one\n" in out.getvalue()
+    repl.handle("/set gpu_layers")
+    assert "gpu_layers 2 (/set): Layers on accelerators" in out.getvalue()
+    repl.handle("/set ctx -1")
+    assert "error: ctx is '-1'" in out.getvalue()
+    repl.handle("And?")
+    assert [turn.question for turn in session.turns] == ["Hi?", "And?"]
+    assert opened == [{}, two, two | {"rpc": "a:1"}, two]
+    repl.handle("/stats")
+    assert "all layers on the processor" in out.getvalue()
+    repl.close()
+
+
+def test_a_server_that_is_not_there_is_tried_again(tmp_path):
+    """At each question, as it may have been started meanwhile; nothing is asked in vain else."""
+    there, opened = [False], []
+
+    def open_backend(found, cancelled):
+        opened.append(there[0])
+        if not there[0]:
+            raise ServerError("no server at a:1", hint="start one")
+        pieces = ["</think>", "<end>", "\n", *map(chr, range(32, 127))]
+        return LocalBackend(FakeEngine(pieces, [{"</think>": 1}, {"a": 1}, {"<end>": 1}]))
+
+    session = Session(
+        Located(name="fake", path=Path("fake.gguf"), entry=None),
+        open_backend,
+        config=Config(),
+        chosen=Source(values={}, origin=str),
+    )
+    for _ in range(3):
+        with pytest.raises(ServerError, match="no server at a:1"):
+            list(session.ask("Hi?"))
+    there[0] = True
+    assert list(session.ask("Hi?"))
+    assert opened.count(True) == 1
+    session.close()
