@@ -61,7 +61,8 @@ def ask(
     backends = context.with_resource(closing(Backends(context.obj)))
     config = user_config()
     prompt = find_prompt(config.prompts, template)
-    with outputs.after(config).open() as show:
+    more = "softchat show last" if log and config.values.get("log", True) else ""
+    with outputs.after(config).open(more=more) as show:
         asked = whole_question(
             question, file, quiet=outputs.quiet or outputs.json, fill=prompt.filler(param)
         )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -108,7 +109,7 @@ def chat(
     repl = Repl(
         session,
         terminal_console(),
-        make_view=outputs.view,
+        make_view=partial(outputs.view, more="/think"),
         find=find,
         saved=saved,
     )

@@ -67,11 +67,14 @@ class Outputs:
         return replace(self, panel=panel, markdown=markdown)
 
     @contextmanager
-    def open(self, *, every_step: bool = False) -> Iterator[Callable[[Event], None]]:
+    def open(
+        self, *, every_step: bool = False, more: str = ""
+    ) -> Iterator[Callable[[Event], None]]:
         """A function that shows an event everywhere it should be seen.
 
         Args:
             every_step: see `view`.
+            more: see `view`.
 
         """
         with ExitStack() as stack:
@@ -83,7 +86,7 @@ class Outputs:
                 note = _CutNote()
                 stack.callback(note.say)  # below the answer, so when its view is done
                 shows.append(note.show)
-            shows.append(stack.enter_context(self.view(every_step=every_step)).show)
+            shows.append(stack.enter_context(self.view(every_step=every_step, more=more)).show)
 
             def show(event: Event) -> None:
                 for one in shows:
@@ -91,11 +94,12 @@ class Outputs:
 
             yield show
 
-    def view(self, *, every_step: bool = False) -> View:
+    def view(self, *, every_step: bool = False, more: str = "") -> View:
         """What shows a run on the terminal, or in a pipe.
 
         Args:
             every_step: the panel must not skip one to save time.
+            more: what people can type afterwards to see all of the thoughts.
 
         """
         if self.json:
@@ -117,7 +121,8 @@ class Outputs:
         if not panel:
             return QuietView(terminal_console(stderr=True), self._answer())
         console = Console(stderr=True, force_terminal=self.panel)
-        return PanelView(console, self._answer(), refresh_s=0 if every_step else REFRESH_S)
+        refresh_s = 0 if every_step else REFRESH_S
+        return PanelView(console, self._answer(), refresh_s=refresh_s, more=more)
 
     def _wants_panel(self) -> bool:
         if self.panel is not None:
@@ -138,8 +143,7 @@ class Outputs:
     def _wants_markdown(self) -> bool:
         if not sys.stdout.isatty() or _is_dumb() or not is_unicode(sys.stdout.encoding):
             return False  # it is drawn again as it comes, with signs of Unicode
-        # Without bold and colour there is little left of Markdown but its marks.
-        return not os.environ.get("NO_COLOR") if self.markdown is None else self.markdown
+        return True if self.markdown is None else self.markdown  # NO_COLOR leaves bold and boxes
 
 
 def open_trace(path: Path, *, force: bool) -> TraceWriter:

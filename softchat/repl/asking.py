@@ -5,6 +5,9 @@ from __future__ import annotations
 import secrets
 import shlex
 
+from rich.console import Group
+from rich.text import Text
+
 from softchat.base.text import printable
 from softchat.errors import UsageError
 from softchat.events import FinishReason, Step
@@ -15,6 +18,7 @@ from softchat.settings import parse
 from softchat.talk.conversation import Turn
 from softchat.views.paging import print_paged
 from softchat.views.steps import step_in_full, steps_table
+from softchat.views.thoughts import thoughts
 from softchat.views.wording import number, plural
 
 _WARM = 0.6  # temperature at which an answer is drawn that would be argmax
@@ -79,9 +83,12 @@ def resume(repl: Context, rest: str) -> None:
 
 
 def think(repl: Context, rest: str) -> None:
-    """Show every step of a turn."""
+    """Show what a turn thought, as text and step by step."""
     steps = _steps(_turn(repl, rest))
-    print_paged(repl.console, steps_table(steps, repl.glyphs), lines=len(steps))
+    text = thoughts(steps, repl.glyphs)
+    lines = len(steps) + text.plain.count("\n") + 2
+    page = Group(text, Text(), steps_table(steps, repl.glyphs))
+    print_paged(repl.console, page, lines=lines)
 
 
 def why(repl: Context, rest: str) -> None:

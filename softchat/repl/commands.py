@@ -34,6 +34,7 @@ from softchat.repl.context import Context
 from softchat.repl.show import commands_table, help_of, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.views.comparison import comparison
+from softchat.views.thoughts import LEGEND
 from softchat.views.wording import plural, whereabouts
 
 _ROOMY = 76  # cells; in a narrower window /set has no place for what each setting does
@@ -88,6 +89,13 @@ def _help(repl: Context, rest: str) -> None:
     repl.console.print(commands_table(shown))
     repl.say('Enter sends, Alt-Enter begins a new line, """ opens and closes a block.', "dim")
     repl.say("Ctrl-C stops a turn, Ctrl-R searches what was typed, Ctrl-D leaves.", "dim")
+    repl.say("? says what the signs of the panel mean.", "dim")
+
+
+def explain_signs(repl: Context) -> None:
+    """Say what stands in the panel and in tables of steps."""
+    tau = repl.glyphs.tau
+    repl.console.print(commands_table({k.format(tau=tau): v for k, v in LEGEND.items()}))
 
 
 def _set(repl: Context, rest: str) -> None:

@@ -30,7 +30,7 @@ from softchat.record.sessions import (
     write_file,
 )
 from softchat.record.trace import TraceWriter
-from softchat.repl.commands import COMMANDS, Leave, run_command
+from softchat.repl.commands import COMMANDS, Leave, explain_signs, run_command
 from softchat.repl.prompt import SlashCompleter, make_prompt_session, unquoted
 from softchat.repl.session import Session
 from softchat.talk.backend import Room
@@ -175,6 +175,8 @@ class Repl:
                 run_command(self, text)
             elif text.rstrip().lower() in _LEAVING:
                 raise Leave
+            elif text.strip() == "?":
+                explain_signs(self)
             elif question := unquoted(text).strip():
                 # Around all of it: between loading and thinking a press must not get lost.
                 with catch_interrupt(self.session.interrupt):

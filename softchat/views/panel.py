@@ -30,6 +30,7 @@ from softchat.events import (
 )
 from softchat.views import BesideAnswer, View
 from softchat.views.region import LiveRegion
+from softchat.views.thoughts import first_thoughts, last_thoughts, legend_line
 from softchat.views.wording import (
     REASONS,
     Glyphs,
@@ -46,9 +47,12 @@ from softchat.views.wording import (
 REFRESH_S = 0.1  # a panel that is drawn more often is no easier to read, and costs steps
 _MOST_ROWS = 12
 _SPARKS = 60  # entropies in the sparkline; a longer line has more to wrap when the window narrows
-_PIECE, _BAR = 8, 5  # cells of a token's piece and of its bar
+_PIECE, _BAR = 8, 5  # cells of a token's piece, at the least, and of its bar
+_WIDEST = 24  # cells of a piece at the most
 _SLOT = _PIECE + 1 + _BAR + 1
-_CHROME = 4  # lines of the panel that are no steps
+_CHROME = 5  # lines of the panel that are no steps
+_TALL = 30  # lines of a screen that has room for a legend too
+_LINE = 80  # steps whose text is in the last line
 _MODE_COLOURS = {Mode.SOFT: "magenta", Mode.HARD: "yellow"}
 
 
@@ -67,7 +71,11 @@ class PanelState:
     soft: int = 0
     lowest: float = float("inf")
     highest: float = 0.0
-    steps: deque[Step] = field(default_factory=lambda: deque(maxlen=_MOST_ROWS))
+    widest: int = 1
+    """Tokens of the step that had the most."""
+    steps: deque[Step] = field(default_factory=lambda: deque(maxlen=_LINE))
+    first: list[Step] = field(default_factory=list)
+    """The first steps: as many as a line of text can show."""
     entropies: deque[float] = field(default_factory=lambda: deque(maxlen=_SPARKS))
 
     def fold(self, event: Event) -> None:
@@ -86,7 +94,10 @@ class PanelState:
                 self.count += 1
                 self.soft += event.mode == Mode.SOFT
                 self.steps.append(event)
+                if len(self.first) < _LINE:
+                    self.first.append(event)
                 self.entropies.append(entropy)
+                self.widest = max(self.widest, len(event.concept))
                 self.lowest = min(self.lowest, entropy)
                 self.highest = max(self.highest, entropy)
 
@@ -101,13 +112,19 @@ def render_panel(state: PanelState, *, width: int, height: int, glyphs: Glyphs) 
     if state.reading or not state.steps:
         words = f"reading the prompt ({plural(state.prompt_tokens, 'token')}){glyphs.ellipsis}"
         return _clipped(Text(words, "dim"), width)
-    rows = max(1, min(_MOST_ROWS, height // 2 - _CHROME))  # half of the screen stays the user's
+    legend = height >= _TALL
+    rows = max(
+        1, min(_MOST_ROWS, height // 2 - _CHROME - legend)
+    )  # half of the screen stays the user's
     lines = [_title(state, glyphs), _sparkline(state, width, glyphs)]
     shown = list(state.steps)[-rows:]
     with_mode = state.strategy not in tuple(Mode)  # else each row would say the same
-    lines += [_row(step, width, glyphs, with_mode=with_mode) for step in shown]
+    lines += [_row(step, width, glyphs, with_mode=with_mode, tokens=state.widest) for step in shown]
     # Always as high as it will be, so that nothing below moves while the first steps come.
     lines += [Text(glyphs.edge, "dim")] * (rows - min(rows, len(state.steps)))
+    lines.append(_text_line(state, width, glyphs))
+    if legend:
+        lines.append(Text(f"{glyphs.edge} ", "dim") + legend_line(glyphs, width - 3))
     lines.append(_footer(state, glyphs))
     return Text("\n").join(_clipped(line, width) for line in lines[: max(1, height)])
 
@@ -140,7 +157,14 @@ def _sparkline(state: PanelState, width: int, glyphs: Glyphs) -> Text:
     return line
 
 
-def _row(step: Step, width: int, glyphs: Glyphs, *, with_mode: bool) -> Text:
+def _text_line(state: PanelState, width: int, glyphs: Glyphs) -> Text:
+    """What was thought last, as running text."""
+    line = Text(f"{glyphs.edge} ", "dim")
+    return line + last_thoughts(list(state.steps), glyphs, cells=width - line.cell_len - 2)
+
+
+def _row(step: Step, width: int, glyphs: Glyphs, *, with_mode: bool, tokens: int) -> Text:
+    """A step; `tokens`: of the widest step there was, as all rows share their columns."""
     line = Text(f"{glyphs.edge} ", "dim")
     line.append(f"{step.index:4d} ", "dim")
     if with_mode:
@@ -151,11 +175,13 @@ def _row(step: Step, width: int, glyphs: Glyphs, *, with_mode: bool) -> Text:
     # Behind the last slot: how many more there are, and why.
     room = width - line.cell_len - 3 - (cell_len(why) + 1 if why else 0)
     slots = max(1, room // _SLOT)
+    piece_cells = max(_PIECE, min(_WIDEST, room // min(slots, tokens) - _BAR - 2))
     for place, entry in enumerate(step.concept[:slots]):
         piece = glyphs.piece(entry.piece)
-        if cell_len(piece) > _PIECE:
-            piece = set_cell_size(piece, _PIECE - cell_len(glyphs.ellipsis)) + glyphs.ellipsis
-        line.append(set_cell_size(piece, _PIECE) + " ", "bold" if place == 0 else "default")
+        if cell_len(piece) > piece_cells:
+            kept = piece_cells - cell_len(glyphs.ellipsis)
+            piece = set_cell_size(piece, kept) + glyphs.ellipsis
+        line.append(set_cell_size(piece, piece_cells) + " ", "bold" if place == 0 else "default")
         line.append(
             glyphs.weight_bar(entry.weight, _BAR) + " ", "magenta" if place == 0 else "blue"
         )
@@ -215,6 +241,7 @@ class PanelView(BesideAnswer):
         answer: shows the answer; entered and left by this view.
         clock: seconds; decides when the panel is drawn again.
         refresh_s: not sooner than this; 0 is at every step.
+        more: what shows all of the thoughts afterwards, for people to type.
 
     """
 
@@ -225,12 +252,14 @@ class PanelView(BesideAnswer):
         *,
         clock: Callable[[], float] = time.monotonic,
         refresh_s: float = REFRESH_S,
+        more: str = "",
     ) -> None:
         super().__init__(answer)
         self._console = console
         self._region = LiveRegion(console)
         self._clock = clock
         self._refresh_s = refresh_s
+        self._more = more
         self._glyphs = glyphs_for(console.encoding)
         self._state = PanelState()
         self._drawn_at = float("-inf")
@@ -266,8 +295,16 @@ class PanelView(BesideAnswer):
     def _settle(self, halted: Halted) -> None:
         width, _ = self._region.size
         line = render_summary(self._state, halted, width=width, glyphs=self._glyphs)
+        if self._more and halted.steps:
+            hint = f"{self._glyphs.dot}{self._more}"
+            if line.cell_len + cell_len(hint) < width:
+                line.append(hint, "dim")
         self._region.erase()
         self._console.print(line, no_wrap=True, overflow="crop", soft_wrap=True)
+        if self._state.first:
+            text = first_thoughts(self._state.first, self._glyphs, cells=width - 3)
+            text = _clipped(Text("  ") + text, width)
+            self._console.print(text, no_wrap=True, overflow="crop", soft_wrap=True, style="dim")
 
     def __exit__(
         self,

@@ -12,6 +12,7 @@ from softchat.base.text import printable
 from softchat.record.runs import Run
 from softchat.views.panel import PanelState, render_summary
 from softchat.views.steps import sparkline, steps_table
+from softchat.views.thoughts import thoughts
 from softchat.views.wording import Glyphs, duration, in_a_line, plural, rate
 
 _ROOM = 120  # cells of a head line; behind it a pipe's reader would lose sight
@@ -21,7 +22,7 @@ def run_page(run: Run, *, width: int, glyphs: Glyphs) -> RenderableType:
     """All of the run: head lines, a row a step, the answer."""
     parts: list[RenderableType] = [*run_head(run, width=width, glyphs=glyphs)]
     if run.steps:
-        parts += [Text(), steps_table(run.steps, glyphs)]
+        parts += [Text(), thoughts(run.steps, glyphs), Text(), steps_table(run.steps, glyphs)]
     if run.answer.strip():
         parts += [Text(), Text(glyphs.text(printable(run.answer.strip())))]
     return Group(*parts)

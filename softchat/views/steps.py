@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from softchat.base.text import printable
-from softchat.events import Step
+from softchat.events import ConceptEntry, Step
 from softchat.views.wording import Glyphs, nats, sparkline_top
 
 _BAR = 10  # cells of a weight's bar
-_SHOWN = 5  # tokens of a step in the table of all steps
+_SHOWN = 5  # tokens of a step in the table of all steps, and those that weigh as much as these
 
 
 def sparkline(entropies: Sequence[float], *, tau: float, width: int, glyphs: Glyphs) -> str:
@@ -39,11 +39,12 @@ def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
     table.add_column("concept token", overflow="fold")
     for step in steps:
         pieces = Text()
-        for entry in step.concept[:_SHOWN]:
+        shown = _heaviest(step)
+        for entry in shown:
             pieces.append(glyphs.piece(entry.piece), "bold" if not pieces else "")
             pieces.append(f" {entry.weight:.2f}  ", "dim")
-        if len(step.concept) > _SHOWN:
-            pieces.append(f"+{len(step.concept) - _SHOWN}  ", "dim")
+        if len(step.concept) > len(shown):
+            pieces.append(f"+{len(step.concept) - len(shown)}  ", "dim")
         pieces.append(_why(step, glyphs), "italic")
         table.add_row(
             Text(str(step.index), "dim"),
@@ -53,6 +54,13 @@ def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
             pieces,
         )
     return table
+
+
+def _heaviest(step: Step) -> Sequence[ConceptEntry]:
+    """The tokens that the table has room for: of a frontier, in which many weigh the same, all."""
+    fifth = step.concept[:_SHOWN][-1].weight if step.concept else 0.0
+    more = [entry for entry in step.concept[_SHOWN:] if entry.weight >= fifth / 2 > 0.01]
+    return [*step.concept[:_SHOWN], *more]
 
 
 def _why(step: Step, glyphs: Glyphs) -> str:

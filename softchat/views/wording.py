@@ -45,6 +45,8 @@ class Glyphs:
     soft: str
     """The signs of a step's mode."""
     hard: str
+    newline: str
+    """Stands for a line break in a line."""
     encoding: str | None = None
     """What the pieces must fit into; None is UTF-8."""
 
@@ -91,6 +93,7 @@ UNICODE = Glyphs(
     tau="τ",
     soft="≈",
     hard="•",
+    newline="⏎ ",
 )
 _ASCII_PIECE = str.maketrans({"·": "_", "␣": "_", "⏎": "\\n", "⇥": "\\t", "∅": "''", "␛": "^["})
 
@@ -113,6 +116,7 @@ def glyphs_for(encoding: str | None) -> Glyphs:
         tau="tau",
         soft="~",
         hard="*",
+        newline=" / ",
         encoding=encoding or "ascii",
     )
 

@@ -146,6 +146,21 @@ def test_no_colour(environ, terminal):
     assert not re.search(rb"\x1b\[[0-9;]*3[0-7]m", one.raw)
 
 
+def test_no_colour_keeps_markdown(environ):
+    """NO_COLOR: no sequence sets a colour, and the marks of Markdown are not shown raw."""
+    script = "from softchat.cli.outputs import Outputs; from softchat.events import Answer;"
+    script += "v = Outputs(quiet=True).view(); v.__enter__(); v.show(Answer(text='**so** it is'));"
+    script += "v.__exit__(None, None, None)"
+    child = pexpect.spawn(
+        sys.executable, ["-c", script], env=environ | {"TERM": "xterm-256color", "NO_COLOR": "1"}
+    )
+    output = child.read()
+    child.close()
+    assert child.exitstatus == 0
+    assert b"\x1b[1mso" in output
+    assert not re.search(rb"\x1b\[[0-9;]*\b(3[0-79]|9[0-7]|4[0-79])\b[0-9;]*m", output)
+
+
 @pytest.mark.parametrize(
     ("flags", "variables"),
     [
@@ -153,7 +168,6 @@ def test_no_colour(environ, terminal):
         (("-q", "--no-markdown"), {}),
         ((), {"TERM": "dumb"}),
         ((), {"SOFTCHAT_PANEL": "0", "SOFTCHAT_MARKDOWN": "0"}),
-        (("-q",), {"NO_COLOR": "1"}),
     ],
 )
 def test_without_a_panel_there_is_no_escape(environ, flags, variables):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -24,6 +25,7 @@ from softchat.events import (
 from softchat.views.panel import PanelState, PanelView, render_panel, render_summary
 from softchat.views.plain import AnswerView, StepView
 from softchat.views.steps import step_in_full, steps_table
+from softchat.views.thoughts import MIXED, thoughts
 from softchat.views.wording import REASONS, glyphs_for
 
 UNICODE, ASCII = glyphs_for("utf-8"), glyphs_for("ascii")
@@ -251,3 +253,68 @@ def test_it_is_not_drawn_at_every_step():
         for index in range(100):
             view.show(step(index=index))
     assert sink.getvalue().count("╭") == 1
+
+
+def texts_of(*steps, line=True):
+    return thoughts(steps, UNICODE, line=line).plain
+
+
+def weighted(*pairs):
+    entries = tuple(ConceptEntry(id=i, piece=p, weight=w) for i, (p, w) in enumerate(pairs))
+    return replace(step(), concept=entries)
+
+
+def test_thoughts_are_running_text_with_mixed_places_marked():
+    """Where two tokens have weight, both are there, with a bar between; what has little is not."""
+    sure = weighted((" The", 0.97), (" A", 0.03))
+    mixed = weighted((" cake", 0.5), (" moon", 0.4), (" sea", 0.1))
+    assert texts_of(sure, mixed, weighted(("\n", 1.0)), weighted(("End", 1.0))) == (
+        "The cake|moon⏎ End"
+    )
+    assert texts_of(sure, weighted(("\n", 1.0)), weighted(("x", 1.0)), line=False) == "The\nx"
+    frontier = weighted(*((f" s{n}", 0.125) for n in range(8)))
+    assert texts_of(frontier) == "s0|s1|s2|s3|s4|s5|+2"
+
+
+def test_a_mixed_place_is_marked_without_colours_too():
+    """Its span is underlined, and the bar stands in the text itself."""
+    text = thoughts([weighted((" a", 0.5), (" b", 0.5))], UNICODE)
+    assert [span.style for span in text.spans] == [MIXED]
+    assert text.plain == "a|b"
+
+
+def test_thoughts_hold_nothing_that_a_terminal_obeys():
+    """Pieces are a model's: no escape gets through."""
+    assert "\x1b" not in texts_of(weighted(("\x1b]0;x\x07", 1.0)))
+
+
+def test_the_panel_has_the_text_and_on_a_tall_screen_a_legend():
+    """The line above the footer reads what was thought; H and the rest are explained."""
+    state = state_of(weighted((" cake", 0.5), (" moon", 0.5)))
+    assert "cake|moon" in lines_of(state)[-2]
+    assert "H: how unsure" not in "\n".join(lines_of(state))
+    assert "H: how unsure (nats)" in lines_of(state, height=40)[-2]
+
+
+def test_pieces_get_the_width_there_is():
+    """A long piece is cut at 80 columns with ten tokens, and whole at 200."""
+    state = state_of(weighted((" reasoning", 0.55), *((f" t{n}", 0.05) for n in range(9))))
+    assert "reasoning" not in lines_of(state, width=80)[2]
+    assert "reasoning" in lines_of(state, width=200)[2]
+
+
+def test_what_is_left_of_the_panel_can_be_read():
+    """Below the summary stands the text of the thoughts, and how to see more of them."""
+    events = [
+        started(),
+        weighted((" cake", 0.5), (" moon", 0.5)),
+        Halted(reason=HaltReason.CLOSED, steps=1, injected=""),
+    ]
+    out = StringIO()
+    console = Console(file=out, force_terminal=True, width=100, color_system=None)
+    with PanelView(console, AnswerView(StringIO()), more="softchat show last") as view:
+        for event in events:
+            view.show(event)
+    settled = out.getvalue()
+    assert "softchat show last" in settled
+    assert "cake|moon" in settled.rpartition("show last")[2]

@@ -30,6 +30,8 @@ def test_a_run_on_a_page():
         "█▄▁",
         "answered 2 tokens in 1.0 s (2.0/s) · stop",
         "",
+        "a|b a|b a|b",
+        "",
         " step  H (nats)  cold  mode  concept token",
         "    0     2.000        soft  ·a 0.75  ·b 0.25",
         "    1     1.000        soft  ·a 0.75  ·b 0.25",

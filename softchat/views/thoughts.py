@@ -1,0 +1,112 @@
+"""Thoughts as running text, mixed places marked, and what the signs of a panel mean.
+
+Knows events, prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from softchat.base.text import printable
+from softchat.events import ConceptEntry, Step
+from softchat.views.wording import Glyphs
+
+_SHARE = 1 / 3  # of the heaviest weight: a token that has less of it is no part of the text
+_MOST = 6  # tokens at one place; how many more there are is said
+_SPACES = " \u0120\u2581"  # as pieces write a space in front of a word
+MIXED = "underline magenta"
+
+LEGEND = {
+    "H": "entropy of the next token in nats: 0 is sure, 2 is as unsure as among 7 equal ones",
+    "{tau}": "a step with H below it is cold",
+    "cold": "how many steps in a row are cold, and how many end the thinking (patience)",
+    "n": "tokens mixed into one step at the most; a bar is a token's weight in the mixture",
+    "soft, hard": "what is fed back: the mixture of embeddings, or one token",
+    "a|b": "a place where both are thought at once, the heaviest first",
+}
+
+
+def thoughts(steps: Iterable[Step], glyphs: Glyphs, *, line: bool = False) -> Text:
+    """What was thought, as text: each step's heaviest token, or `cake|moon` where it is mixed.
+
+    Args:
+        steps: in their order.
+        glyphs: signs that the terminal has.
+        line: with a sign in place of each line break.
+
+    """
+    text = Text()
+    for step in steps:
+        _append(text, step, glyphs, line=line)
+    return text
+
+
+def last_thoughts(steps: Sequence[Step], glyphs: Glyphs, *, cells: int) -> Text:
+    """The end of what was thought, as one line of at most so many cells."""
+    text = Text()
+    for step in reversed(steps):
+        longer = thoughts([step], glyphs, line=True) + text
+        if longer.cell_len > cells:
+            break
+        text = longer
+    return text
+
+
+def first_thoughts(steps: Sequence[Step], glyphs: Glyphs, *, cells: int) -> Text:
+    """The beginning of what was thought, as one line of at most so many cells."""
+    text = Text()
+    for step in steps:
+        longer = text + thoughts([step], glyphs, line=True)
+        if longer.cell_len > cells - cell_len(glyphs.ellipsis):
+            return text + Text(glyphs.ellipsis)
+        text = longer
+    return text
+
+
+def _append(text: Text, step: Step, glyphs: Glyphs, *, line: bool) -> None:
+    if not step.concept:
+        return
+    first = step.concept[0]
+    if first.piece[:1] in _SPACES and text.cell_len:
+        text.append(" ")
+    beside = _beside(step.concept)
+    if not beside:
+        text.append(_words(first.piece, glyphs, line=line))
+        return
+    pieces = [_words(entry.piece, glyphs, line=True) for entry in (first, *beside[: _MOST - 1])]
+    more = len(beside) - (_MOST - 1)
+    text.append("|".join(pieces) + (f"|+{more}" if more > 0 else ""), MIXED)
+
+
+def _beside(concept: Sequence[ConceptEntry]) -> list[ConceptEntry]:
+    """What was thought beside the heaviest token with some weight."""
+    heaviest = concept[0].weight
+    return [entry for entry in concept[1:] if entry.weight >= _SHARE * heaviest > 0]
+
+
+def _words(piece: str, glyphs: Glyphs, *, line: bool) -> str:
+    """A piece as it reads: without the space in front, harmless, in signs that there are."""
+    bare = piece[1:] if piece[:1] in _SPACES else piece
+    if "\n" in bare and line:
+        bare = bare.replace("\n", glyphs.newline)
+    return glyphs.text(printable(bare))
+
+
+def legend_line(glyphs: Glyphs, width: int) -> Text:
+    """The signs of the panel in a line; as much as there is room for."""
+    said = Text("", "dim")
+    parts = (
+        "H: how unsure (nats)",
+        f"cold: H below {glyphs.tau}",
+        "bars: weights of the tokens mixed",
+        "a|b: both at once",
+    )
+    for part in parts:
+        more = (glyphs.dot if said.plain else "") + part
+        if said.cell_len + cell_len(more) >= width:
+            break
+        said.append(more)
+    return said
