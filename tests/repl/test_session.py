@@ -558,7 +558,6 @@ def test_only_an_answer_that_was_cut_goes_on(begin, released):
     repl.close()
 
 
-<<<<<<< HEAD
 def test_what_a_model_is_loaded_with_can_be_set(released, tmp_path):
     """/set loads it again, the conversation as it is; a value that fails leaves the old one."""
     opened, loaded_with = [], {}
@@ -629,7 +628,8 @@ def test_a_server_that_is_not_there_is_tried_again(tmp_path):
     assert list(session.ask("Hi?"))
     assert opened.count(True) == 1
     session.close()
-=======
+
+
 def test_a_question_mark_explains_the_signs(begin, released):
     """`?` alone is no question: H, τ and the rest are said in words."""
     repl, out = begin()
@@ -640,4 +640,3 @@ def test_a_question_mark_explains_the_signs(begin, released):
     assert "{tau}" not in shown
     released.set()
     repl.close()
->>>>>>> cd441ef (? says what the signs of the panel mean)
