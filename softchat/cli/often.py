@@ -13,7 +13,7 @@ from softchat.base.text import printable
 from softchat.cli import print_json
 from softchat.cli.options import Loading, flag
 from softchat.cli.outputs import Outputs
-from softchat.errors import DecodeAbortedError, UsageError
+from softchat.errors import ContextError, DecodeAbortedError, UsageError
 
 if TYPE_CHECKING:
     from softchat.evaluate.answers import Reader
@@ -97,7 +97,7 @@ def ask_often(
     results.sort(key=lambda one: one.sample)
     failed = next((one.outcome.error for one in results if one.outcome.error), "")
     if failed:
-        raise UsageError(failed, hint="shorten the question, or give more with --ctx")
+        raise ContextError(failed, hint="shorten the question, or give more with --ctx")
     reader = plan.reader
     if sampling.extract is None and any(one.given is None for one in results):
         reader = make_reader("exact")
@@ -121,7 +121,8 @@ def _show(results: Sequence[Result], reader: Reader, sampling: Sampling, outputs
         for one in results:
             outcome = one.outcome
             head = f"answer {one.sample + 1} of {len(results)}, seed {one.seed}, "
-            print(f"{head}{outcome.steps} steps", file=sys.stderr)
+            if not outputs.quiet:
+                print(f"{head}{outcome.steps} steps", file=sys.stderr)
             print(printable(outcome.answer), flush=True)
         return
     if not outputs.quiet:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -230,14 +232,12 @@ def _go(race: Race, answer: Answer, tuning: Tuning, cancelled: Callable[[], bool
     began = time.monotonic()
 
     def left() -> float:
-        if cancelled():
-            return -1.0
         return 1 - (time.monotonic() - began) / (60 * tuning.minutes) if tuning.minutes else 1.0
 
     live = None if tuning.json or not console.is_terminal else Live(console=console, transient=True)
     alive = -1
     with live or nullcontext():
-        for _ in race.go(answer, left):
+        for _ in race.go(answer, left, cancelled=cancelled):
             if live is not None:
                 live.update(race_table(race, glyphs))
             elif not tuning.json and len(race.alive) + race.is_proving != alive:
@@ -265,7 +265,7 @@ def _conclude(
     chosen = {k: v for k, v in {**fixed, **winner.varied}.items() if k != "seed"}
     chosen = {k: str(v) if isinstance(v, str) else v for k, v in chosen.items()}
     if not tuning.json:
-        print(printable(verdict(race, proof)))
+        print(_wrapped(printable(verdict(race, proof))))
         if is_better and not (tuning.write or tuning.dry_run):
             print("--write puts it into your models.toml.", file=sys.stderr)
     if is_better and (tuning.write or tuning.dry_run):
@@ -281,6 +281,12 @@ def _conclude(
         }
         print_json(about | shown)
     return 0
+
+
+def _wrapped(text: str) -> str:
+    """The text at the width of a terminal; in a pipe it is one line."""
+    columns = shutil.get_terminal_size().columns
+    return textwrap.fill(text, columns) if sys.stdout.isatty() else text
 
 
 def _write(found: Located, chosen: Mapping[str, object], tuning: Tuning) -> None:

@@ -210,12 +210,19 @@ class Race:
     def __post_init__(self) -> None:
         self.alive = [run.name for run in self.candidates]
 
-    def go(self, answer: Answer, left: Callable[[], float]) -> Iterator[Result]:
+    def go(
+        self,
+        answer: Answer,
+        left: Callable[[], float],
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Result]:
         """Run it; each result as it comes.
 
         Args:
             answer: gives the results of runs on questions, but those that are there already.
             left: the share of the time that is left, from 1 to 0 and below.
+            cancelled: True stops it where it is.
 
         """
         rounds = halving(len(self.candidates), len(self.choosing))
@@ -224,12 +231,15 @@ class Race:
             until = 1 - _CHOOSING_TIME * number / len(rounds)
             questions = self.choosing[done : one.questions]
             yield from self._ask(questions, answer, left, until)
+            if cancelled():
+                return
             done = one.questions
             # Of an earlier race that went on from here there may be results that prove, too.
             places = {question.index for question in self.choosing}
             found = [result for result in self.results if result.index in places]
             survivors = best(self.alive, found, one.survivors)
-            self.out |= {name: done for name in self.alive if name not in survivors}
+            had = min(self.counts(name)[0][1] for name in self.alive)
+            self.out |= {name: had for name in self.alive if name not in survivors}
             self.alive = survivors
         self.is_proving = True
         yield from self._ask(self.proving, answer, left, 0.0)

@@ -186,6 +186,19 @@ def test_a_race_within_a_time():
     assert 0 < proof.questions < 60
 
 
+def test_a_race_that_is_stopped_goes_no_further():
+    """Nobody is out on less than they were to have, and nothing is proven."""
+    questions = [Question(index=i, text="q", answer="7") for i in range(90)]
+    race = Race(
+        controls=runs_of("control"), candidates=runs_of("a", "b", "c", "d"),
+        choosing=questions[:30], proving=questions[30:], results=[],
+    )  # fmt: skip
+    answer, asked = model(SKILL)
+    list(race.go(answer, lambda: 1.0, cancelled=lambda: True))
+    assert len(asked) == 3  # of the first round: 15 questions, 5 at a time
+    assert (race.out, race.is_proving, race.proof()) == ({}, False, None)
+
+
 def test_no_time_at_all_proves_nothing():
     """The controls and candidates have not been compared."""
     race, asked = raced(SKILL, left=lambda: 0.0)
