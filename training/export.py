@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float16]
 
-_NAMES = {
+NAMES = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
     "self_attn.v_proj": "attn_v",
@@ -22,7 +22,7 @@ _NAMES = {
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
-_HEADS = {"attn_q": 9, "attn_k": 3}  # of SmolLM2-135M
+HEADS = {"attn_q": 9, "attn_k": 3}  # of SmolLM2-135M
 _KEY = re.compile(r"layers\.(\d+)\.(\w+\.\w+)\.lora_([AB])\.")
 
 
@@ -45,9 +45,9 @@ def tensors(state: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
         if not found:
             raise ValueError(f"unknown tensor {key}")
         layer, module, side = found.groups()
-        name, rows = _NAMES[module], value.astype(np.float16)
-        if side == "B" and name in _HEADS:
-            rows = permute(rows, _HEADS[name])
+        name, rows = NAMES[module], value.astype(np.float16)
+        if side == "B" and name in HEADS:
+            rows = permute(rows, HEADS[name])
         yield f"blk.{layer}.{name}.weight.lora_{side.lower()}", np.ascontiguousarray(rows)
 
 

@@ -1,0 +1,51 @@
+"""Tokens from a dictionary are those of the model's own tokenizer."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from softchat.engine.llama import LlamaEngine
+from training.prompt import make_question_prompt
+from training.superposition.families import DEEPEST, KINDS, make
+from training.superposition.vocabulary import Vocabulary, make_vocabulary
+
+
+@pytest.fixture(scope="module")
+def engine(real_model):
+    """The default model, without its adapter."""
+    with LlamaEngine(real_model, n_ctx=64) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def vocabulary(engine):
+    """All the problems' words."""
+    return make_vocabulary(engine)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_question_has_the_tokens_that_softchat_makes_of_it(engine, vocabulary, name, held_out):
+    """System prompt, what is told, question and open tag: token by token the same."""
+    rng, v = Random(7), vocabulary
+    for depth in range(1, DEEPEST + 2):
+        puzzle = make(rng, name, depth, held_out=held_out)
+        for q in puzzle.questions:
+            mine = [*v.prefix, *v.tokens(puzzle.told), *v.tokens(f" {q.ask}"), *v.suffix]
+            theirs = make_question_prompt(engine, f"{puzzle.told} {q.ask}").tokens
+            assert mine == list(theirs)
+
+
+def test_a_state_is_one_token(vocabulary):
+    """Every word that may be thought is one token, and no two are the same one."""
+    for kind in KINDS.values():
+        states = [vocabulary.state(word) for word in kind.words]
+        assert len(set(states)) == len(states)
+
+
+def test_it_is_kept_as_it_is(vocabulary, tmp_path):
+    """What is saved is what is loaded."""
+    vocabulary.save(tmp_path / "v.json")
+    assert Vocabulary.load(tmp_path / "v.json") == vocabulary

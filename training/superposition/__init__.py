@@ -1,0 +1,13 @@
+"""Thoughts that are whole frontiers of a search: the problems, the training, and what it is worth.
+
+words, families   problems in plain words, with all that may be the case after each move
+vocabulary        their tokens, without an engine
+rows              a problem as tokens: read, thought, learned
+eight_bits, model the base model for training, on a CPU or a card
+stage             rows through the model: read, think, what is lost
+train             one adapter, resumable, on a CPU or on two, or on a card
+adapters          adapters as GGUF: read, put together, written
+measure           right answers by ways of thinking, on unseen problems
+controls          every rival trained and measured, as tables
+pack              all that a machine needs which has torch and nothing else
+"""

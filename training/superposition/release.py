@@ -1,0 +1,30 @@
+"""The adapter that softchat loads: `python -m training.superposition.release PACK CHECKPOINT OUT`.
+
+Puts the adapter that was there already and the new low-rank layers together into one GGUF.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from training.superposition.adapters import together, write_adapter
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write OUT.gguf."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pack", type=Path, help="what training.superposition.pack made")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args(arguments)
+    beneath = torch.load(options.pack / "adapter.pt", weights_only=True)
+    learned = torch.load(options.checkpoint, weights_only=True, map_location="cpu")["adapter"]
+    write_adapter(together(beneath, learned), options.out)
+
+
+if __name__ == "__main__":
+    main()

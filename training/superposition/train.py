@@ -1,0 +1,310 @@
+"""Train one adapter: `python -m training.superposition.train FOLDER OUT`. Killed, it goes on.
+
+FOLDER is what `training.superposition.pack` made: the base, the adapter that there is already, the
+vocabulary, and examples of today's families and of ordinary answers. The adapter is added to the
+frozen matrices; new low-rank layers learn beside it, so that what it can do stays. Runs on a CPU in
+8 bits, on two with --world 2 (start both, --number 0 and --number 1), or on a card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+from torch.nn import functional
+
+from training.superposition.families import KINDS, make_of
+from training.superposition.model import Model
+from training.superposition.pack import Pack, Rehearsed
+from training.superposition.rows import Encoder, Row, Style
+from training.superposition.stage import Stage, mixture
+
+SHARES = {
+    "reach": 6.0,
+    "trade": 3.0,
+    "key": 3.0,
+    "kinds": 2.0,
+    "lights": 2.0,
+    "closed": 1.5,
+    "signed": 1.0,
+}
+_LATER = ("closed", "signed")  # when the others are under way
+_REHEARSED = 5
+"""Every so many steps are of today's families and of ordinary answers."""
+_OTHER_PORT = 29517
+
+
+def depths(done: float) -> dict[int, float]:
+    """How likely each depth is when so much of the training is done."""
+    if done < 0.05:
+        return {1: 1}
+    if done < 0.2:
+        return {1: 1, 2: 4}
+    if done < 0.6:
+        return {1: 0.4, 2: 3, 3: 5}
+    return {2: 2, 3: 6, 4: 1.5}
+
+
+def own_share(done: float) -> float:
+    """In which share of the steps its own mixtures are fed."""
+    return 0.7 * min(1.0, max(0.0, (done - 0.25) / 0.4))
+
+
+def rate(done: float) -> float:
+    """The learning rate's factor: a short rise, then half a cosine."""
+    return min(1.0, done / 0.03) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+class Trainer:
+    """The model, what trains it, and how far it is."""
+
+    def __init__(self, pack: Pack, options: argparse.Namespace) -> None:
+        self.pack, self.options = pack, options
+        self.encoder = Encoder(pack.vocabulary, Style(options.style))
+        torch.manual_seed(options.seed)
+        self.model = make_model(pack, options.lora_rank, options.first, options.device)
+        self.weights = list(self.model.lora.values())
+        self.optimizer = torch.optim.AdamW(
+            self.weights, lr=options.lr, betas=(0.9, 0.99), weight_decay=0.0
+        )
+        self.step, self.spent, self.positions = 0, 0.0, 0
+
+    @property
+    def done(self) -> float:
+        """How much of the time, or of the steps, is behind us."""
+        o = self.options
+        return max(self.spent / 60 / o.minutes, self.step / o.steps if o.steps else 0.0)
+
+    def rows(self, rng: Random) -> list[Row]:
+        """The problems of one step, all of one depth."""
+        likely = depths(self.done)
+        (depth,) = rng.choices(list(likely), list(likely.values()))
+        early = self.done < 0.2
+        shares = {k: v for k, v in SHARES.items() if not (early and k in _LATER)}
+        names = rng.choices(list(shares), list(shares.values()), k=self.options.batch)
+        puzzles = [make_of(rng, "train", name, depth) for name in names]
+        return [self.encoder.row(p, rng, lookups=self.options.lookups) for p in puzzles]
+
+    def search_loss(self, rng: Random) -> tuple[Tensor, dict[str, Any]]:
+        """Of problems of search."""
+        rows = self.rows(rng)
+        stage = Stage(self.model, self.pack.vocabulary.prefix, rows)
+        most, own = max(len(b.fed) for b in stage.branches), None
+        if self.encoder.style is Style.FRONTIER and rng.random() < own_share(self.done):
+            way = partial(mixture, temperature=rng.choice([0.8, 1.0, 1.0, 1.3]))
+            own = stage.think(way, most)
+        loss, figures = stage.loss(own)
+        self.positions += sum(
+            len(b.tokens) + len(b.fed) + len(b.tail) + len(b.lookups) for b in stage.branches
+        ) + sum(len(row.told) for row in rows)
+        return loss, {"thoughts": most, "own": own is not None, **figures}
+
+    def rehearsal_loss(self, rng: Random) -> tuple[Tensor, dict[str, Any]]:
+        """Of what the adapter beneath can do; in some steps with mixtures for thoughts."""
+        batch = rng.sample(
+            self.pack.rehearsed, min(2 * self.options.batch, len(self.pack.rehearsed))
+        )
+        tokens, counts = (
+            _padded([one.tokens for one in batch]),
+            _padded([one.counts for one in batch]),
+        )
+        x, places = self.model.mix(tokens), torch.arange(tokens.shape[1])[None]
+        soft = rng.random() < 0.4
+        if soft:
+            with torch.no_grad():
+                hidden, _ = self.model(x, places)
+                at = [(r, c) for r, one in enumerate(batch) for c in range(*one.thinking)]
+                rows, columns = map(list, zip(*at, strict=True))
+                before = hidden[rows, [c - 1 for c in columns]]
+                weights, ids = mixture(self.model.logits(before), rng.choice([0.8, 1.0, 1.0]))
+                x = x.clone()
+                x[rows, columns] = self.model.mix(ids, weights)
+        hidden, _ = self.model(x, places)
+        chosen = counts[:, 1:].bool().to(self.model.device)
+        log_p = functional.log_softmax(self.model.logits(hidden[:, :-1][chosen]).float(), -1)
+        weights, ids = (y.to(self.model.device) for y in _targets(batch))
+        self.positions += sum(len(one.tokens) for one in batch)
+        return -(weights * log_p.gather(1, ids)).sum() / len(ids), {"rehearsed": True, "own": soft}
+
+    def train(self) -> dict[str, Any]:
+        """One step, shared with the other process if there is one."""
+        o, began = self.options, time.perf_counter()
+        rng = Random(f"{o.seed} {self.step} {o.number}")
+        rehearsed = self.step % _REHEARSED == _REHEARSED - 1 and self.pack.rehearsed
+        loss, figures = self.rehearsal_loss(rng) if rehearsed else self.search_loss(rng)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for group in self.optimizer.param_groups:
+            group["lr"] = o.lr * rate(self.done)
+        if o.world > 1:
+            self._share_gradients()
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        self.optimizer.step()
+        self.step += 1
+        took = torch.tensor([time.perf_counter() - began])
+        if o.world > 1:
+            distributed.broadcast(took, 0)  # so that both are as far
+        self.spent += float(took)
+        line = {"step": self.step, "loss": round(float(loss.detach()), 3), **figures}
+        return line | {
+            "seconds": round(float(took), 2),
+            "positions": self.positions,
+            "done": round(self.done, 4),
+        }
+
+    def _share_gradients(self) -> None:
+        grads = [w.grad if w.grad is not None else torch.zeros_like(w) for w in self.weights]
+        flat = torch.cat([grad.view(-1) for grad in grads])
+        distributed.all_reduce(flat)
+        parts = (flat / self.options.world).split([w.numel() for w in self.weights])
+        for weight, part in zip(self.weights, parts, strict=True):
+            weight.grad = part.view_as(weight)
+
+    def save(self, path: Path) -> None:
+        """All that is needed to go on."""
+        state = {
+            "adapter": self.model.adapter(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "spent": self.spent,
+            "positions": self.positions,
+            "rank": self.options.lora_rank,
+            "first": self.options.first,
+            "style": self.options.style,
+        }
+        torch.save(state, path.with_suffix(".new"))
+        path.with_suffix(".new").replace(path)
+
+    def save_adapter(self, path: Path) -> None:
+        """What was learned, in half the bits: to measure, or for another training to start from."""
+        adapter = {key: (a.half(), b.half()) for key, (a, b) in self.model.adapter().items()}
+        state = {
+            "adapter": adapter,
+            "rank": self.options.lora_rank,
+            "first": self.options.first,
+            "style": self.options.style,
+            "positions": self.positions,
+        }
+        torch.save(state, path)
+
+    def start_from(self, path: Path) -> None:
+        """Begin with an adapter that `save_adapter` wrote."""
+        state = torch.load(path, weights_only=True, map_location=self.model.device)
+        self.model.load(state["adapter"])
+        self.positions = state["positions"]
+
+    def restore(self, path: Path) -> None:
+        """Go on from what `save` wrote."""
+        state = torch.load(path, weights_only=True, map_location=self.model.device)
+        self.model.load(state["adapter"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.spent = state["step"], state["spent"]
+        self.positions = state["positions"]
+
+
+def make_model(pack: Pack, rank: int, first: int, device: str) -> Model:
+    """The base with the adapter beneath and new low-rank layers, rounded where it runs on a CPU."""
+    model = Model(pack.weights, rank, first, beneath=pack.beneath, device=device)
+    if device == "cpu":
+        rng, v = Random("rounding"), pack.vocabulary
+        tokens: list[int] = []
+        for name in KINDS:
+            puzzle = make_of(rng, "train", name, 3)
+            ask = v.tokens(f" {puzzle.questions[0].ask}")
+            tokens += [*v.prefix, *v.tokens(puzzle.told), *ask, *v.suffix]
+        model.round(torch.tensor([tokens[:512]]))
+    return model
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    out = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    for row, values in enumerate(rows):
+        out[row, : len(values)] = torch.tensor(values)
+    return out
+
+
+def _targets(batch: Sequence[Rehearsed]) -> tuple[Tensor, Tensor]:
+    """What is to be learned at the positions that count: weights and ids, (P, n) each."""
+    rows: list[tuple[Sequence[int], Sequence[float]]] = []
+    for one in batch:
+        plain = len(one.tokens) - len(one.taught)
+        pairs = zip(one.tokens[:plain], one.counts[:plain], strict=True)
+        rows += [((token,), (1.0,)) for token, counted in pairs if counted]
+        rows += one.taught
+    n = max(len(ids) for ids, _ in rows)
+    weights, ids = np.zeros((len(rows), n), np.float32), np.zeros((len(rows), n), np.int64)
+    for row, (tokens, shares) in enumerate(rows):
+        ids[row, : len(tokens)], weights[row, : len(tokens)] = tokens, shares
+    return torch.from_numpy(weights), torch.from_numpy(ids)
+
+
+def parser_of() -> argparse.ArgumentParser:
+    """The options of a training, without its files."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--minutes", type=float, default=100)
+    parser.add_argument("--steps", type=int, default=0, help="at the most; 0: as time allows")
+    parser.add_argument("--batch", type=int, default=4, help="problems of two questions, a step")
+    parser.add_argument("--lookups", type=int, default=10, help="a question")
+    parser.add_argument("--style", default="frontier", choices=[str(style) for style in Style])
+    parser.add_argument("--lora-rank", type=int, default=16)
+    parser.add_argument("--first", type=int, default=6, help="the first layer that learns")
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--start", type=Path, help="an adapter.pt to begin with")
+    parser.add_argument("--number", type=int, default=0, help="which of the processes this is")
+    parser.add_argument("--world", type=int, default=1, help="how many there are")
+    return parser
+
+
+def run(pack: Pack, out: Path, options: argparse.Namespace) -> None:
+    """Train until time or steps are over, with a checkpoint every now and then."""
+    torch.set_num_threads(options.threads)
+    if options.device != "cpu":
+        torch.backends.cuda.matmul.allow_tf32 = True
+    out.mkdir(parents=True, exist_ok=True)
+    if options.world > 1 and not distributed.is_initialized():
+        distributed.init_process_group(
+            "gloo",
+            init_method=f"tcp://127.0.0.1:{_OTHER_PORT}",
+            rank=options.number,
+            world_size=options.world,
+        )
+    trainer, checkpoint = Trainer(pack, options), out / "checkpoint.pt"
+    if checkpoint.exists():
+        trainer.restore(checkpoint)
+    elif options.start:
+        trainer.start_from(options.start)
+    with (out / f"log-{options.number}.jsonl").open("a", encoding="utf-8") as log:
+        while trainer.done < 1.0:
+            log.write(json.dumps(trainer.train()) + "\n")
+            log.flush()
+            if trainer.step % 20 == 0 and options.number == 0:
+                trainer.save(checkpoint)
+    if options.number == 0:
+        trainer.save(checkpoint)
+        trainer.save_adapter(out / "adapter.pt")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train."""
+    parser = argparse.ArgumentParser(description=__doc__, parents=[parser_of()])
+    parser.add_argument("folder", type=Path, help="what training.superposition.pack made")
+    parser.add_argument("out", type=Path, help="folder of checkpoint.pt and the log")
+    options = parser.parse_args(arguments)
+    run(Pack.read(options.folder), options.out, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The tokens of the problems, without an engine: a machine that trains need only have torch.
+
+Told in these words, a problem's tokens are those of its words one after the other, as the
+tokenizer never joins words. So a dictionary is enough; a test holds it against the engine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from training.superposition.families import DEEPEST, KINDS, make
+
+if TYPE_CHECKING:
+    from softchat.engine.protocol import Engine
+
+_PIECE = re.compile(r"\d| ?[^\W\d_]+| ?[^\s\w]+|\s")  # as SmolLM2 splits text before all else
+_MARK = "@@"
+_TOLD = 40  # problems of each kind, wording and depth from which the words are taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What stands around a question, and the tokens of each word."""
+
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    close: tuple[int, ...]
+    """The closing tag with the white space around it."""
+    end: tuple[int, ...]
+    pieces: dict[str, list[int]]
+
+    def tokens(self, text: str) -> list[int]:
+        """Of a told problem or a question."""
+        return [token for piece in _PIECE.findall(text) for token in self.pieces[piece]]
+
+    def state(self, word: str) -> int:
+        """The one token of a state: a digit as it is, a word with a space before it."""
+        (token,) = self.pieces[word if word.isdigit() else f" {word}"]
+        return token
+
+    def save(self, path: Path) -> None:
+        """As JSON."""
+        path.write_text(json.dumps(asdict(self)), "utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """What `save` wrote."""
+        data = json.loads(path.read_text("utf-8"))
+        around = {name: tuple(data[name]) for name in ("prefix", "suffix", "close", "end")}
+        return cls(pieces=data["pieces"], **around)
+
+
+def make_vocabulary(engine: Engine) -> Vocabulary:
+    """All that the problems need, from an engine's tokenizer."""
+    from training.prompt import CLOSE, END, make_question_prompt  # not where torch is all there is
+
+    marked = list(make_question_prompt(engine, _MARK).tokens)
+    (mark,) = engine.tokenize(_MARK)
+    at = marked.index(mark)
+    words = {piece for text in _texts() for piece in _PIECE.findall(text)}
+    words |= {" "}
+    words |= {w if w.isdigit() else f" {w}" for kind in KINDS.values() for w in kind.words}
+    return Vocabulary(
+        prefix=tuple(marked[:at]),
+        suffix=tuple(marked[at + 1 :]),
+        close=tuple(engine.tokenize(CLOSE, special=True)),
+        end=tuple(engine.tokenize(END, special=True)),
+        pieces={word: engine.tokenize(word) for word in sorted(words)},
+    )
+
+
+def _texts() -> Iterable[str]:
+    """Problems in which every word of every wording comes."""
+    rng = Random("words")
+    for name in KINDS:
+        for held_out in (False, True):
+            for depth in range(1, DEEPEST + 2):
+                for _ in range(_TOLD):
+                    puzzle = make(rng, name, depth, held_out=held_out)
+                    yield puzzle.told
+                    yield from (f" {q.ask}" for q in puzzle.questions)
