@@ -7,6 +7,7 @@ SoftchatError                 exit status 1, kind "runtime"
 │   └── ModelRefusedError     3, "model_refused"     it can't be loaded, or proven exact
 ├── ContextError              1, "context"           the prompt does not fit
 ├── DecodeError               1, "decode"            llama.cpp failed while running
+├── NumericsError             1, "numerics"          the model's numbers are NaN or infinite
 ├── WorkerDiedError           1, "worker_died"       the process that llama.cpp runs in has ended
 │   └── ServerError           1, "server"            an RPC server can't be reached, or has gone
 └── DecodeAbortedError        130, "interrupted"     the user stopped a decode half way
@@ -67,6 +68,16 @@ class DecodeError(SoftchatError):
     """llama.cpp failed while running."""
 
     kind = "decode"
+
+
+BROKEN_NUMBERS = "the file may be damaged, or its numbers too large for this device"
+"""The hint of a NumericsError."""
+
+
+class NumericsError(SoftchatError):
+    """The model's numbers are none: NaN or infinite."""
+
+    kind = "numerics"
 
 
 class WorkerDiedError(SoftchatError):

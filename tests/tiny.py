@@ -72,18 +72,19 @@ def write(
     chat_template: str = "",
     name: str = "tiny",
     letters: str = LETTERS,
+    context: int = CONTEXT,
 ) -> Path:
     """Write the model; the path of its (first) file.
 
     `leave_out` is a tensor to omit, `all` for every one; `letters` are its pieces, a character
-    each.
+    each; `context` is what it says to be trained for.
     """
     # A split puts as many tensors in each part, in this order: the table is in the last.
     tensors = dict(sorted(weights().items(), key=lambda item: item[0] == "token_embd.weight"))
     limit = -(-len(tensors) // parts) if parts > 1 else 0
     writer = gguf.GGUFWriter(path, "llama", split_max_tensors=limit)
     writer.add_name(name)
-    writer.add_context_length(CONTEXT)
+    writer.add_context_length(context)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
     writer.add_feed_forward_length(HIDDEN)

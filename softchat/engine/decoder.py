@@ -18,7 +18,13 @@ import numpy.typing as npt
 
 from softchat.engine.checkpoints import Checkpoints
 from softchat.engine.native import Context, reason
-from softchat.errors import ContextError, DecodeAbortedError, DecodeError
+from softchat.errors import (
+    BROKEN_NUMBERS,
+    ContextError,
+    DecodeAbortedError,
+    DecodeError,
+    NumericsError,
+)
 
 Floats = npt.NDArray[np.float32]
 
@@ -98,7 +104,8 @@ class Decoder:
         """Append one position that holds this embedding. Raises as `decode_tokens` does.
 
         Raises:
-            ValueError: it is not (D,) float32, or not finite.
+            ValueError: it is not (D,) float32.
+            NumericsError: it is not finite.
 
         """
         self.check_embedding(embedding)
@@ -148,13 +155,13 @@ class Decoder:
         self._position = position
 
     def check_embedding(self, embedding: Floats) -> None:
-        """Raise ValueError unless it is (D,) float32 and finite."""
+        """Raise ValueError unless it is (D,) float32, NumericsError unless it is finite."""
         if embedding.shape != (self._width,) or embedding.dtype != np.float32:
             raise ValueError(
                 f"an embedding is ({self._width},) float32, not {embedding.shape} {embedding.dtype}"
             )
         if not np.isfinite(embedding).all():
-            raise ValueError("an embedding holds NaN or infinity")
+            raise NumericsError("an embedding holds NaN or infinity", hint=BROKEN_NUMBERS)
 
     def check_room(self, positions: int) -> None:
         """Raise ContextError unless a sequence can have this many positions."""

@@ -157,7 +157,9 @@ class LlamaEngine(Vocabulary, Decoder):
         n_ctx_most: int,
         n_threads: int,
     ) -> Context:
-        trained = int(llama_cpp.llama_model_n_ctx_train(self._model)) or n_ctx_most
+        trained = int(llama_cpp.llama_model_n_ctx_train(self._model))
+        if trained <= 0:  # not said, or more than 32 bits hold
+            trained = n_ctx_most
         context = attempt.enter_context(
             Context(
                 self._model,

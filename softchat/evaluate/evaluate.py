@@ -9,7 +9,7 @@ from itertools import takewhile
 import numpy as np
 
 from softchat.engine.protocol import Engine
-from softchat.errors import ContextError
+from softchat.errors import ContextError, NumericsError
 from softchat.evaluate.answers import Reader
 from softchat.evaluate.plan import Run
 from softchat.evaluate.questions import Question
@@ -109,7 +109,8 @@ def evaluate(
     """Every run on every question, but those that are done.
 
     All runs have a question before any has the next, so that what there is can be compared at any
-    time. A run that was cancelled gives no result; one whose prompt does not fit gives its error.
+    time. A run that was cancelled gives no result; one whose prompt does not fit, or whose numbers
+    are none, gives its error.
 
     Raises:
         DecodeError: the model failed.
@@ -201,7 +202,7 @@ def _job(plan: Plan, question: Question, settings: Settings, cancelled: Callable
                     halted = event
                 if isinstance(event, Finished):
                     return _outcome(event, halted)
-        except ContextError as error:
+        except (ContextError, NumericsError) as error:
             return Outcome(error=error.message)
         return None
 

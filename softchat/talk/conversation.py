@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from softchat.errors import WorkerDiedError
+from softchat.errors import NumericsError, WorkerDiedError
 from softchat.events import Answer, Error, Event, Finished, was_interrupted
 from softchat.prompt.tags import ThinkTags
 from softchat.settings import Settings
@@ -112,7 +112,7 @@ class Conversation:
         cancelled: Callable[[], bool] = lambda: False,
         keep: bool = True,
     ) -> Iterator[Event]:
-        """Run a turn, and keep it when it has ended; also one that was interrupted, or died.
+        """Run a turn, and keep it when it has ended; also one that was stopped, or failed half way.
 
         Args:
             question: what the user says.
@@ -133,7 +133,7 @@ class Conversation:
                 if number is not None and isinstance(event, Finished):
                     self._commit(number, question, settings, events)
                 yield event
-        except WorkerDiedError as error:
+        except (NumericsError, WorkerDiedError) as error:
             if number is not None:
                 self._commit(number, question, settings, [*events, Error.of(error)])
             raise

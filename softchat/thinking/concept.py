@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from softchat.errors import BROKEN_NUMBERS, NumericsError
+
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.intp]
 
@@ -63,7 +65,8 @@ class Distribution:
             of T = 1, as the limit's own is 0 at every step and would say nothing.
 
     Raises:
-        ValueError: the logits are not (V,) or hold NaN, +inf or nothing but -inf.
+        ValueError: the logits are not (V,).
+        NumericsError: they hold NaN, +inf or nothing but -inf.
 
     """
 
@@ -76,7 +79,7 @@ class Distribution:
         self._maxima = _group_maxima(logits)
         self._peak = float(self._maxima.max())
         if not math.isfinite(self._peak):
-            raise ValueError("logits hold NaN or +inf, or nothing but -inf")
+            raise NumericsError("logits hold NaN or +inf, or nothing but -inf", hint=BROKEN_NUMBERS)
         # Bounded, as 0 times infinity is no number; the bound is as cold as T = 0 already.
         self._scale = min(1.0 / temperature, 1e30) if temperature else 1.0
         self._argmax_only = temperature == 0.0

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from softchat.events import Finished, FinishReason, Halted, HaltReason
+from softchat.events import ConceptEntry, Finished, FinishReason, Halted, HaltReason
+
+_NAMED = 3  # tokens of a concept token that an error names
+_SHOWN = 20  # characters of an answer that it quotes
 
 
 @dataclass(slots=True)
@@ -24,6 +27,8 @@ class Tally:
     answering: float = field(init=False)
     """When the answer began."""
     steps: int = 0
+    concept: tuple[ConceptEntry, ...] = ()
+    """Of the last step."""
     halted: bool = False
     answer: list[str] = field(default_factory=list)
     """The pieces of the answer."""
@@ -40,6 +45,16 @@ class Tally:
             return None
         self.answering = self.clock()
         return Halted(reason=HaltReason.INTERRUPTED, steps=self.steps, injected="")
+
+    def place(self) -> str:
+        """Where the run is, in words."""
+        if self.answer_tokens:
+            said = "".join(self.answer)[-_SHOWN:]
+            return f"behind token {self.answer_tokens} of the answer, {said!r}"
+        if self.steps:
+            named = [f"{one.piece!r} {one.weight:.2f}" for one in self.concept[:_NAMED]]
+            return f"behind thinking step {self.steps - 1}, {', '.join(named)}"
+        return "behind the prompt"
 
     def finished(self) -> Finished:
         """The last event."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from softchat.engine.protocol import Engine
-from softchat.errors import ContextError, DecodeAbortedError
+from softchat.errors import ContextError, DecodeAbortedError, NumericsError
 from softchat.events import ConceptEntry, Event, Halted, HaltReason, Prefill, Started, Step
 from softchat.settings import Settings
 from softchat.thinking.answer import answer
@@ -29,6 +29,7 @@ from softchat.thinking.rules import make_rule
 from softchat.thinking.strategies import Strategy, TagTokens, make_strategy
 from softchat.thinking.tally import Tally
 
+_LONGEST_PIECE = 200  # bytes of a piece that are shown; real ones have up to 128
 _ANSWER_SHARE = 4  # a fourth of the context is kept for the answer, if it may be that long
 
 
@@ -67,6 +68,7 @@ def think(
     Raises:
         ContextError: the prompt leaves no room to think and answer.
         DecodeError: the model failed.
+        NumericsError: its numbers are none; the message says behind which step or token.
 
     """
     rng = np.random.default_rng(settings.seed)
@@ -115,6 +117,8 @@ def think(
     except DecodeAbortedError:
         if halted := tally.interrupt():
             yield halted
+    except NumericsError as error:
+        raise NumericsError(f"{tally.place()}: {error.message}", hint=error.hint) from error
     yield tally.finished()
 
 
@@ -172,10 +176,11 @@ def think_steps(
         choice = strategy.choose(p, entropy)
         halting.count(choice, entropy)
         tally.steps = index + 1
+        tally.concept = _entries(choice.concept, engine, pieces)
         yield Step(
             index=index,
             entropy=entropy,
-            concept=_entries(choice.concept, engine, pieces),
+            concept=tally.concept,
             below=halting.below,
             mode=choice.mode,
             elapsed_s=tally.clock() - tally.thinking,
@@ -221,6 +226,8 @@ def _entries(concept: Concept, engine: Engine, pieces: dict[int, str]) -> tuple[
     for token, weight in zip(concept.ids.tolist(), concept.weights.tolist(), strict=True):
         piece = pieces.get(token)
         if piece is None:
-            piece = pieces[token] = engine.piece(token).decode("utf-8", "backslashreplace")
+            # Cut before all else: a file may hold pieces of a megabyte.
+            shown = engine.piece(token)[:_LONGEST_PIECE]
+            piece = pieces[token] = shown.decode("utf-8", "backslashreplace")
         entries.append(ConceptEntry(id=token, piece=piece, weight=weight))
     return tuple(entries)

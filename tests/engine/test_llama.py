@@ -10,7 +10,14 @@ import pytest
 import softchat.engine.native as native
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.llama import LlamaEngine
-from softchat.errors import ContextError, DecodeAbortedError, DecodeError, ModelRefusedError
+from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT
+from softchat.errors import (
+    ContextError,
+    DecodeAbortedError,
+    DecodeError,
+    ModelRefusedError,
+    NumericsError,
+)
 from softchat.events import Mode, Step
 from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import StrategyName, resolve
@@ -119,7 +126,7 @@ def test_bad_rows_never_reach_native_code(engine, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(native.Context, "clear", lambda self: pytest.fail("native code was called"))
         for _ in range(1000):
-            with pytest.raises(ValueError, match="embedding"):
+            with pytest.raises((NumericsError, ValueError), match="embedding"):
                 engine.decode_embedding(bad_row(rng))
     assert engine.position == len(PROMPT)
     assert engine.decode_tokens([9]).tobytes() == expected.tobytes()
@@ -251,3 +258,13 @@ def test_the_real_model_needs_no_scale(real_model):
             == engine.tokenize("<|im_end|>", special=True)[0]
         )
         assert engine.is_end(engine.tokenize("<|im_end|>", special=True)[0])
+
+
+@pytest.mark.parametrize("context", [0, 2**31 - 1, 2**31, 2**32 - 1])
+def test_a_trained_context_that_can_not_be(tmp_path, context):
+    """None, the longest there is, a negative one: no more than is needed is taken."""
+    path = tiny.write(tmp_path / "m.gguf", context=context)
+    with LlamaEngine(path, n_ctx_most=300) as engine:
+        assert 300 <= engine.info.n_ctx <= 512
+    with LlamaEngine(path) as engine:
+        assert engine.info.n_ctx == LONGEST_DEFAULT_CONTEXT

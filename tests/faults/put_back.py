@@ -32,6 +32,20 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "logits that are none are a bug",
+        "softchat/thinking/think.py",
+        "    except NumericsError as error:\n",
+        "    except ZeroDivisionError as error:\n",
+        "tests/thinking/test_numerics.py -k where",
+    ),
+    Fault(
+        "a trained context is believed",
+        "softchat/engine/llama.py",
+        "if trained <= 0:",
+        "if trained == 0:",
+        "tests/engine/test_llama.py -k trained_context",
+    ),
+    Fault(
         "a template has all the processor time there is",
         "softchat/base/limits.py",
         "signal.setitimer(signal.ITIMER_PROF, seconds)",
