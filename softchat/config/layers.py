@@ -62,6 +62,8 @@ class Layers:
         if name == "tau" and self._is_without_cold_stop():
             return "strategy hard"
         source = self._source(name)
+        if source is None and name == "halt":  # whoever sets only that one means its rule
+            source, name = self._source("sure_entropy"), "sure_entropy"
         if source is None:
             return "drawn for each turn" if name == "seed" else "built in"
         return source.origin(name)

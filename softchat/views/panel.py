@@ -36,6 +36,7 @@ from softchat.views.wording import (
     Glyphs,
     duration,
     glyphs_for,
+    looked,
     nats,
     number,
     plural,
@@ -220,6 +221,9 @@ def render_summary(state: PanelState, halted: Halted, *, width: int, glyphs: Gly
         line.append(f" in {duration(state.elapsed_s)}" + (f" ({pace})" if pace else ""), "dim")
     warn = halted.reason is HaltReason.INTERRUPTED
     line.append(f"{glyphs.dot}{REASONS[halted.reason]}", "yellow" if warn else "dim cyan")
+    ahead = f"{glyphs.dot}{looked(halted)}" if halted.probes else ""
+    if line.cell_len + cell_len(ahead) < width:
+        line.append(ahead, "dim")
     if state.steps:
         span = f"{glyphs.dot}H {short_nats(state.lowest)} to {short_nats(state.highest)}"
         if line.cell_len + cell_len(span) < width:  # half a number would be another number

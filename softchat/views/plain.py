@@ -8,7 +8,7 @@ from typing import Self, TextIO
 from softchat.base.text import encodable, printable
 from softchat.events import Answer, Event, Finished, Halted, Prefill, Started, Step
 from softchat.views import BesideAnswer, View
-from softchat.views.wording import REASONS, duration, glyphs_for, nats, number, plural, rate
+from softchat.views.wording import REASONS, duration, glyphs_for, looked, nats, number, plural, rate
 
 
 class AnswerView:
@@ -86,9 +86,9 @@ class StepView(BesideAnswer):
                 self._line(self._step(event))
             case Halted():
                 pace = _pace(event.steps, self._think_s)
-                self._line(
-                    f"halted   {REASONS[event.reason]}  {plural(event.steps, 'step')}  {pace}"
-                )
+                steps = plural(event.steps, "step")
+                said = f"halted   {REASONS[event.reason]}  {steps}  {pace}  {looked(event)}"
+                self._line(said.rstrip())
             case Finished():
                 answer = plural(event.answer_tokens, "answer token")
                 pace = _pace(event.answer_tokens, event.answer_s)

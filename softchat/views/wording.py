@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softchat.base.text import encodable, is_unicode, printable, visible
-from softchat.events import Finished, FinishReason, HaltReason, ModelInfo
+from softchat.events import Finished, FinishReason, Halted, HaltReason, ModelInfo
 
 REASONS = {
     HaltReason.COLD_STOP: "cold stop",
@@ -135,6 +135,14 @@ def nats(entropy: float) -> str:
 def short_nats(entropy: float) -> str:
     """An entropy in two digits: 0.021, 0.43, 3.1."""
     return f"{entropy:.1f}" if entropy >= 1 else f"{entropy:.2g}" if entropy >= 0.001 else "0"
+
+
+def looked(halted: Halted) -> str:
+    """How often a rule looked ahead at the answer, and what that took; empty if none did."""
+    if not halted.probes:
+        return ""
+    times = plural(halted.probes, "time")
+    return f"looked ahead {times}, {plural(halted.probe_tokens, 'token')}"
 
 
 def duration(seconds: float) -> str:

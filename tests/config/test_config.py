@@ -91,6 +91,15 @@ def test_a_seed_is_drawn_unless_somebody_gives_one(load):
     assert Layers(suits=load("seed = 4").suits(found(seed=3))).resolve().seed == 4
 
 
+def test_a_limit_alone_names_its_rule():
+    """Who gives sure_entropy gives halt too, unless that is given itself."""
+    flag = Source(values={"sure_entropy": 0.1}, origin=lambda name: f"--{name}")
+    layers = Layers(suits=[flag])
+    assert (layers.resolve().halt, layers.origin("halt")) == ("sure", "--sure_entropy")
+    layers.session["halt"] = "none"
+    assert (layers.resolve().halt, layers.origin("halt")) == ("none", "/set")
+
+
 def test_a_tau_of_the_file_gives_hard_no_cold_stop(load):
     """The baseline has none unless it is asked for: by a flag, a variable, or /set."""
     suits = load('tau = 0.2\nstrategy = "hard"').suits(found(tau=0.1))

@@ -185,6 +185,22 @@ def test_the_summary_names_the_reason(reason):
         assert "H" not in narrow or narrow.endswith("H 0.02 to 3.1")
 
 
+def test_what_a_look_ahead_has_cost_is_told():
+    """In the panel's last line, and among plain lines; nothing of it where none looked."""
+    halted = Halted(reason=HaltReason.SURE, steps=1, injected="", probes=2, probe_tokens=11)
+    state = state_of(step(index=0, entropy=0.02))
+    line = render_summary(state, halted, width=120, glyphs=UNICODE).plain
+    assert "the answer is settled · looked ahead 2 times, 11 tokens · H" in line
+    assert "looked" not in render_summary(state, halted, width=60, glyphs=UNICODE).plain
+    sink = StringIO()
+    view = StepView(sink, AnswerView(StringIO()))
+    view.show(halted)
+    view.show(replace(halted, probes=0))
+    first, second = sink.getvalue().splitlines()
+    assert first.endswith("looked ahead 2 times, 11 tokens")
+    assert "looked" not in second
+
+
 def run_view(*events, width=80):
     sink, answer = StringIO(), StringIO()
     console = Console(file=sink, force_terminal=True, width=width, height=24)
