@@ -326,3 +326,13 @@ def test_only_the_newest_thousand_are_kept(softchat, home):
 
 def _files(home: Path) -> list[Path]:
     return [path for path in home.rglob("*") if path.is_file() and path.name != "config.toml"]
+
+
+def test_several_answers_are_kept_as_one(softchat, home):
+    """All of them, or the one that has won; nothing goes on with several."""
+    assert softchat("Why?", "--samples", "2").status == 0
+    assert softchat("How?", "--samples", "3", "--vote").status == 0
+    first, second = (one["turns"][0] for one in kept(home))
+    assert (first["question"], second["question"]) == ("Why?", "How?")
+    assert "\n\n" in first["answer"]
+    assert softchat("-c", "And?", "--samples", "2").status == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def ask(
     from softchat.cli.model import Backends, enough, find, note, told_if_slow, user_config
     from softchat.config.prompts import find_prompt
     from softchat.record.sessions import SessionFile, SessionRecord
-    from softchat.talk.conversation import Conversation
+    from softchat.talk.conversation import Conversation, Turn
 
     backends = context.with_resource(closing(Backends(context.obj)))
     config = user_config()
@@ -81,10 +82,22 @@ def ask(
             said = [turn.question + turn.answer for turn in before.turns]
             layers.session = {k: v for k, v in before.chosen.items() if k not in stronger}
         chosen = layers.resolve()
+        # First: a session that is open elsewhere is refused before anything is asked of a model.
+        kept = SessionFile(sessions_folder(), before, ask=before is None or before.is_ask)
+        context.call_on_close(kept.release)
+
+        def keep(turns: Iterable[Turn]) -> None:
+            if layers.value("log", True):
+                changed = layers.session
+                record = SessionRecord(
+                    id=kept.id, model=found.spec, system=wording, chosen=changed, turns=(*turns,)
+                )
+                _keep(kept, record)
+
         if sampling.samples > 1:
             if before is not None:
                 raise UsageError("--samples goes on with nothing", hint="without -c and --resume")
-            return ask_often(
+            answer = ask_often(
                 asked,
                 system=wording,
                 settings=chosen,
@@ -93,9 +106,10 @@ def ask(
                 sampling=sampling,
                 outputs=outputs,
             )
-        # First: a session that is open elsewhere is refused before anything is asked of a model.
-        kept = SessionFile(sessions_folder(), before, ask=before is None or before.is_ask)
-        context.call_on_close(kept.release)
+            if answer is None:
+                return _INTERRUPTED
+            keep([Turn(question=asked, answer=answer, settings=chosen.to_dict())])
+            return 0
         with catch_interrupt() as interrupt:
             with told_if_slow(found.name, quiet=outputs.quiet):
                 backend = backends.open(
@@ -111,15 +125,7 @@ def ask(
                 conversation.turns = list(before.turns) if before else []
                 for event in conversation.ask(asked, chosen, cancelled=interrupt):
                     show(event)
-        if layers.value("log", True):
-            record = SessionRecord(
-                id=kept.id,
-                model=found.spec,
-                system=wording,
-                chosen=layers.session,
-                turns=tuple(conversation.turns),
-            )
-            _keep(kept, record)
+        keep(conversation.turns)
     return _INTERRUPTED if conversation.turns[-1].interrupted else 0
 
 

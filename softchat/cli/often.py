@@ -59,8 +59,11 @@ def ask_often(
     loading: Loading,
     sampling: Sampling,
     outputs: Outputs,
-) -> int:
-    """Answer a question several times, and show what came of it; the exit status."""
+) -> str | None:
+    """Answer a question several times, and show what came of it.
+
+    Returns the answer that has won, or all of them; None if it was stopped.
+    """
     from softchat.cli.model import enough, load_of, told_if_slow
     from softchat.engine.batch import run_together
     from softchat.evaluate.answers import make_reader
@@ -93,7 +96,7 @@ def ask_often(
                 if not quiet:
                     bar.step(result.given or "")
     if len(results) < sampling.samples:
-        return _INTERRUPTED
+        return None
     results.sort(key=lambda one: one.sample)
     failed = next((one.outcome.error for one in results if one.outcome.error), "")
     if failed:
@@ -102,13 +105,22 @@ def ask_often(
     if sampling.extract is None and any(one.given is None for one in results):
         reader = make_reader("exact")
         results = [replace(one, given=reader.extract(one.outcome.answer)) for one in results]
-    _show(results, reader, sampling, outputs)
-    return 0
-
-
-def _show(results: Sequence[Result], reader: Reader, sampling: Sampling, outputs: Outputs) -> None:
     votes = count_votes(results, reader)
     winner = results[votes[0][0]] if votes else None
+    _show(results, votes, winner, reader, sampling, outputs)
+    if sampling.vote:
+        return winner.outcome.answer if winner else ""
+    return "\n\n".join(one.outcome.answer for one in results)
+
+
+def _show(
+    results: Sequence[Result],
+    votes: list[list[int]],
+    winner: Result | None,
+    reader: Reader,
+    sampling: Sampling,
+    outputs: Outputs,
+) -> None:
     if outputs.json:
         for one in results:
             print_json(_line(one))

@@ -246,11 +246,12 @@ def newest_session(folder: Path, *, idle: bool = False) -> SessionRecord:
         UsageError: there is none.
 
     """
-    best, best_at = None, 0.0
+    best, best_at, passed = None, 0.0, False
     for path, written_at in _written(folder):
         if best is not None and written_at < best_at:
             break  # what was written before was asked before: not to read a thousand files for one
         if idle and not path.name.startswith(_ASK) and _is_locked(path.with_suffix(".lock")):
+            passed = True
             continue
         with suppress(UsageError):  # the file of somebody else
             saved = read_file(path)
@@ -259,7 +260,8 @@ def newest_session(folder: Path, *, idle: bool = False) -> SessionRecord:
             if best is None or at > best_at:
                 best, best_at = saved, at
     if best is None:
-        raise UsageError("nothing has been asked yet", hint="softchat ask QUESTION")
+        what = "there is no other session" if passed else "nothing has been asked yet"
+        raise UsageError(what, hint="softchat ask QUESTION")
     return _whole(folder, best.id)
 
 

@@ -112,7 +112,11 @@ class Repl:
 
         """
         folder, wanted = self._saved.folder, name or self._offered
-        record = load_session(folder, wanted) if wanted else newest_session(folder, idle=True)
+        try:
+            record = load_session(folder, wanted) if wanted else newest_session(folder, idle=True)
+        except UsageError as error:
+            error.hint = "softchat sessions, and softchat log, have those that there are"
+            raise
         if record.id == self._saved.id:
             raise UsageError("this is that session", hint="softchat sessions lists others")
         file = type(self._saved)(folder, record)
@@ -245,7 +249,8 @@ class Repl:
         used, n_ctx = self.session.used
         note = cut_note(turn.finished, turn.settings.get("max_answer")) if turn.finished else ""
         if note:
-            self.say(note, "yellow")
+            more = "; /continue goes on" if "max_answer" in note else ""
+            self.say(f"{note}{more}", "yellow")
         if used > _NEARLY_FULL * n_ctx:
             self.say(
                 f"context {used} of {n_ctx}: nearly full; /drop N forgets the oldest turns",

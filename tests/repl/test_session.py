@@ -275,7 +275,7 @@ def test_an_answer_that_was_cut_says_so(begin, released):
     for limit, cut in ((1, True), (2, False)):
         repl, out = begin(max_answer=limit)
         repl.handle("Hi")
-        assert ("the answer was cut here: max_answer 1\n" in out.getvalue()) == cut
+        assert ("the answer was cut here: max_answer 1; /continue" in out.getvalue()) == cut
         repl.close()
 
 
