@@ -91,8 +91,7 @@ def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
         "calls itself": about.name or "",
         "file": str(found.path),
         "comes from": _origin(entry) if entry else "",
-        "size": shown_size(about.file_bytes)
-        + (f", in {about.parts} files" if about.parts > 1 else ""),
+        "size": _size(about),
         "licence": about.licence or (entry.licence if entry else "") or "not said",
         "architecture": about.architecture or "not said",
         "parameters": f"{about.parameters / 1e6:,.0f} M",
@@ -102,7 +101,9 @@ def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
         "token embeddings": about.table_type or "none: soft thinking needs them",
         "trained context": _said(about.context),
         f"memory at {ctx}": f"{shown_size(memory)} and buffers" if memory else "can't be told",
-        "chat template": "yes" if about.chat_template else "none: plain words are used",
+        "chat template": "yes"
+        if about.chat_template
+        else "none: a base model, which goes on with a text and hardly answers",
         "thinking tags": f"{tags.open.strip()} … {tags.close}"
         if tags
         else "none in its template: they are opened for it",
@@ -120,6 +121,15 @@ def _on_devices(about: Description, ctx: int, devices: Sequence[Device]) -> dict
     need, free = Need.of(about, ctx, "f16"), [one.free for one in devices]
     where = ", ".join(f"{one.where} ({shown_size(one.free)} free)" for one in devices)
     return {"accelerators": f"{need.fitting(free)} of {need.layers} layers fit on {where}"}
+
+
+def _size(about: Description) -> str:
+    files = f", in {about.parts} files" if about.parts > 1 else ""
+    if not about.missing_bytes:
+        return shown_size(about.file_bytes) + files
+    whole = about.file_bytes + about.missing_bytes
+    here = f"{shown_size(about.file_bytes)} of {shown_size(whole)}{files}"
+    return f"{here}: cut short, fetch it again"
 
 
 def _origin(entry: ModelEntry) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from softchat.base.files import shown_size
 from softchat.base.text import printable
 from softchat.cli.options import Loading, TalkLoading, given
 from softchat.config.file import Config, load_config
@@ -27,20 +27,38 @@ if TYPE_CHECKING:
 
     from softchat.engine.describe import Description
     from softchat.engine.devices import Device
+    from softchat.models.entry import ModelEntry
+    from softchat.models.locate import Agree
     from softchat.settings import Settings
     from softchat.talk.backend import Backend
     from softchat.talk.load import Load
     from softchat.talk.worker.process import Worker
 
+_LARGEST_SCALE = 100  # of an adapter; logits of one that is far larger are no numbers any more
 _TEMPLATE = 512  # tokens that a chat template may add
 
 
-def find(spec: str | None, *, config: Config | None = None, quiet: bool = False) -> Located:
+def agreed(entry: ModelEntry) -> bool:
+    """Whether the user wants so much to be fetched; in a pipe nobody can say so."""
+    import typer
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    size = shown_size(entry.told_size)
+    return typer.confirm(printable(f"Fetch {entry.name} ({size})?", newlines=False), err=True)
+
+
+def find(
+    spec: str | None, *, config: Config | None = None, quiet: bool = False, agree: Agree = agreed
+) -> Located:
     """The model that `spec` names; None is the user's default one. Raises as `find_model` does."""
     own = config.model if config and spec is None else None
     with progress_bar(quiet=quiet) as progress:
         try:
-            return find_model(spec or own, progress=progress)
+            found = find_model(spec or own, progress=progress, agree=agree)
+            if found.note and not quiet:
+                print(f"note: {found.note}", file=sys.stderr)
+            return found
         except ModelNotFoundError as error:
             if config is None or own is None:
                 raise
@@ -220,8 +238,9 @@ def _lora(text: str) -> Lora:
         lora = Lora(path=expand(text))  # a file with = in its name
     if not is_file(lora.path):
         raise UsageError(f"no adapter {text}", hint="--lora FILE or --lora FILE=0.5")
-    if not math.isfinite(lora.scale):
-        raise UsageError(f"the scale of {text} is not finite", hint="--lora FILE=0.5")
+    if not abs(lora.scale) <= _LARGEST_SCALE:  # NaN too
+        most = f"it must be from -{_LARGEST_SCALE} to {_LARGEST_SCALE}"
+        raise UsageError(f"the scale of {text} is {lora.scale:g}", hint=most)
     return lora
 
 

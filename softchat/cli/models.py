@@ -119,7 +119,7 @@ def pull(
     from softchat.cli.model import find
 
     for name in names:
-        typer.echo(plain(str(find(name).path)))
+        typer.echo(plain(str(find(name, agree=lambda _: True).path)))
 
 
 @app.command()
@@ -129,7 +129,7 @@ def add(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A file; ORG/REPO/FILE.gguf of the Hugging Face Hub; or https://…/FILE.gguf.",
+            help="A file; ORG/REPO[/FILE.gguf] of the Hugging Face Hub; or https://…/FILE.gguf.",
         ),
     ],
     models_file: ModelsFile = None,
@@ -159,18 +159,16 @@ def add(
 
 @app.command()
 def use(name: Name, models_file: ModelsFile = None) -> None:
-    """Make a model the one that is used without -m."""
+    """Make a model the one that is used without -m; one that has no name is given one."""
     from softchat.cli.model import user_config
-    from softchat.errors import UsageError
     from softchat.models.catalogue import own_file
     from softchat.models.fetch import installed
     from softchat.models.own import use_model
 
     catalogue, store = _mine()
-    if _entry(name, catalogue) is None:
-        hint = "give it a name first: softchat models add NAME " + plain(name)
-        raise UsageError(plain(f"'{name}' is a file, not a name"), hint=hint)
-    entry = catalogue.find(name)
+    entry = catalogue.get(name)
+    if entry is None:
+        entry = _named(name)
     use_model(own_file(os.environ), entry.name)
     typer.echo(f"'{entry.name}' is used without -m")
     if stronger := user_config().model:
@@ -221,6 +219,27 @@ def rm(
         typer.echo(f"freed {shown_size(size)}{rest}")
     if added and forget_model(own_file(os.environ), entry.name):
         typer.echo(f"'{entry.name}' is no name any more")
+
+
+def _named(name: str) -> ModelEntry:
+    """The entry of a model that is on this disk; if it has none, written down now."""
+    from softchat.models import find_model
+    from softchat.models.catalogue import own_file
+    from softchat.models.entry import HubSource, PathSource
+    from softchat.models.own import add_model, name_for
+
+    found, known = find_model(name), _mine()[0]
+    if found.entry is not None and known.get(found.entry.name) is not None:
+        return found.entry
+    own, given = own_file(os.environ), name_for(found.name)
+    while known.get(given) is not None:
+        given += "-mine"
+    source = found.entry.source if found.entry else None
+    if not isinstance(source, HubSource):
+        source = PathSource(path=found.path.absolute())
+    add_model(own, given, source)
+    typer.echo(plain(f"'{given}' is in {own}"))
+    return _mine()[0].find(given)
 
 
 def _question(entry: ModelEntry, fetched: Path | None, size: float, *, added: bool) -> str:

@@ -39,6 +39,8 @@ class Description:
     """Numbers in the KV cache, in which sliding windows are kept in full too."""
     layer_bytes: tuple[int, ...] = ()
     """Weights of each layer, the first first."""
+    missing_bytes: int = 0
+    """What the files lack of what their headers promise: they were cut short."""
     output_bytes: int = 0
     """The output matrix, which some models share with the token embeddings."""
 
@@ -83,6 +85,7 @@ def describe(path: Path) -> Description:
             chat_template=header.string("tokenizer.chat_template"),
             kv_values_per_position=_kv_values(header, architecture),
             layer_bytes=_layers(headers),
+            missing_bytes=sum(max(0, one.n_bytes - one.path.stat().st_size) for one in headers),
             output_bytes=sum(one.tensor_bytes("output.weight") for one in headers)
             or (table.size if table else 0),
         )

@@ -159,6 +159,17 @@ class Header:
                 sizes[int(layer[1])] = sizes.get(int(layer[1]), 0) + size
         return sizes
 
+    @property
+    def n_bytes(self) -> int:
+        """How long the file must be to hold all its tensors."""
+        lib = _library()
+        ends = (
+            int(lib.gguf_get_tensor_offset(self._handle, index))
+            + int(lib.gguf_get_tensor_size(self._handle, index))
+            for index in range(self.n_tensors)
+        )
+        return int(lib.gguf_get_data_offset(self._handle)) + max(ends, default=0)
+
     def tensor_bytes(self, name: str) -> int:
         """How large the tensor `name` is; 0 if it isn't in this file."""
         lib = _library()

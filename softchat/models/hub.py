@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx2
 from huggingface_hub import (
+    HfApi,
     constants,
     get_hf_file_metadata,
     get_session,
@@ -35,6 +36,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils.tqdm import tqdm
 
 from softchat.base.text import printable
@@ -46,6 +48,7 @@ from softchat.models.url import refuse_plain
 from softchat.models.verified import Part
 
 _CHUNK = 1 << 22  # bytes
+_SHOWN = 6  # names in a hint
 _STALE_S = 24 * 60 * 60
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -65,6 +68,59 @@ class Claim:
     size: int
     here: bool
     """Whether the cache holds it already."""
+
+
+def list_files(repository: str) -> dict[str, int]:
+    """The GGUF files of a repository, with their sizes; of a split model the first part.
+
+    Raises:
+        ModelNotFoundError: there is no such repository, or no hub, or it has none.
+
+    """
+    _guard()
+    try:
+        tree = list(HfApi(**_NAME).list_repo_tree(repository, recursive=True))
+    except _FAILURES as error:
+        raise _not_had(HubSource(repository=repository, file=""), "", error) from error
+    sizes = {one.path: int(one.size) for one in tree if isinstance(one, RepoFile)}
+    later = re.compile(r"-(?!00001)[0-9]{5}-of-[0-9]{5}\.gguf$")
+    found = {
+        name: size
+        for name, size in sizes.items()
+        if name.endswith(".gguf") and not later.search(name) and "mmproj" not in name.lower()
+    }
+    if not found:
+        hint = "repositories with GGUF files often have -GGUF at the end of their name"
+        raise ModelNotFoundError(_plain(f"there is no GGUF file in {repository}"), hint=hint)
+    return found
+
+
+def pick_file(repository: str, quant: str = "") -> tuple[str, int]:
+    """The file of a repository with this quantisation, and its size.
+
+    Without one it is the only file, or a Q4_K_M, or the smallest that has at least four bits.
+
+    Raises:
+        ModelNotFoundError: there is none, or the quantisation is of none of its files.
+
+    """
+    files = list_files(repository)
+    wanted = [name for name in files if quant.lower() in name.lower()]
+    if not wanted:
+        has = ", ".join(sorted(files)[:_SHOWN])
+        raise ModelNotFoundError(
+            _plain(f"{repository} has no file with {quant} in its name"), hint=_plain(f"has: {has}")
+        )
+    for usual in ("q4_k_m", "q4_k_s", "q4_0", "q5_k_m", "q8_0"):
+        wanted = [name for name in wanted if usual in name.lower()] or wanted
+        if len(wanted) == 1:
+            break
+    name = min(wanted, key=lambda one: (files[one], one))
+    return name, files[name]
+
+
+def _plain(text: str) -> str:
+    return printable(text, newlines=False)
 
 
 def look_up(source: HubSource) -> list[Claim]:

@@ -7,22 +7,38 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+import re
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from softchat.base.files import shown_size
 from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models.catalogue import Catalogue, user_catalogue
-from softchat.models.entry import ModelEntry, PathSource, part_of, parts_of
-from softchat.models.fetch import fetch
+from softchat.models.entry import HubSource, ModelEntry, PathSource, part_of, parts_of
+from softchat.models.fetch import fetch, installed
 from softchat.models.folders import expand, is_file
 from softchat.models.local import LOCAL, local_models
+from softchat.models.near import near_names, on_this_disk
 from softchat.models.progress import OnProgress
 from softchat.models.store import Store, default_store
 from softchat.prompt.tags import ThinkTags
 
+HUB = "hf:"
 _SHOWN = 3  # names in one hint
+_LARGE = 1e9  # bytes; more than that is not fetched unasked
+_PIECE = re.compile(r"(?P<whole>.+\.gguf)[.-]part-?(?P<part>\d+)of(?P<count>\d+)", re.IGNORECASE)
+_SPECIAL = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a disk"),
+)
+
+Agree = Callable[[ModelEntry], bool]
+"""Asked before more than 1 GB is fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +49,8 @@ class Located:
     path: Path
     entry: ModelEntry | None
     """What models.toml says about it; None for a file that it does not know."""
+    note: str = ""
+    """What the user should know of how it was found."""
 
     @property
     def spec(self) -> str:
@@ -74,8 +92,15 @@ def find_model(
     *,
     environ: Mapping[str, str] = os.environ,
     progress: OnProgress = lambda _: None,
+    agree: Agree = lambda _: True,
 ) -> Located:
-    """`locate` in this user's own models.toml and store.
+    """`locate` in this user's own models.toml and store, and on the rest of this disk.
+
+    Args:
+        spec: a name, a path, `hf:ORG/REPO[:QUANT]`; None is the default model.
+        environ: where to look.
+        progress: told how far a fetch has come.
+        agree: see `Agree`.
 
     Raises:
         UsageError: a models.toml says something wrong.
@@ -88,7 +113,56 @@ def find_model(
     if local is not None:
         check_file(local)
         return Located(name=spec or "", path=local, entry=entry_of(local, catalogue))
-    return locate(spec, catalogue=catalogue, store=default_store(environ), progress=progress)
+    store = default_store(environ)
+    if spec and not is_path(spec, catalogue):
+        here = on_this_disk(spec, catalogue=catalogue, store=store, environ=environ)
+        if here is not None:
+            check_file(here.path)
+            note = f"{spec} is {here.name}, which is on this disk"
+            if entry := catalogue.get(spec):
+                note += f"; -m {entry.name} would fetch {shown_size(entry.told_size or None)}"
+            known = entry_of(here.path, catalogue)
+            return Located(name=here.name, path=here.path, entry=known, note=_plain(note))
+    try:
+        if spec and spec.startswith(HUB):
+            return _fetched(_on_hub(spec, environ), store, progress, agree)
+        return locate(spec, catalogue=catalogue, store=store, progress=progress, agree=agree)
+    except ModelNotFoundError as error:
+        if spec and not is_path(spec, catalogue) and catalogue.get(spec) is None:
+            near = near_names(spec, catalogue=catalogue, store=store, environ=environ)
+            error.hint = _plain(f"did you mean {_listed(near)}?") if near else error.hint
+        raise
+
+
+def _on_hub(spec: str, environ: Mapping[str, str]) -> ModelEntry | Located:
+    """What `hf:ORG/REPO[:QUANT]` means: a file that the cache has, or one to fetch."""
+    from softchat.models.hub import pick_file
+
+    repository, _, quant = spec.removeprefix(HUB).partition(":")
+    begins = f"hub/{repository}/".lower()
+    for model in local_models(environ):
+        if model.name.lower().startswith(begins) and quant.lower() in model.name.lower():
+            return Located(name=model.name, path=model.path, entry=None)
+    file, size = pick_file(repository, quant)
+    source = HubSource(repository=repository, file=file)
+    name = repository.rpartition("/")[2]
+    return ModelEntry(name=name, source=source, gigabytes=size / 1e9)
+
+
+def _fetched(
+    entry: ModelEntry | Located, store: Store, progress: OnProgress, agree: Agree
+) -> Located:
+    """A model's file, fetched if it is not here and the user agrees."""
+    if isinstance(entry, Located):
+        return entry
+    if entry.told_size > _LARGE and installed(entry, store=store) is None and not agree(entry):
+        raise ModelNotFoundError(
+            _plain(f"'{entry.name}' is not here; it has {shown_size(entry.told_size)}"),
+            hint=_plain(f"softchat models pull {entry.name} fetches it"),
+        )
+    path = fetch(entry, store=store, progress=progress)
+    check_file(path)
+    return Located(name=entry.name, path=path, entry=entry)
 
 
 def local_file(spec: str, environ: Mapping[str, str]) -> Path | None:
@@ -109,7 +183,12 @@ def local_file(spec: str, environ: Mapping[str, str]) -> Path | None:
 
 
 def locate(
-    spec: str | None, *, catalogue: Catalogue, store: Store, progress: OnProgress
+    spec: str | None,
+    *,
+    catalogue: Catalogue,
+    store: Store,
+    progress: OnProgress,
+    agree: Agree = lambda _: True,
 ) -> Located:
     """The model that `spec` names, by name, alias or path; None is the default model.
 
@@ -124,10 +203,7 @@ def locate(
         check_file(path)
         entry = entry_of(path, catalogue)
         return Located(name=entry.name if entry else path.stem, path=path, entry=entry)
-    entry = catalogue.find(spec)
-    path = fetch(entry, store=store, progress=progress)
-    check_file(path)
-    return Located(name=entry.name, path=path, entry=entry)
+    return _fetched(catalogue.find(spec), store, progress, agree)
 
 
 def is_path(spec: str, catalogue: Catalogue) -> bool:
@@ -156,6 +232,12 @@ def check_file(path: Path) -> None:
     if not is_file(path):
         raise _no_file(path)
     _check_parts(path)
+    if piece := _PIECE.fullmatch(path.name):
+        whole, count = piece["whole"], piece["count"]
+        raise ModelRefusedError(
+            _plain(f"{path} is piece {piece['part']} of {count} of one file"),
+            hint=_plain(f"join them: cat {_pieces(piece.string, count)} > {whole}"),
+        )
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -186,7 +268,19 @@ def _check_parts(path: Path) -> None:
         raise ModelNotFoundError(_plain(message), hint=f"missing: {_listed(missing)}")
 
 
+def _pieces(name: str, count: str) -> str:
+    """The names of all pieces, in their order."""
+    return " ".join(re.sub(r"\d+of", f"{n}of", name) for n in range(1, min(int(count), 9) + 1))
+
+
 def _no_file(path: Path) -> ModelNotFoundError:
+    if kind := _special(path):
+        message = _plain(f"{path} is {kind}, not a file")
+        return ModelNotFoundError(message, hint="a model is opened more than once: give a file")
+    pieces = [name for name in _names_in(path.parent) if name.startswith(f"{path.name}.part")]
+    if pieces:
+        hint = f"it is here in pieces; join them: cat {' '.join(pieces[:9])} > {path.name}"
+        return ModelNotFoundError(_plain(f"no file {path}"), hint=_plain(hint))
     inside = _ggufs_in(path)
     if inside is not None:
         hint = f"give one of its files: {_listed(inside)}" if inside else "there is no .gguf in it"
@@ -194,6 +288,22 @@ def _no_file(path: Path) -> ModelNotFoundError:
     near = difflib.get_close_matches(path.name, _ggufs_in(path.parent) or [], n=_SHOWN)
     hint = f"did you mean {_listed(near)}?" if near else "give the path of a .gguf file, or a name"
     return ModelNotFoundError(_plain(f"no file {path}"), hint=hint)
+
+
+def _special(path: Path) -> str:
+    """What it is, if it is there and neither a file nor a folder; else empty."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    return next((name for test, name in _SPECIAL if test(mode)), "")
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (OSError, ValueError):
+        return []
 
 
 def _ggufs_in(folder: Path) -> list[str] | None:

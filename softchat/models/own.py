@@ -14,7 +14,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from softchat.base.files import make_private, replace_file
+from softchat.base.files import make_private, replace_file, shown_size
 from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models.catalogue import (
@@ -34,6 +34,7 @@ _ON_HUB = re.compile(  # an address, behind the hub's own
     r"(?P<file>[^\s?#]+)(\?\S*)?"
 )
 _BARE = re.compile(r"(?P<repository>[^/:\s]+/[^/:\s]+)/(?P<file>\S+\.gguf)")
+_REPOSITORY = re.compile(r"(?:hf:)?(?P<repository>[^/:\s]+/[^/:\s]+)(?::(?P<quant>\S+))?")
 _NEW = "# Your models, laid over those of softchat; docs/models.md is the reference.\n\n"
 
 
@@ -58,6 +59,9 @@ def read_source(text: str, environ: Mapping[str, str]) -> HubSource | PathSource
     if hub is not None:
         revision = hub.groupdict().get("revision", "main")
         return HubSource(repository=hub["repository"], file=hub["file"], revision=revision)
+    whole = None if is_file(expand(text)) else _REPOSITORY.fullmatch(text)
+    if whole and not text.startswith(("~", ".", "/")):
+        return _of_repository(whole["repository"], whole["quant"] or "")
     if re.match(r"[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         name = file_of_url(text)
         if not name:
@@ -70,6 +74,22 @@ def read_source(text: str, environ: Mapping[str, str]) -> HubSource | PathSource
         hint = f"{error.hint}; or a hub file: ORG/REPO/FILE.gguf; or https://…/FILE.gguf"
         raise ModelNotFoundError(error.message, hint=hint) from error
     return PathSource(path=expand(text).absolute())
+
+
+def _of_repository(repository: str, quant: str) -> HubSource:
+    """A file of a repository; several are listed, so that one can be named."""
+    from softchat.models.hub import list_files, pick_file
+
+    if quant:
+        return HubSource(repository=repository, file=pick_file(repository, quant)[0])
+    files = list_files(repository)
+    if len(files) > 1:
+        listed = ", ".join(f"{name} ({shown_size(size)})" for name, size in sorted(files.items()))
+        raise UsageError(
+            printable(f"{repository} holds {len(files)} GGUF files", newlines=False),
+            hint=printable(f"add {repository}/FILE, which is one of: {listed}", newlines=False),
+        )
+    return HubSource(repository=repository, file=next(iter(files)))
 
 
 def _on_hub(text: str) -> re.Match[str] | None:
@@ -113,6 +133,12 @@ def add_model(file: Path, name: str, source: HubSource | PathSource | UrlSource)
             if source.revision != "main":
                 values["revision"] = source.revision
     _change(file, ("models", name), {"source": values})
+
+
+def name_for(model: str) -> str:
+    """A name for a model that has none: `ollama/gemma3:270m` → `gemma3-270m`."""
+    short = model.rpartition("/")[2].removesuffix(".gguf").removesuffix(":latest")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", short).strip("-._")[:64] or "mine"
 
 
 def use_model(file: Path, name: str) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from softchat.talk.worker.process import Worker
 
 
+_BASE = "no chat template: a base model, which goes on with a text rather than answers"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """A model's file, and how its engine is made."""
@@ -137,7 +140,8 @@ def open_backend(
 
     engine = load.engine(cancelled=cancelled)
     prompts = PromptCache(load.prompts, engine) if load.prompts and engine.can_cut else None
-    return LocalBackend(engine, tags=load.tags, prompts=prompts, note=engine.note)
+    note = "; ".join(filter(None, (engine.note, "" if engine.chat_template else _BASE)))
+    return LocalBackend(engine, tags=load.tags, prompts=prompts, note=note)
 
 
 def own_adapters(found: Located) -> tuple[Lora, ...]:

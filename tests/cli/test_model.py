@@ -9,7 +9,8 @@ from io import StringIO
 import pytest
 
 from softchat.cli.app import app
-from softchat.cli.model import told_if_slow
+from softchat.cli.model import _loras, told_if_slow
+from softchat.errors import UsageError
 
 
 class Terminal(StringIO):
@@ -62,3 +63,15 @@ def test_every_command_tells_of_a_slow_load(tmp_path, monkeypatch, home, real_mo
     assert not app([command, *given, "-m", str(real_model), *few], standalone_mode=False)
     assert told[-1] == ("loading", False)
     assert ("reading", False) in told or command != "eval"
+
+
+@pytest.mark.parametrize("scale", ["1e38", "inf", "nan", "-101"])
+def test_the_scale_of_an_adapter_has_bounds(tmp_path, scale):
+    """It is the scale that is refused, not the model that it makes nonsense of."""
+    adapter = tmp_path / "a.gguf"
+    adapter.touch()
+    with pytest.raises(UsageError, match="the scale of .* is ") as error:
+        _loras([f"{adapter}={scale}"])
+    assert error.value.hint == "it must be from -100 to 100"
+    (lora,) = _loras([f"{adapter}=-0.5"])
+    assert lora.scale == -0.5

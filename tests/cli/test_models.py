@@ -194,8 +194,10 @@ def test_the_models_file_of_a_question(softchat, tmp_path, real_model):
     assert json.loads(done.out.splitlines()[0])["settings"]["max_think"] == 1
 
 
-def test_use_wants_a_name(softchat, new_user, tiny_file):
-    """A file has to be given one first."""
+def test_use_gives_a_file_a_name(softchat, new_user, tiny_file):
+    """A file that has none gets one, in the user's models.toml, and is the default."""
     done = softchat("models", "use", "./tiny.gguf", **new_user)
-    assert done.status == 2
-    assert "hint: give it a name first: softchat models add NAME ./tiny.gguf" in done.err
+    assert done.status == 0, done.err
+    assert done.out.startswith("'tiny' is in ")
+    assert done.out.endswith("'tiny' is used without -m\n")
+    assert softchat("models", "use", "./nothing.gguf", **new_user).status == 3

@@ -49,11 +49,20 @@ def test_what_a_header_says(tmp_path):
     values = tiny.LAYERS * tiny.KV_HEADS * tiny.HEAD * 2
     assert about.cache_bytes_per_position() == values * 2
     assert about.cache_bytes_per_position("q8_0") == values * 34 // 32
+    assert about.missing_bytes == 0
     full, small = (Need.of(about, 100, kind) for kind in ("f16", "q8_0"))
     assert full.blocks[0] == layer + 100 * values * 2 // tiny.LAYERS
     assert small.blocks[0] < full.blocks[0]
     tied = replace(about, output_bytes=0)
     assert Need.of(tied, 1, "f16").output == 0
+
+
+def test_a_file_that_was_cut_short(tmp_path):
+    """Its header still says how long it should be."""
+    path = tiny.write(tmp_path / "tiny.gguf")
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1000)
+    assert 1000 - 32 <= describe(path).missing_bytes <= 1000  # it ends in padding
 
 
 @pytest.fixture

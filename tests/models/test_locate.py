@@ -140,7 +140,7 @@ def test_an_unknown_file_has_no_wishes(find):
         ("text.gguf", ModelRefusedError, "not a GGUF file: text.gguf", "it begins with b'#!/b'"),
         ("empty.gguf", ModelRefusedError, "not a GGUF file: empty.gguf", "it is empty"),
         ("short.gguf", ModelRefusedError, "not a GGUF file: short.gguf", "b'GGU'"),
-        ("pipe.gguf", ModelNotFoundError, "no file pipe.gguf", ""),
+        ("pipe.gguf", ModelNotFoundError, "pipe.gguf is a pipe, not a file", "give a file"),
         ("a" * 5000 + ".gguf", ModelNotFoundError, "no file aaa", ""),
         ("./a\0b", ModelNotFoundError, "no file a␀b", ""),
         ("\x1b[2J", ModelNotFoundError, "no model '␛[2J'", "there are"),
