@@ -42,20 +42,13 @@ def main() -> None:
     given = parser.parse_args()
     for model in given.models:
         print(f"{model.name}, load {os.getloadavg()[0]:.1f}", flush=True)
-        measure(model, given.steps, given.repeats, given.threads)
-        above = _memory("soft", model, given.steps) - _memory("bare", model, given.steps)
-        print(f"  memory above bare decoding: {above / 2**20:.1f} MB", flush=True)
+        for name, figure in measured(model, given.steps, given.repeats, given.threads).items():
+            print(f"  {name}: {figure}", flush=True)
 
 
-def measure(model: Path, steps: int, repeats: int, threads: int) -> None:
-    """Print the ratios of one model."""
-    timed: dict[str, list[float]] = {
-        "bare": [],
-        "soft": [],
-        "panel": [],
-        "ask": [],
-        "ask panel": [],
-    }
+def measured(model: Path, steps: int, repeats: int, threads: int) -> dict[str, str]:
+    """The figures of one model, each with what it is."""
+    timed = {name: list[float]() for name in ("bare", "soft", "panel", "ask", "ask panel")}
     soft, n_ctx = steps_only(StrategyName.SOFT, steps), steps + 256
     for _ in range(repeats):
         with (
@@ -70,7 +63,7 @@ def measure(model: Path, steps: int, repeats: int, threads: int) -> None:
             timed["panel"].append(step_s(engine, soft, panel.show))
         timed["ask"].append(asked(model, steps, threads, on_terminal=False))
         timed["ask panel"].append(asked(model, steps, threads, on_terminal=True))
-    print(f"  bare decode: {statistics.median(timed['bare']) * 1e3:.1f} ms a token")
+    found = {"bare decode": f"{statistics.median(timed['bare']) * 1e3:.1f} ms a token"}
     for name, base, other in (
         ("soft ÷ bare", "bare", "soft"),
         ("panel ÷ none", "soft", "panel"),
@@ -78,7 +71,9 @@ def measure(model: Path, steps: int, repeats: int, threads: int) -> None:
         ("ask with its panel ÷ without", "ask", "ask panel"),
     ):
         ratios = sorted(b / o for b, o in zip(timed[base], timed[other], strict=True))
-        print(f"  {name}: {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+        found[name] = f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+    above = _memory("soft", model, steps) - _memory("bare", model, steps)
+    return found | {"memory above bare decoding": f"{above / 2**20:.1f} MB"}
 
 
 def asked(model: Path, steps: int, threads: int, *, on_terminal: bool) -> float:
