@@ -221,7 +221,9 @@ def to_dict(value: Event) -> dict[str, Any]:
 
 def to_json(value: Event) -> str:
     """The event as one line of JSON (no line break inside, valid UTF-8, finite numbers)."""
-    return json.dumps(to_dict(value), ensure_ascii=False, allow_nan=False)
+    line = json.dumps(to_dict(value), ensure_ascii=False, allow_nan=False)
+    # Half a character, as of a name that is not UTF-8, no file can hold.
+    return line if line.isascii() else line.encode(errors="replace").decode()
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever JSON holds

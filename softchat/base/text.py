@@ -63,6 +63,11 @@ def visible(piece: str) -> str:
     return f"◌{shown}" if unicodedata.category(shown[0]).startswith("M") else shown
 
 
+def legible(name: object) -> str:
+    """The name of a file, in which what is no UTF-8 is written as escapes (`\\udcff`)."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
 def encodable(text: str, encoding: str | None) -> str:
     """The text as far as the encoding can carry it, `LEGIBLE` for the rest; None is UTF-8."""
     try:

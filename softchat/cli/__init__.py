@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
+from softchat.cli import signals
 from softchat.cli.default import talks
 from softchat.errors import SoftchatError, UsageError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from softchat.talk.worker.process import Worker
 
 _INTERRUPTED = 130
+_LONGEST_NAME = 200  # characters of one that is told
 _NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _RARELY = 100_000  # allocations between two looks for garbage; imports make many and leave none
 _YES = {"1", "true", "t", "yes", "y", "on"}  # what typer takes for it in a variable
@@ -32,6 +34,7 @@ def main() -> None:
     """
     gc.set_threshold(_RARELY)
     _open_what_is_closed()
+    signals.end_in_order()
     sys.stdout, sys.stderr = _legible(_whole(sys.stdout)), _legible(_whole(sys.stderr))
     try:
         status = _run()
@@ -49,12 +52,36 @@ def main() -> None:
         # Whoever read the answer has gone (`| head -1`): nothing is left to say.
         _leave_stdout()
     except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        complain(f"can't write any more: {error.strerror}", "make room on the disk")
-        _leave_stdout()
+        if error.errno in _NO_ROOM:
+            complain(f"can't write any more: {error.strerror}", "make room on the disk")
+            _leave_stdout()
+        if error.filename is not None:  # its rights, its length, what it is: no bug
+            complain(
+                f"can't use {_shown(error.filename)}: {error.strerror}",
+                "softchat doctor looks at it",
+            )
+            sys.exit(1)
+        if _is_nowhere():
+            complain("the current folder is gone", "cd to one that is there")
+            sys.exit(1)
+        raise
+    except signals.Ended as ended:
+        signals.die_of(ended)
     # All is closed and written: to tear the interpreter down would take 30 ms more.
     os._exit(status)
+
+
+def _shown(name: object) -> str:
+    text = os.fsdecode(name) if isinstance(name, str | bytes) else str(name)
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
+
+
+def _is_nowhere() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def _open_what_is_closed() -> None:

@@ -46,7 +46,10 @@ def session_ids(incomplete: str) -> list[str]:
     from softchat.models.folders import state_folder
     from softchat.record.sessions import list_sessions
 
-    found = list_sessions(state_folder(os.environ) / "sessions")
+    try:
+        found = list_sessions(state_folder(os.environ) / "sessions")
+    except OSError:
+        return []
     return _beginning(incomplete, [saved.id for saved in found])
 
 

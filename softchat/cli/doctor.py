@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from softchat.base.files import shown_size
+from softchat.base.version import __version__
 from softchat.cli import print_json
 from softchat.cli.info import plain
 from softchat.cli.options import ModelsFile
+from softchat.cli.signals import end_with_reader
 
 
 def doctor(
@@ -24,11 +26,14 @@ def doctor(
     """
     from softchat.doctor import examine
 
+    end_with_reader()  # the self-test takes a while
+    if not json:
+        print(f"{'softchat':18}{__version__}", flush=True)
     report = examine(os.environ)
     if json:
         print_json(report.to_dict())
         return 1 if report.problems else 0
-    for label, text in _rows(report.facts):
+    for label, text in _rows(report.facts)[1:]:  # the first is there
         typer.echo(f"{label:18}{plain(text)}")
     for problem in report.problems:
         typer.echo(plain(f"problem: {problem.what} (hint: {problem.hint})"))

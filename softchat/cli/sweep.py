@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softchat.base.files import open_sink
 from softchat.base.text import printable
 from softchat.cli import print_json
 from softchat.cli.evaluate import Data, Evaluating, evaluate_file, show_tables
@@ -86,7 +88,7 @@ def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with io.TextIOWrapper(open_sink(path), encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)

@@ -103,7 +103,11 @@ def examine(
     facts["servers"] = servers(rpc, tell)
     isolated = is_isolated(environ)
     facts["worker"] = {"on": isolated, "starts": built is not None if isolated else None}
-    facts["default_model"] = default_model(environ, config, tell, test=test)
+    try:
+        facts["default_model"] = default_model(environ, config, tell, test=test)
+    except OSError as error:
+        tell(f"can't use {error.filename}: {error.strerror}", "give yourself the right to")
+        facts["default_model"] = {"name": None, "here": False}
     private = Private(environ)
     return Report(
         facts=private.clean(facts),

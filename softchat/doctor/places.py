@@ -34,9 +34,9 @@ def folders(environ: Mapping[str, str], tell: Tell) -> dict[str, Any]:
 
 def _folder(folder: Path, tell: Tell, cost: str) -> dict[str, Any]:
     nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110  # Path.exists may raise
-    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+    if not (nearest.is_dir() and os.access(nearest, os.R_OK | os.W_OK | os.X_OK)):
         tell(
-            f"{nearest} can't be written: {cost}",
+            f"{nearest} can't be read and written: {cost}",
             "give yourself the right to, or let SOFTCHAT_HOME name another folder",
         )
     elif shutil.disk_usage(nearest).free < _LITTLE_ROOM:
@@ -44,13 +44,23 @@ def _folder(folder: Path, tell: Tell, cost: str) -> dict[str, Any]:
             f"the disk of {folder} is full: {cost}",
             "make room, or let SOFTCHAT_HOME name a folder on another disk",
         )
-    files = {path: path.stat().st_size for path in folder.rglob("*") if is_file(path)}
+    files = _sizes(folder)
     return {
         "path": str(folder),
         "files": len(files),
         "bytes": sum(files.values()),
         "models": sorted(path.name for path in files if path.suffix == ".gguf"),
     }
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    """The files in a folder, as far as one may look."""
+    sizes = {}
+    with suppress(OSError):
+        for path in folder.rglob("*"):
+            if is_file(path):
+                sizes[path] = path.stat().st_size
+    return sizes
 
 
 def _file(file: Path, tell: Tell) -> dict[str, Any]:

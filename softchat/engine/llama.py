@@ -15,7 +15,7 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
-from softchat.base.text import printable
+from softchat.base.text import legible, printable
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.decoder import Decoder
 from softchat.engine.describe import memory_hint
@@ -73,6 +73,7 @@ class LlamaEngine(Vocabulary, Decoder):
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._cancelled = cancelled
+        self._path = path
         self._placement = placement
         self.sequences = sequences
         self._loras = tuple(loras)
@@ -178,8 +179,8 @@ class LlamaEngine(Vocabulary, Decoder):
 
     def _describe(self, name: str, path: Path, loras: Sequence[Lora]) -> ModelInfo:
         return ModelInfo(
-            name=name or path.stem,
-            path=str(path),
+            name=legible(name or path.stem),
+            path=legible(path),
             architecture=self.architecture,
             n_vocab=self.n_vocab,
             n_embd=int(llama_cpp.llama_model_n_embd(self._model)),
@@ -226,7 +227,7 @@ class LlamaEngine(Vocabulary, Decoder):
     @property
     def state_key(self) -> str:
         """The same where a saved KV cache can be gone on with: file, adapters, place, llama.cpp."""
-        files = [Path(self.info.path), *(lora.path for lora in self._loras)]
+        files = [self._path, *(lora.path for lora in self._loras)]
         parts = [llama_cpp.__version__, *map(str, self._loras), *self.info.devices]
         parts += [str(self.info.gpu_layers), self._placement.cache_type, self._placement.flash_attn]
         for path in files:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from softchat.base.text import legible
 from softchat.events import ModelInfo
 
 if TYPE_CHECKING:  # it takes 0.1 s to import, and some who name an engine never see an array
@@ -28,7 +29,8 @@ class Lora:
 
     def __str__(self) -> str:
         """As `--lora` takes it, with the file's name alone."""
-        return self.path.name if self.scale == 1.0 else f"{self.path.name}={self.scale:g}"
+        name = legible(self.path.name)
+        return name if self.scale == 1.0 else f"{name}={self.scale:g}"
 
 
 class Engine(Protocol):

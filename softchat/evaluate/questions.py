@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from softchat.base.files import read_stream
 from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError, UsageError
 
@@ -81,7 +82,7 @@ def _bytes(path: Path, name: str) -> bytes:
     if address:
         return _fetched(f"{address[1]}://{address[2]}", name)
     try:
-        return path.read_bytes()
+        return read_stream(path)
     except OSError as error:
         raise UsageError(
             f"can't read {name}: {error.strerror}", hint="is the path right?"

@@ -14,7 +14,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from softchat.base.files import make_private, replace_file, shown_size
+from softchat.base.files import make_private, read_file, replace_file, shown_size
 from softchat.base.text import printable
 from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models.catalogue import (
@@ -251,7 +251,7 @@ def _replace(file: Path, text: str) -> None:
 def _read(file: Path) -> tuple[str, dict[str, Any]]:
     """The text of the file and what it says; a new one's, if it is not there yet."""
     try:
-        text = file.read_bytes().decode("utf-8-sig") if file.exists() else _NEW
+        text = read_file(file).decode("utf-8-sig") if file.exists() else _NEW
         return text, tomllib.loads(text)
     except (OSError, ValueError) as error:
         message = _plain(f"cannot read {file}: {error}")

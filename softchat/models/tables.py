@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from softchat.base.files import read_file
 from softchat.base.text import printable
 from softchat.errors import UsageError
 
@@ -187,7 +188,7 @@ def read_tables(files: Sequence[Path]) -> Table:
 
 def _read_layer(file: Path) -> Layer:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_file(file).decode("utf-8-sig")
     except OSError as error:
         hint = "is it a file, and may you read it?"
         raise UsageError(_plain(f"cannot read {file}: {error.strerror}"), hint=hint) from error

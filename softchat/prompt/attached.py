@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from softchat.base.files import open_stream
 from softchat.base.text import printable
 from softchat.errors import UsageError
 
@@ -72,7 +73,7 @@ def read_file(path: Path) -> Attached:
     """
     shown = printable(str(path), newlines=False)
     try:
-        with path.open("rb") as file:
+        with open_stream(path) as file:
             return Attached(name=printable(path.name, newlines=False), text=read(file, shown))
     except IsADirectoryError as error:
         raise UsageError(f"{shown} is a folder", hint="name its files, each with -f") from error

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from softchat.base import files
 from softchat.base.files import make_private, replace_file, sweep
 from softchat.base.text import printable
 from softchat.errors import UsageError
@@ -206,7 +207,14 @@ def trim_asks(folder: Path, most: int = MOST_ASKS) -> None:
 
 
 def list_sessions(folder: Path) -> list[SessionRecord]:
-    """All chats that can be read, the newest first, without their steps."""
+    """All chats that can be read, the newest first, without their steps.
+
+    Raises:
+        OSError: one may not look into the folder.
+
+    """
+    if folder.is_dir():
+        os.scandir(folder).close()  # glob would find nothing, and say nothing
     paths = [path for path in folder.glob("*.json") if not path.name.startswith(_ASK)]
     return _newest_first(paths)
 
@@ -353,7 +361,7 @@ def read_file(path: Path, *, trace: Path | None = None) -> SessionRecord:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:  # there may be no end to it
             raise UsageError(f"{shown} is no saved session", hint="/save FILE.json makes one")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(files.read_file(path, most=_LARGEST))
     except OSError as error:
         raise UsageError(f"can't read {shown}: {error.strerror}", hint="is it a file?") from error
     except (ValueError, RecursionError) as error:

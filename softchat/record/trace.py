@@ -6,9 +6,9 @@ not have written, but for fields of a later softchat.
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
+from softchat.base.files import open_file, open_sink, open_stream
 from softchat.base.text import printable
 from softchat.errors import SoftchatError, UsageError
 from softchat.events import SCHEMA, Error, Event, from_dict, to_json
@@ -36,12 +37,12 @@ class TraceWriter:
         self._shown = printable(str(path), newlines=False)
         try:
             # Questions and answers are nobody else's business: readable by the owner only.
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            file = open_sink(path)
         except OSError as error:
             raise UsageError(
                 f"can't write the trace {self._shown}: {error.strerror}", hint="name another file"
             ) from error
-        self._file = os.fdopen(handle, "w", encoding="utf-8")
+        self._file = io.TextIOWrapper(file, encoding="utf-8")
 
     def write(self, event: Event) -> None:
         """Append one event.
@@ -79,7 +80,7 @@ class TraceWriter:
 def is_trace(path: Path) -> bool:
     """Whether this file begins as a trace does; also one that is cut off, or can't be read."""
     try:
-        with path.open("rb") as file:
+        with open(open_file(path), "rb") as file:  # noqa: PTH123  # a descriptor
             return file.read(len(_OPENING)) == _OPENING
     except OSError:
         return True  # told when it is opened
@@ -98,7 +99,7 @@ def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -
     """
     shown = printable(str(path), newlines=False)
     try:
-        with Path(path).open("rb") as file:
+        with open_stream(path) as file:
             number = 0
             while line := file.readline(_LONGEST):
                 number += 1

@@ -18,7 +18,7 @@ from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout.screen import Char
 
-from softchat.base.files import make_private
+from softchat.base.files import make_private, read_file
 from softchat.base.text import CONTROLS, REPLACEMENT
 from softchat.models.folders import expand
 from softchat.settings import KNOBS, choices
@@ -146,7 +146,7 @@ def editing_mode(environ: Mapping[str, str]) -> EditingMode:
     """vi or emacs keys, as the user's inputrc has it."""
     named = environ.get("INPUTRC") or "~/.inputrc"
     try:
-        text = expand(named).read_text(encoding="utf-8", errors="replace")
+        text = read_file(expand(named)).decode("utf-8", "replace")
     except OSError:
         return EditingMode.EMACS
     modes: list[str] = re.findall(r"^\s*set\s+editing-mode\s+(vi|emacs)\b", text, re.MULTILINE)

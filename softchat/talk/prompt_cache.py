@@ -166,7 +166,10 @@ class PromptCache:
 def entries(folder: Path) -> list[Entry]:
     """The files that can be read, the last used first."""
     found = []
-    for path in folder.glob(f"*{_SUFFIX}"):
+    paths: list[Path] = []
+    with suppress(OSError):  # a folder that one may not look into
+        paths += folder.glob(f"*{_SUFFIX}")
+    for path in paths:
         with suppress(OSError, ValueError, KeyError, TypeError):
             status = path.stat()
             with path.open("rb") as file:

@@ -1,10 +1,93 @@
-"""Files, and how large they are."""
+"""Files are files, whatever a name stands for; how large they are."""
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
+from pathlib import Path
+
 import pytest
 
-from softchat.base.files import shown_size
+from softchat.base import files
+from softchat.base.files import (
+    open_file,
+    open_sink,
+    open_stream,
+    read_file,
+    read_stream,
+    shown_size,
+)
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such things there")
+
+
+@pytest.fixture
+def things(tmp_path):
+    """What is no file: a folder, a pipe, a socket, devices without an end, nothing."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(tmp_path / "socket"))
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    names = ("folder", "pipe", "socket", "loop", "none", "none/below", "a" * 300)
+    return [*(tmp_path / name for name in names), Path("/dev/zero"), Path("/dev/tty")]
+
+
+def test_what_is_no_file_is_refused_at_once(things):
+    """Nobody is waited for, and nothing is read that has no end."""
+    for thing in things:
+        with pytest.raises(OSError, match=r".") as caught:
+            read_file(thing)
+        assert caught.value.strerror
+        with pytest.raises(OSError, match=r"."):
+            open_file(thing, os.O_RDWR)
+
+
+def test_what_is_no_stream_is_refused(things, monkeypatch):
+    """A pipe that nobody writes to is given up after a while."""
+    monkeypatch.setattr(files, "_PATIENCE_S", 0.05)
+    for thing in things:
+        with pytest.raises(OSError, match=r"."):
+            read_stream(thing)
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path):
+    """As a file is; `<(command)` is one."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"a\nb\n" * 99_999)
+    for name in ("pipe", "file"):
+        writer = threading.Thread(target=(tmp_path / name).write_bytes, args=[b"a\nb\n" * 99_999])
+        writer.start()
+        with open_stream(tmp_path / name) as stream:
+            assert stream.readline() == b"a\n"
+            assert len(stream.read()) == 4 * 99_999 - 2
+        writer.join()
+
+
+def test_no_more_is_read_than_may_be(tmp_path):
+    """Of a file or a pipe."""
+    path = tmp_path / "file"
+    path.write_bytes(b"1234")
+    assert read_file(path, most=4) == read_stream(path, most=4) == b"1234"
+    for read in (read_file, read_stream):
+        with pytest.raises(OSError, match="more than"):
+            read(path, most=3)
+
+
+def test_a_sink_has_somebody_who_reads(tmp_path):
+    """A pipe without a reader is refused, one with a reader is written to; a file is the user's."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="nobody reads"):
+        open_sink(tmp_path / "pipe")
+    handle = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with open_sink(tmp_path / "pipe") as sink:
+        sink.write(b"a")
+    assert os.read(handle, 9) == b"a"
+    os.close(handle)
+    with open_sink(tmp_path / "file") as sink:
+        sink.write(b"a")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

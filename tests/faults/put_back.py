@@ -32,6 +32,27 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a trace may be a pipe that nobody reads",
+        "softchat/base/files.py",
+        "os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AT_ONCE | _BINARY",
+        "os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY",
+        "tests/base/test_files.py -k sink",
+    ),
+    Fault(
+        "a name that is not UTF-8 is no text",
+        "softchat/engine/llama.py",
+        "path=legible(path),",
+        "path=str(path),",
+        "tests/faults/test_no_files.py -k utf8",
+    ),
+    Fault(
+        "doctor goes on without a reader",
+        "softchat/cli/signals.py",
+        "os._exit(1)",
+        "pass",
+        "tests/faults/test_no_files.py -k reader",
+    ),
+    Fault(
         "logits that are none are a bug",
         "softchat/thinking/think.py",
         "    except NumericsError as error:\n",
@@ -121,7 +142,7 @@ FAULTS = (
     Fault(
         "a prompt may leave no room for an answer",
         "softchat/thinking/think.py",
-        "if cached + len(tokens) + self._kept > n_ctx:",
+        "if cached + len(tokens) + reserved > n_ctx:",
         "if False:",
         "tests/faults/test_engine_limits.py -k full",
     ),
@@ -177,8 +198,8 @@ FAULTS = (
     Fault(
         "a turn whose worker died is lost",
         "softchat/talk/conversation.py",
-        "        except WorkerDiedError as error:\n            if number is not None:\n",
-        "        except WorkerDiedError as error:\n            if False:\n",
+        "WorkerDiedError) as error:\n            if number is not None:\n",
+        "WorkerDiedError) as error:\n            if False:\n",
         "tests/faults/test_worker.py -k random",
     ),
     Fault(

@@ -1,0 +1,140 @@
+"""Pipes, devices, closed folders, odd names where softchat wants a file: one line, soon."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's rights and devices")
+
+# Root is bound by rights too without these capabilities; they are dropped in a process of its own.
+BOUND = """
+import ctypes, os, sys
+for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+os.execv(sys.executable, [sys.executable, "-m", "softchat", *sys.argv[1:]])
+"""
+SHORT = ("--max-think", "2", "--max-answer", "2")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run softchat without a model of its own, bound by rights; (status, stdout, stderr)."""
+    mine = {k: v for k, v in os.environ.items() if not k.startswith("SOFTCHAT_")}
+    home = tmp_path / "home"
+
+    def run(*arguments, cwd=tmp_path, stdin="", **variables):
+        done = subprocess.run(
+            [sys.executable, "-c", BOUND, *arguments],
+            input=stdin, cwd=cwd, capture_output=True, text=True, timeout=300, check=False,
+            env=mine | {"SOFTCHAT_HOME": str(home), "PYTHONPATH": str(Path.cwd())} | variables,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny model, which needs no name."""
+    return tiny.write(
+        tmp_path_factory.mktemp("m") / "m.gguf",
+        letters=(tiny.ASCII + tiny.LETTERS)[: len(tiny.LETTERS)],
+    )
+
+
+def assert_told(done, *, status):
+    """One error in one line, and its hint."""
+    assert done[0] == status
+    lines = done[2].splitlines()
+    assert [line.partition(":")[0] for line in lines][-2:] == ["error", "hint"], lines
+
+
+@pytest.mark.parametrize("closed", ["home", "home/sessions"])
+@pytest.mark.parametrize("command", ["sessions", "doctor", "log"])
+def test_a_state_folder_without_rights(run, tmp_path, closed, command):
+    """One line; doctor names it as the problem."""
+    (tmp_path / "home" / "sessions").mkdir(parents=True)
+    (tmp_path / closed).chmod(0)
+    done = run(command)
+    (tmp_path / closed).chmod(0o700)
+    assert done[0] in (0, 1, 2)
+    if command == "doctor":
+        assert "can't be read and written" in done[1]
+    if command == "sessions":
+        assert_told(done, status=1)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "/dev/full", "folder"])
+@pytest.mark.parametrize("command", ["replay", "show", "eval"])
+def test_what_is_read_is_a_file(run, tmp_path, kind, command):
+    """Or a pipe in which something comes."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    assert_told(run(command, kind), status=2)
+
+
+def test_settings_are_files(run, tmp_path):
+    """config.toml, models.toml and the history are no pipes."""
+    (tmp_path / "home").mkdir()
+    for name in ("config.toml", "models.toml", "history"):
+        os.mkfifo(tmp_path / "home" / name)
+    assert run("models", "list")[0] in (0, 2)
+    assert run("doctor")[0] == 1
+
+
+def test_a_folder_that_is_gone(run, tmp_path):
+    """A relative SOFTCHAT_HOME is nowhere then."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD"; exec "$0" -m softchat sessions', sys.executable],
+        cwd=gone, capture_output=True, text=True, timeout=300, check=False,
+        env=os.environ | {"SOFTCHAT_HOME": "here", "PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert "the current folder is gone" in done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", ["/" + "a" * 300, "/a" * 3000])
+@pytest.mark.parametrize("command", [["sessions"], ["doctor"], ["models", "list"]])
+def test_a_name_longer_than_there_can_be(run, name, command):
+    """One line, which does not fill the screen."""
+    done = run(*command, SOFTCHAT_HOME=name)
+    assert done[0] in (0, 1)
+    if command == ["sessions"]:
+        assert_told(done, status=1)
+        assert len(done[2]) < 400
+
+
+def test_names_that_are_not_utf8(run, tmp_path, model):
+    """Written as escapes, and read back the same."""
+    odd = tmp_path / os.fsdecode(b"m\xff.gguf")
+    odd.symlink_to(model)
+    status, _, said = run("ask", "-m", str(odd), *SHORT, "--trace", "t.jsonl", "hi")
+    assert status == 0, said
+    first = json.loads((tmp_path / "t.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert first["model"]["name"] == "m\\udcff"
+    assert run("replay", "t.jsonl")[0] == 0
+    assert run("show", "t.jsonl")[0] == 0
+
+
+def test_a_reader_that_left_ends_doctor(tmp_path):
+    """Whatever it examines just then."""
+    mine = {k: v for k, v in os.environ.items() if not k.startswith("SOFTCHAT_")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "softchat", "doctor"],
+        stdout=subprocess.PIPE, env=mine | {"SOFTCHAT_HOME": str(tmp_path)},
+    ) as doctor:  # fmt: skip
+        assert doctor.stdout.read(8) == b"softchat"
+        doctor.stdout.close()
+        assert doctor.wait(300) == 1
