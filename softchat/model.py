@@ -67,12 +67,15 @@ class Model:
         """
         settings = self.settings(**given)
         self.engine.rollback(0)
-        yield from think(self.engine, self.prompt(question, system), settings, cancelled=cancelled)
+        prompt = self.prompt(question, system, settings)
+        yield from think(self.engine, prompt, settings, cancelled=cancelled)
 
-    def prompt(self, question: str, system: str | None = None) -> Prompt:
+    def prompt(
+        self, question: str, system: str | None = None, settings: Settings | None = None
+    ) -> Prompt:
         """The question in the model's chat template, up to the open thinking tag."""
         messages = single_turn(question, self.system if system is None else system)
-        return make_prompt(self.engine, messages, tags=self.tags)
+        return make_prompt(self.engine, messages, tags=self.tags, settings=settings)
 
     def settings(self, **given: object) -> Settings:
         """The model's own settings, but for those that are given; a seed that is not is drawn."""

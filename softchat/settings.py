@@ -79,6 +79,16 @@ class HaltAt(StrEnum):
     STEPS = "steps"
 
 
+class Effort(StrEnum):
+    """How much a model is asked to think, where its chat template has a switch for that."""
+
+    OWN = "own"
+    """As the template does when nobody says."""
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 _SOFT = (
     "soft",
     "gumbel",
@@ -119,6 +129,7 @@ def _knob(
 
 FILTERS = "Which tokens are mixed or drawn"
 GUARDS = "Thinking that has come to nothing"
+PROMPT = "How the model is asked"
 ANSWER = "The answer"
 HALTING = "Halting early (--halt)"
 STRATEGIES = "Knobs of one strategy"
@@ -143,6 +154,15 @@ class Settings:
     answer_temperature: float = _knob(0.6, "Temperature of the answer; 0: argmax", 0)
     max_answer: int = _knob(1024, "Tokens of answer at the most", 1)
     seed: int = _knob(0, "Seed of all random draws", 0, 2**32 - 1)
+
+    think: bool = _knob(True, "Think before the answer, or answer at once", group=PROMPT)
+    effort: Effort = _knob(
+        Effort.OWN, "How much to think, if the chat template can be told", group=PROMPT
+    )
+    closing: str = _knob("", "Words that end the thoughts when softchat closes them", group=PROMPT)
+    raw_special: bool = _knob(
+        False, "Read markers such as <|im_end|> in what is typed as the model's own", group=PROMPT
+    )
 
     top_k: int = _knob(30, "Keep the k likeliest tokens; 0: all", 0, group=FILTERS)
     top_p: float = _knob(0.95, "Keep the likeliest tokens up to this mass", 0, 1, group=FILTERS)
@@ -278,7 +298,8 @@ class Settings:
 
 
 KNOBS = {knob.name: knob for knob in fields(Settings)}
-_TYPES: dict[str, type[str | float]] = get_type_hints(Settings)
+_TYPES: dict[str, Any] = get_type_hints(Settings)  # each a type
+_SWITCHED = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 _LONGEST = 80  # characters of a text
 
 
@@ -299,11 +320,16 @@ def check(name: str, value: object) -> str | float:
         names = [str(member) for member in kind]
         if value not in names:
             raise UsageError(f"{name} is '{value}'", hint=f"it can be: {', '.join(names)}")
-        return kind(value)
+        member: str = kind(value)
+        return member
     if issubclass(kind, str):
         if not isinstance(value, str) or len(value) > _LONGEST or not value.isprintable():
             hint = f"it must be text without line breaks, of at most {_LONGEST} characters"
             raise UsageError(f"{name} is {value!r:.99}", hint=hint)
+        return value
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} is {value!r:.99}", hint="it can be: on, off")
         return value
     wanted = "a whole number" if kind is int else "a number"
     accepted = int if kind is int else int | float
@@ -320,6 +346,8 @@ def parse(name: str, text: str) -> str | float:
     kind = _TYPES.get(name, str)
     if issubclass(kind, str):
         return check(name, text)
+    if kind is bool:
+        return check(name, _SWITCHED.get(text.lower(), text))
     try:
         return check(name, kind(text))
     except (ValueError, OverflowError):
@@ -329,6 +357,8 @@ def parse(name: str, text: str) -> str | float:
 def choices(name: str) -> list[str]:
     """The values that setting `name` can have, if they can be listed."""
     kind = _TYPES[name]
+    if kind is bool:
+        return ["on", "off"]
     return [str(member) for member in kind] if issubclass(kind, StrEnum) else []
 
 

@@ -22,6 +22,7 @@ class FakeEngine:
         script: what each decode answers, as probabilities by piece; the last one is repeated.
             What is not named has probability 0.
         end: pieces that end the text.
+        special: pieces that are markers: text is read as one only where that is asked for.
         n_ctx: positions of context.
         abort_at: the number of the decode that is stopped half way, as if by the user.
 
@@ -33,6 +34,7 @@ class FakeEngine:
         script: Sequence[Mapping[str, float] | Mapping[bytes, float]],
         *,
         end: Sequence[str] = ("<end>",),
+        special: Sequence[str] = (),
         n_ctx: int = 256,
         abort_at: int | None = None,
     ) -> None:
@@ -40,6 +42,7 @@ class FakeEngine:
         self._ids = {piece: i for i, piece in reversed(list(enumerate(self._pieces)))}
         self._script = list(script)
         self._end = {self._ids[piece.encode()] for piece in end}
+        self._special = {self._ids[piece.encode()] for piece in special}
         self._abort_at = abort_at
         self._decodes = 0
         # Row i is not a multiple of any other, and holds i: whoever mixes wrongly is found out.
@@ -76,7 +79,11 @@ class FakeEngine:
         """The text as tokens, each the longest piece that fits; ValueError where none does."""
         data, tokens = text.encode(), []
         while data:
-            fitting = [piece for piece in self._ids if piece and data.startswith(piece)]
+            fitting = [
+                piece
+                for piece, token in self._ids.items()
+                if piece and data.startswith(piece) and (special or token not in self._special)
+            ]
             if not fitting:
                 raise ValueError(f"no token for {data[:20]!r}")
             piece = max(fitting, key=len)
@@ -87,6 +94,10 @@ class FakeEngine:
     def piece(self, token: int, *, special: bool = True) -> bytes:
         """The bytes that the token spells."""
         return b"" if token in self._end and not special else self._pieces[token]
+
+    def is_special(self, token: int) -> bool:
+        """Whether the token is one of `special`."""
+        return token in self._special
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends the text."""

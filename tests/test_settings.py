@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softchat.errors import UsageError
-from softchat.settings import KNOBS, Settings, StrategyName, check, resolve
+from softchat.settings import KNOBS, Settings, StrategyName, check, parse, resolve
 
 
 def test_the_last_layer_wins():
@@ -70,3 +70,12 @@ def test_settings_are_plain_values_for_events():
     plain = Settings(strategy=StrategyName.HARD).to_dict()
     assert set(plain) == set(KNOBS)
     assert type(plain["strategy"]) is str
+
+
+def test_switches_are_on_or_off():
+    """As people type them; as a value they are true or false, and nothing else."""
+    assert parse("think", "off") is False
+    assert parse("think", "On") is True
+    for value in ("maybe", 1, None):
+        with pytest.raises(UsageError, match="think is"):
+            check("think", value)

@@ -51,8 +51,11 @@ def option(name: str, *short: str, **more: Any) -> Any:  # noqa: ANN401  # typer
 def _knob(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
     knob = KNOBS[name]
     kinds = {"float": "X", "int": "N", "str": "TEXT"}
+    names = _flag_of(name)
+    if str(knob.type) == "bool":
+        names += "/" + _flag_of(f"no_{name}")
     return flag(
-        _flag_of(name),
+        names,
         help=f"{knob.metadata['help']}.",
         rich_help_panel=knob.metadata["group"] or None,
         metavar=kinds.get(str(knob.type)),

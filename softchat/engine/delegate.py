@@ -52,6 +52,10 @@ class Delegate:
         """As the engine's."""
         return self._engine.piece(token, special=special)
 
+    def is_special(self, token: int) -> bool:
+        """As the engine's."""
+        return self._engine.is_special(token)
+
     def is_end(self, token: int) -> bool:
         """As the engine's."""
         return self._engine.is_end(token)

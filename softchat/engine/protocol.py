@@ -80,6 +80,10 @@ class Engine(Protocol):
         """
         ...
 
+    def is_special(self, token: int) -> bool:
+        """Whether a token is a marker, such as `</s>`, or was added to the vocabulary by hand."""
+        ...
+
     def is_end(self, token: int) -> bool:
         """Whether a token ends the text."""
         ...

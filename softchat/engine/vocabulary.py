@@ -7,6 +7,12 @@ from typing import Literal
 
 import llama_cpp
 
+_SPECIAL = (
+    llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+    | llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
+    | llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
+)
+
 
 class Vocabulary:
     """The tokenizer of a native model, which must outlive it."""
@@ -69,6 +75,10 @@ class Vocabulary:
                 room = -count
             found = self._pieces[token, special] = buffer.raw[:count]
         return found
+
+    def is_special(self, token: int) -> bool:
+        """Whether a token is a marker, such as `</s>`, or was added to the vocabulary by hand."""
+        return bool(int(llama_cpp.llama_vocab_get_attr(self._vocab, token)) & _SPECIAL)
 
     def is_end(self, token: int) -> bool:
         """Whether a token ends the text."""

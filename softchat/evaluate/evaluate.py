@@ -194,7 +194,8 @@ def judge(plan: Plan, run: Run, question: Question, sample: int, outcome: Outcom
 
 def _job(plan: Plan, question: Question, settings: Settings, cancelled: Callable[[], bool]) -> Job:
     def job(engine: Engine) -> Outcome | None:
-        prompt = make_prompt(engine, single_turn(question.text, plan.system), tags=plan.tags)
+        messages = single_turn(question.text, plan.system)
+        prompt = make_prompt(engine, messages, tags=plan.tags, settings=settings)
         halted: Halted | None = None
         try:
             for event in think(engine, prompt, settings, cancelled=cancelled):

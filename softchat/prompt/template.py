@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from softchat.base.child import ChildError
 from softchat.base.text import printable
 from softchat.engine.protocol import Engine
 from softchat.engine.shortage import CLOSE
-from softchat.errors import ModelRefusedError
+from softchat.errors import ModelRefusedError, UsageError
 from softchat.prompt import sandbox
+from softchat.prompt.contents import Contents
 from softchat.prompt.tags import KNOWN, ThinkTags
+from softchat.settings import Effort, Settings
 from softchat.thinking.think import Prompt
 
 # For a model without a template: plain words that any base model has seen.
@@ -29,7 +31,11 @@ Message = dict[str, str]  # "role" (system, user, assistant) and "content"
 
 
 def make_prompt(
-    engine: Engine, messages: Sequence[Message], *, tags: ThinkTags | None = None
+    engine: Engine,
+    messages: Sequence[Message],
+    *,
+    tags: ThinkTags | None = None,
+    settings: Settings | None = None,
 ) -> Prompt:
     """The prompt that has the model answer the last of these messages.
 
@@ -37,38 +43,85 @@ def make_prompt(
         engine: only its vocabulary and template are used.
         messages: the conversation so far.
         tags: how the thinking is opened and closed; None: as `tags_of` finds.
+        settings: say whether to think, how much, and how contents are read.
 
     Raises:
         ModelRefusedError: the model's chat template fails.
+        UsageError: it knows no effort, and one is wanted.
 
     """
     tags = tags or tags_of(engine)
-    text = make_text(engine, messages, tags)
-    tokens = engine.tokenize(text, special=True)
+    settings = settings or Settings()
+    tokens = make_text(engine, messages, tags, settings).tokens()
     bos = engine.adds_bos
     if bos is not None and tokens[:1] != [bos]:
         tokens.insert(0, bos)
+    closing = f"\n{settings.closing}" if settings.closing else ""
     return Prompt(
         tokens=tuple(tokens),
         open=tags.open.strip(),
         close=tags.close,
+        closing=closing,
         inject=tags.before_close + tags.close + tags.after_close,
+        thinks=settings.think,
     )
 
 
-def make_text(engine: Engine, messages: Sequence[Message], tags: ThinkTags) -> str:
-    """The messages in the model's chat template, up to the open thinking tag.
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """A prompt as the template wrote it, in which stand-ins may be: see `contents`."""
+
+    text: str
+    contents: Contents | None
+    """None: markers in contents are the model's own."""
+    engine: Engine
+
+    def tokens(self) -> list[int]:
+        """Its tokens."""
+        if self.contents is None:
+            return self.engine.tokenize(self.text, special=True)
+        return self.contents.tokenize(self.text)
+
+
+def make_text(
+    engine: Engine,
+    messages: Sequence[Message],
+    tags: ThinkTags,
+    settings: Settings,
+) -> PromptText:
+    """The messages in the model's chat template, up to the open thinking tag, or a closed one.
 
     Raises:
         ModelRefusedError: the template fails.
+        UsageError: it knows no effort, and one is wanted.
 
     """
-    text = render(
-        engine.chat_template or _PLAIN,
-        messages,
-        bos_token=engine.special_text("bos"),
-        eos_token=engine.special_text("eos"),
-    )
+    template = engine.chat_template or _PLAIN
+    contents = None
+    if not settings.raw_special:
+        contents = Contents(engine, template + tags.open + tags.close)
+        messages = [{**one, "content": contents.hide(one["content"])} for one in messages]
+    special: dict[str, object] = {
+        "bos_token": engine.special_text("bos"),
+        "eos_token": engine.special_text("eos"),
+    }
+    if settings.effort is not Effort.OWN:
+        special["reasoning_effort"] = str(settings.effort)
+        if "reasoning_effort" not in template:
+            raise UsageError(
+                "this model's chat template knows no effort",
+                hint="--max-think N thinks less, --no-think not at all",
+            )
+    text = render(template, messages, **special)
+    if settings.think:
+        return PromptText(_opened(text, tags), contents, engine)
+    off = render(template, messages, **special, enable_thinking=False, thinking=False)
+    has_switch = off != text and not off.rstrip().endswith(tags.open.strip())
+    return PromptText(off if has_switch else _closed(text, tags), contents, engine)
+
+
+def _opened(text: str, tags: ThinkTags) -> str:
+    """A prompt that ends in the open tag."""
     opening, written = tags.open.strip(), text.rstrip()
     if written.endswith(opening):
         return text
@@ -76,6 +129,13 @@ def make_text(engine: Engine, messages: Sequence[Message], tags: ThinkTags) -> s
     if unclosed != written and unclosed.endswith(opening):  # an empty thought: it was not to think
         text = unclosed.removesuffix(opening)
     return text + tags.open
+
+
+def _closed(text: str, tags: ThinkTags) -> str:
+    """A prompt that ends behind a thought with nothing in it."""
+    if text.rstrip().endswith(tags.close):
+        return text
+    return _opened(text, tags) + tags.before_close + tags.close + tags.after_close
 
 
 def tags_of(engine: Engine) -> ThinkTags:

@@ -83,7 +83,12 @@ def resume(repl: Context, rest: str) -> None:
 
 
 def think(repl: Context, rest: str) -> None:
-    """Show what a turn thought, as text and step by step."""
+    """Show what a turn thought, as text and step by step; or say whether to think at all."""
+    if rest in ("on", "off"):
+        repl.session.layers.session["think"] = rest == "on"
+        repl.keep()
+        repl.say("it thinks" if rest == "on" else "it answers at once; /think on", "dim")
+        return
     steps = _steps(_turn(repl, rest))
     text = thoughts(steps, repl.glyphs)
     lines = len(steps) + text.plain.count("\n") + 2

@@ -343,7 +343,9 @@ def _commands() -> Iterator[Command]:
         usage="/compare [QUESTION]", help="Hard and soft side by side; bare: the last question.",
         run=_compare,
     )  # fmt: skip
-    yield Command(usage="/think [TURN]", help="Every step of a turn; bare: the last.", run=think)
+    yield Command(
+        usage="/think [TURN|on|off]", help="Every step of a turn; or whether to think.", run=think
+    )
     yield Command(usage="/why STEP [TURN]", help="A step in full.", run=why)
     yield Command(
         usage="/model [NAME]", help="Go on with another model.", takes="model", run=_model

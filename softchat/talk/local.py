@@ -20,7 +20,7 @@ from softchat.prompt.template import Message, make_prompt, make_text, tags_of
 from softchat.settings import Settings
 from softchat.talk.backend import Backend, ChatRequest, Room
 from softchat.talk.prompt_cache import PromptCache
-from softchat.thinking.think import Prompt, reserved, think
+from softchat.thinking.think import Prompt, closing_tokens, reserved, think
 
 _MARK = "\N{WHITE SQUARE CONTAINING BLACK SMALL SQUARE}answer\N{WHITE SQUARE}"
 
@@ -31,6 +31,8 @@ class _Made:
 
     messages: list[Message]
     thoughts: tuple[Item, ...]
+    asked: tuple[object, ...]
+    """The settings that the prompt depends on."""
     prompt: Prompt
     items: tuple[Item, ...]
 
@@ -112,7 +114,7 @@ class LocalBackend(Backend):
         """Run a turn. See `Speaker`."""
         if question.fresh:
             self._sequence.rollback(0)
-        prompt, items = self._prompt(question)
+        prompt, items = self._prompt(question, settings)
         if self._prompts and not question.fresh:
             self._prompts.restore(self._sequence, items, model=self.info.name)
         kept = self._sequence.rewind(items)
@@ -134,7 +136,7 @@ class LocalBackend(Backend):
 
     def room(self, question: ChatRequest, settings: Settings) -> Room:
         """What the context would have to hold for this turn. See `Speaker`."""
-        prompt, items = self._prompt(question)
+        prompt, items = self._prompt(question, settings)
         return Room(
             prompt=len(items),
             reserved=reserved(self._sequence, prompt, settings),
@@ -156,9 +158,9 @@ class LocalBackend(Backend):
         now = _Thought(question.system, before, self._sequence.items)
         self._thoughts = {**kept, question.number: now}
 
-    def _prompt(self, question: ChatRequest) -> tuple[Prompt, tuple[Item, ...]]:
+    def _prompt(self, question: ChatRequest, settings: Settings) -> tuple[Prompt, tuple[Item, ...]]:
         """The prompt of this turn, and all that the positions up to its end must hold."""
-        prompt, items = self._prompt_to_think(question)
+        prompt, items = self._prompt_to_think(question, settings)
         if question.begun is None:
             return prompt, items
         ended = self._ended
@@ -166,18 +168,26 @@ class LocalBackend(Backend):
             items = ended.items  # with the thoughts that it came from
         else:
             begun = self._sequence.tokenize(question.begun)
-            items = (*items, *self._sequence.tokenize(prompt.inject, special=True), *begun)
+            closing = closing_tokens(self._sequence, prompt) if prompt.thinks else []
+            items = (*items, *closing, *begun)
         return replace(prompt, begun=True), items
 
-    def _prompt_to_think(self, question: ChatRequest) -> tuple[Prompt, tuple[Item, ...]]:
+    def _prompt_to_think(
+        self, question: ChatRequest, settings: Settings
+    ) -> tuple[Prompt, tuple[Item, ...]]:
         messages = _messages(question)
         thoughts = self._thoughts_before(question)
+        asked = (settings.think, settings.effort, settings.closing, settings.raw_special)
         made = self._made
         # `room` asks for the same one just before `ask` does.
-        if made is None or made.messages != messages or made.thoughts is not thoughts:
-            prompt = make_prompt(self._sequence, messages, tags=self._tags)
-            items = self._items(question, thoughts) or prompt.tokens
-            made = self._made = _Made(messages, thoughts, prompt, items)
+        if (
+            made is None
+            or (made.messages, made.asked) != (messages, asked)
+            or made.thoughts is not thoughts
+        ):
+            prompt = make_prompt(self._sequence, messages, tags=self._tags, settings=settings)
+            items = self._items(question, thoughts, settings) or prompt.tokens
+            made = self._made = _Made(messages, thoughts, asked, prompt, items)
         return made.prompt, made.items
 
     def _thoughts_before(self, question: ChatRequest) -> tuple[Item, ...]:
@@ -190,14 +200,17 @@ class LocalBackend(Backend):
             return ()
         return found.items
 
-    def _items(self, question: ChatRequest, thoughts: tuple[Item, ...]) -> tuple[Item, ...]:
+    def _items(
+        self, question: ChatRequest, thoughts: tuple[Item, ...], settings: Settings
+    ) -> tuple[Item, ...]:
         """The positions of a prompt that goes on from kept thoughts; none without them."""
         if not thoughts:
             return ()
         # What the template writes between an answer and the next one's beginning.
-        text = make_text(self._sequence, _messages(question, answer=_MARK), self._tags)
-        _, mark, between = text.rpartition(_MARK)
-        return (*thoughts, *self._sequence.tokenize(between, special=True)) if mark else ()
+        messages = _messages(question, answer=_MARK)
+        whole = make_text(self._sequence, messages, self._tags, settings)
+        _, mark, between = whole.text.rpartition(_MARK)
+        return (*thoughts, *replace(whole, text=between).tokens()) if mark else ()
 
 
 def _messages(question: ChatRequest, answer: str | None = None) -> list[Message]:

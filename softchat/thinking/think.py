@@ -44,6 +44,10 @@ class Prompt:
     """The closing tag, by which the model's own closing is seen."""
     inject: str
     """What is put behind the thoughts if the model has not closed them: the tag, and space."""
+    closing: str = ""
+    """Words that are put before that, as ordinary text."""
+    thinks: bool = True
+    """Whether the tokens end in the open tag; if not, the answer comes at once."""
     question: str = ""
     """What the tokens ask, for people to read."""
     begun: bool = False
@@ -72,13 +76,14 @@ def think(
 
     """
     rng = np.random.default_rng(settings.seed)
-    inject = engine.tokenize(prompt.inject, special=True)
+    inject = closing_tokens(engine, prompt)
     cue = engine.tokenize(settings.halt_cue) if settings.halt_cue else []
     free = reserved(engine, prompt, settings)
     probe = Probe(engine, [*inject, *cue], clock=clock)
     rule = make_rule(settings, probe, lambda tokens: _text_of(engine, tokens))
     halting = Halting(engine, settings, close=prompt.close, rule=rule, reserved=free)
-    tally = Tally(clock, halted=prompt.begun)
+    thinks = prompt.thinks and not prompt.begun
+    tally = Tally(clock, halted=not thinks)
     yield Started(
         model=engine.info,
         settings=settings.to_dict(),
@@ -88,7 +93,7 @@ def think(
     try:
         logits = yield from prefill(engine, prompt.tokens, reserved=free, tally=tally)
         ending = Ending(reason=HaltReason.STEP_LIMIT)
-        if not prompt.begun:
+        if thinks:
             ended = yield from think_steps(
                 engine,
                 logits,
@@ -101,7 +106,9 @@ def think(
             )
             ending = ended or ending
             if ending.reason is not HaltReason.CLOSED:
-                ending = replace(ending, tokens=tuple(inject), injected=prompt.inject)
+                ending = replace(
+                    ending, tokens=tuple(inject), injected=prompt.closing + prompt.inject
+                )
             logits = yield from halt(engine, ending, tally=tally, probe=probe)
         yield from answer(
             engine,
@@ -125,8 +132,13 @@ def think(
 def reserved(engine: Engine, prompt: Prompt, settings: Settings) -> int:
     """Positions of the context that a run keeps free: for the closing tag and the answer."""
     # One position more: the token that closes the thinking may come at the last moment.
-    closing = len(engine.tokenize(prompt.inject, special=True)) + 1
+    closing = len(closing_tokens(engine, prompt)) + 1
     return closing + min(settings.max_answer, engine.info.n_ctx // _ANSWER_SHARE)
+
+
+def closing_tokens(engine: Engine, prompt: Prompt) -> list[int]:
+    """What softchat puts behind thoughts that the model has not closed."""
+    return [*engine.tokenize(prompt.closing), *engine.tokenize(prompt.inject, special=True)]
 
 
 def prefill(

@@ -33,7 +33,7 @@ class QuietView(BesideAnswer):
         match event:
             case Started(settings=settings):
                 self._state = PanelState()
-                if settings.get("max_think") != 0:
+                if settings.get("max_think") != 0 and settings.get("think") is not False:
                     self._line(f"thinking{self._glyphs.ellipsis}")
             case Halted():
                 width = max(_LEAST, self._console.width)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from softchat.errors import ModelRefusedError
+from softchat.errors import ModelRefusedError, UsageError
 from softchat.prompt.tags import ThinkTags
 from softchat.prompt.template import find_tags, make_prompt, render, single_turn
-from softchat.settings import resolve
+from softchat.settings import Settings, resolve
 from softchat.talk.conversation import Conversation
 from softchat.testing import FakeEngine
 
@@ -18,7 +18,7 @@ CHATML = (
     "message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-LETTERS = ["<end>", *(chr(code) for code in range(32, 127)), "\n"]
+LETTERS = ["<end>", *(chr(code) for code in range(32, 127)), "\n", "｜", "▁"]
 
 
 def text_of(engine, prompt):
@@ -221,3 +221,44 @@ def test_a_turn_renders_its_prompt_once(engine, monkeypatch):
     talk.system = "Be brief."
     talk.room("How?", settings)
     assert len(made) == 3
+
+
+OFF = Settings(think=False)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.jinja")))
+def test_no_thinking_in_any_family(engine, name):
+    """The thinking is closed, or was never opened, and the question is there."""
+    engine.chat_template = template(name)
+    on, off = (make_prompt(engine, single_turn("Why?"), settings=s) for s in (Settings(), OFF))
+    assert on.thinks
+    assert not off.thinks
+    assert "Why?" in text_of(engine, off)
+    assert not text_of(engine, off).rstrip().endswith(on.open)
+    assert text_of(engine, on).rstrip().endswith(on.open)
+
+
+def test_a_template_has_its_own_switch(engine):
+    """Qwen writes an empty thought of its own; one that opens the tag always is closed at once."""
+    engine.chat_template = template("qwen3")
+    end = "<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    assert text_of(engine, make_prompt(engine, single_turn("Why?"), settings=OFF)).endswith(end)
+    engine.chat_template = CHATML + "<think>\\n"
+    text = text_of(engine, make_prompt(engine, single_turn("Why?"), settings=OFF))
+    assert text.endswith("<think>\n\n</think>\n\n")
+
+
+def test_effort_goes_to_the_template(engine):
+    """gpt-oss is told how much to think; a template that can't be told says so."""
+    engine.chat_template = template("gpt-oss")
+    high = make_prompt(engine, single_turn("Why?"), settings=Settings(effort="high"))
+    assert "Reasoning: high" in text_of(engine, high)
+    engine.chat_template = CHATML
+    with pytest.raises(UsageError, match="no effort"):
+        make_prompt(engine, single_turn("Why?"), settings=Settings(effort="low"))
+
+
+def test_closing_words_stand_before_the_closing_tag(engine):
+    """As text: a tag in them is none."""
+    prompt = make_prompt(engine, single_turn("Why?"), settings=Settings(closing="So it is"))
+    assert prompt.closing + prompt.inject == "\nSo it is\n</think>\n\n"

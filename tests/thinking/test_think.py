@@ -413,3 +413,22 @@ def test_times_add_up():
     assert finished.think_s > 0
     assert finished.answer_s > 0
     assert finished.think_s + finished.answer_s < finished.total_s
+
+
+def test_a_thought_that_is_switched_off_is_not_told():
+    """Behind a prompt that closes the thinking comes the answer, and no halt."""
+    engine = FakeEngine(VOCABULARY, [{"b": 1.0}, END])
+    prompt = Prompt(tokens=(engine.id("Q"),), close=CLOSE, inject=CLOSE, thinks=False)
+    events = list(think(engine, prompt, resolve({}, {"answer_temperature": 0.0})))
+    assert [event.event for event in events] == ["started", "prefill", "answer", "finished"]
+    assert (events[-1].answer, events[-1].steps, events[-1].think_s) == ("b", 0, 0.0)
+
+
+def test_closing_words_are_fed_before_the_tag_and_told():
+    """They are part of what is injected."""
+    engine = FakeEngine(VOCABULARY, [MIXED, {"b": 1.0}, END])
+    prompt = Prompt(tokens=(engine.id("Q"),), close=CLOSE, closing="\nc", inject="\n</think>")
+    settings = resolve({}, {"max_think": 1, "answer_temperature": 0.0, "min_p": 0.0})
+    halted = only(list(think(engine, prompt, settings)), Halted)[0]
+    assert halted.injected == "\nc\n</think>"
+    assert engine.fed[1:5] == [engine.id(piece) for piece in ("\n", "c", "\n", "</think>")]
