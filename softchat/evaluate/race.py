@@ -7,7 +7,8 @@
     race        all of that, one result after another, within a time
 
 Successive halving is Jamieson and Talwalkar's (arXiv 1502.07943): all candidates have few
-questions, those that are left have more. The interval of a proof is Bonferroni's for all the
+questions, the better half goes on to as many more. (Theirs doubles them; of a few dozen, the first
+round would then have four, on which all are equal.) The interval of a proof is Bonferroni's for all the
 comparisons that were made on the questions that prove. Knows results, and no engines or clocks.
 """
 
@@ -94,9 +95,9 @@ def halving(candidates: int, questions: int) -> list[Round]:
     """The rounds after which one of so many candidates is left, the last one on all questions."""
     count = max(1, math.ceil(math.log2(candidates))) if candidates > 1 else 0
     rounds = []
-    for left in range(count - 1, -1, -1):
+    for number in range(1, count + 1):
         candidates = math.ceil(candidates / 2)
-        seen = max(min(_FEWEST, questions), questions // 2**left)
+        seen = max(min(_FEWEST, questions), questions * number // count)
         rounds.append(Round(questions=seen, survivors=candidates))
     return rounds
 

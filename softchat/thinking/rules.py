@@ -119,7 +119,7 @@ class AtText:
 class AtWord:
     """Where the thoughts come to a word, such as Wait; not within one."""
 
-    _KEPT = 64  # bytes; a word that is longer is not found
+    _KEPT = 320  # bytes: as long as a setting can be
 
     def __init__(self, word: str) -> None:
         self._pattern = re.compile(rb"(?<![\w])" + re.escape(word.encode()) + rb"(?![\w])")

@@ -45,11 +45,11 @@ def test_a_third_chooses_and_the_rest_proves():
 
 
 def test_halving_by_hand():
-    """Twelve on 8, six on 16, three on 32; the half is rounded up until one is left."""
+    """Twelve on 16, six on as many more; the half is rounded up until one is left."""
     assert halving(12, 64) == [
-        Round(questions=8, survivors=6),
-        Round(questions=16, survivors=3),
-        Round(questions=32, survivors=2),
+        Round(questions=16, survivors=6),
+        Round(questions=32, survivors=3),
+        Round(questions=48, survivors=2),
         Round(questions=64, survivors=1),
     ]
     assert halving(2, 33) == [Round(questions=33, survivors=1)]
@@ -58,7 +58,7 @@ def test_halving_by_hand():
 
 def test_nobody_is_out_after_one_question():
     """With few questions, each round has four at least, or all there are."""
-    assert [one.questions for one in halving(12, 9)] == [4, 4, 4, 9]
+    assert [one.questions for one in halving(12, 9)] == [4, 4, 6, 9]
     assert [one.questions for one in halving(4, 3)] == [3, 3]
 
 
