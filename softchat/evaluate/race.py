@@ -8,8 +8,8 @@
 
 Successive halving is Jamieson and Talwalkar's (arXiv 1502.07943): all candidates have few
 questions, the better half goes on to as many more. (Theirs doubles them; of a few dozen, the first
-round would then have four, on which all are equal.) The interval of a proof is Bonferroni's for all the
-comparisons that were made on the questions that prove. Knows results, and no engines or clocks.
+round would then have four, on which all are equal.) The interval of a proof is Bonferroni's for all
+the comparisons that were made on the questions that prove. Knows results, no engines or clocks.
 """
 
 from __future__ import annotations
