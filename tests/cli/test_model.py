@@ -70,7 +70,7 @@ def test_the_scale_of_an_adapter_has_bounds(tmp_path, scale):
     """It is the scale that is refused, not the model that it makes nonsense of."""
     adapter = tmp_path / "a.gguf"
     adapter.touch()
-    with pytest.raises(UsageError, match="the scale of .* is ") as error:
+    with pytest.raises(UsageError, match=r"the scale of .* is ") as error:
         _loras([f"{adapter}={scale}"])
     assert error.value.hint == "it must be from -100 to 100"
     (lora,) = _loras([f"{adapter}=-0.5"])
