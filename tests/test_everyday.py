@@ -336,3 +336,50 @@ def test_several_answers_are_kept_as_one(softchat, home):
     assert (first["question"], second["question"]) == ("Why?", "How?")
     assert "\n\n" in first["answer"]
     assert softchat("-c", "And?", "--samples", "2").status == 2
+
+
+def test_what_no_encoding_can_write_is_asked_and_kept(softchat, home, tmp_path):
+    """A stray byte on the command line: traces, JSON and the log are valid UTF-8 all the same."""
+    stray = os.fsdecode(b"Why\xff?")
+    done = softchat(stray, "--json", "--trace", "t.jsonl")
+    assert done.status == 0, done
+    assert started(done)["question"] == "Why??"
+    (tmp_path / "t.jsonl").read_text("utf-8")
+    assert softchat("show", "last").out.startswith("> Why??\n")
+    assert "Why??" in softchat("log").out
+
+
+def test_a_session_on_a_terminal(terminal, home, tmp_path):
+    """A file goes with a question, a cut answer goes on, a question is edited."""
+    (tmp_path / "a.txt").write_text("text\n")
+
+    def say(line, pattern):
+        one.screen.reset()
+        one.child.send(line + "\r")
+        one.until(pattern + r"[\s\S]*" + PROMPT)
+
+    one = terminal("--seed", "7", "--answer-temperature", "0")
+    one.until(PROMPT)
+    say(f"/file {tmp_path / 'a.txt'}", r"a\.txt: 5 characters, with the next question")
+    assert "with a.txt" in one.text
+    say("Which?", r"cut here: max_answer 4; /continue goes on")
+    assert "with a.txt" not in one.text
+    say("/continue", "cut here: max_answer")
+    (saved,) = kept(home)
+    assert saved["turns"][0]["question"] == 'a.txt:\n"""\ntext\n"""\n\nWhich?'
+    assert len(saved["turns"][0]["answer"]) > 4
+    say("/again", "cut here")
+    say("/again", "/retry draws another")
+    say("/retry", "answer temperature 0.6 for this once")
+    say("And?", "thought 2")
+    say("/think 1", r"\n +0 +\d\.\d+ .*\n +1 +\d\.\d+ ")
+    say("/why 0 1", r"step 0 · soft")
+    one.screen.reset()
+    one.child.send("/edit\r")
+    one.until(r"taken back[\s\S]*> And\?\s*\n")
+    one.child.send(" Or?\r")
+    one.until(r"And\? Or\?\s*\nthought[\s\S]*" + PROMPT)
+    one.child.send("quit\r")
+    assert one.finish() == 0
+    (saved,) = kept(home)
+    assert [turn["question"][-8:] for turn in saved["turns"]] == ["\n\nWhich?", "And? Or?"]

@@ -23,6 +23,7 @@ from softchat.record.sessions import read_file
 
 _VERSION = 1
 _WAIT_S = 10.0  # for another softchat that is at it
+_LARGEST = 2**63 - 1  # that SQLite counts to
 _MEMORY = Path(":memory:")
 _TABLES = (
     "CREATE TABLE file (session TEXT PRIMARY KEY, state TEXT)",
@@ -71,7 +72,8 @@ class Log:
         """
         where, values = _condition(words.split())
         query = f"SELECT rowid, * FROM asked WHERE {where} ORDER BY time DESC, rowid DESC LIMIT ?"
-        return self._look(lambda db: [_logged(row) for row in db.execute(query, (*values, most))])
+        limit = min(most, _LARGEST)
+        return self._look(lambda db: [_logged(row) for row in db.execute(query, (*values, limit))])
 
     def number(self, number: int) -> Logged:
         """The question of this number.
@@ -80,8 +82,8 @@ class Log:
             UsageError: there is none.
 
         """
-        query = "SELECT rowid, * FROM asked WHERE rowid = ?"
-        found = self._look(lambda db: [_logged(row) for row in db.execute(query, (number,))])
+        query, key = "SELECT rowid, * FROM asked WHERE rowid = ?", min(number, _LARGEST)
+        found = self._look(lambda db: [_logged(row) for row in db.execute(query, (key,))])
         if not found:
             raise UsageError(f"nothing in the log has number {number}", hint="see 'softchat log'")
         return found[0]

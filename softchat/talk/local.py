@@ -124,7 +124,7 @@ class LocalBackend(Backend):
         rest = tuple(item for item in items[start:] if isinstance(item, int))
         for event in think(
             self._sequence,
-            replace(prompt, tokens=rest, question=in_short(question.text)),
+            replace(prompt, tokens=rest, question=_writable(in_short(question.text))),
             settings,
             cancelled=cancelled,
         ):
@@ -221,3 +221,8 @@ def _messages(question: ChatRequest, answer: str | None = None) -> list[Message]
         messages.append({"role": "user", "content": turn.question})
         messages.append({"role": "assistant", "content": shown})
     return [*messages, {"role": "user", "content": question.text}]
+
+
+def _writable(text: str) -> str:
+    """The text without lone surrogates, which a paste may hold, and no file takes."""
+    return text.encode(errors="replace").decode()

@@ -170,6 +170,12 @@ def test_step_by_step(terminal, trace):
     one.until("2 steps")
     one.child.send("\x1b[C")
     one.until("3 steps")
+    one.child.send("\x1b[D")
+    one.until("2 steps")
+    one.child.send("p")
+    one.until("1 step ·")
+    one.child.send("p  ")  # there is none before the first
+    one.until("3 steps")
     one.child.send("x")
     one.child.send("\r")
     assert one.finish() == 0

@@ -87,8 +87,10 @@ def test_a_number_stays_with_its_question(log, keep, tmp_path):
     assert set(now) == {"b", "c", "d"}
     assert log.number(number["b"]).question == "b"
     assert (log.number(now["c"]).session, log.number(now["c"]).place) == (id_, 1)
-    with pytest.raises(UsageError, match="number 99"):
-        log.number(99)
+    for none in (99, 10**30):
+        with pytest.raises(UsageError, match=f"number {none}"):
+            log.number(none)
+    assert len(log.newest(10**30)) == 3
 
 
 def test_what_is_deleted_is_in_no_byte_of_it(log, keep, tmp_path):
