@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from softchat.errors import ModelError, ModelNotFoundError, SoftchatError, UsageError
 from softchat.models.catalogue import load_catalogue, shipped_file
 from softchat.models.entry import HubSource, PathSource, UrlSource
-from softchat.models.own import add_model, check_free, forget_model, read_source, use_model
+from softchat.models.own import (
+    add_model,
+    check_free,
+    defaults_text,
+    forget_model,
+    read_source,
+    set_defaults,
+    use_model,
+)
 from tests.terminal import CONTROLS
 
 HUB = HubSource(repository="org/repo", file="sub/m.gguf")
@@ -264,3 +272,50 @@ def test_no_source_is_a_surprise(in_empty_folder, text):
     except (UsageError, ModelError) as error:
         shown = error.message + error.hint
     assert not CONTROLS.search(shown)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_settings_fit_into_any_form(file, form):
+    """Whatever a user's file looks like, what it said is still said."""
+    file.parent.mkdir()
+    file.write_text(form, newline="")
+    before = tomllib.loads(form)
+    set_defaults(file, "smollm2-135m", {"topn": 3})
+    after = tomllib.loads(file.read_text())
+    assert after["models"].pop("smollm2-135m") == {"defaults": {"topn": 3}}
+    assert {k: v for k, v in after.items() if v} == {k: v for k, v in before.items() if v}
+
+
+def test_settings_are_set_beside_what_is_there(tmp_path):
+    """Comments, other settings and other models stay, whichever way a table is written."""
+    file = tmp_path / "models.toml"
+    file.write_text(
+        'default = "smollm2-plain" # why\n\n'
+        "[models.smollm2-135m.defaults]\npatience = 12 # short\ntau = 0.3\n"
+        "[models.smollm2-plain]\ndefaults = { tau = 0.1 } # inline\n"
+    )
+    set_defaults(file, "smollm2-135m", {"strategy": "selar", "patience": 3})
+    set_defaults(file, "smollm2-plain", {"topn": 3})
+    text = file.read_text()
+    for kept in ("# why", "patience = 3 # short", "tau = 0.3", "# inline"):
+        assert kept in text
+    models = tomllib.loads(text)["models"]
+    assert models["smollm2-135m"]["defaults"] == {"patience": 3, "tau": 0.3, "strategy": "selar"}
+    assert models["smollm2-plain"]["defaults"] == {"tau": 0.1, "topn": 3}
+
+
+def test_settings_of_a_new_file(tmp_path):
+    """What `defaults_text` shows is what is written; a name with a dot is quoted."""
+    file = tmp_path / "models.toml"
+    values = {"strategy": "soft", "temperature": 1.0}
+    set_defaults(file, "qwen3-0.6b", values)
+    assert '[models."qwen3-0.6b".defaults]' in defaults_text("qwen3-0.6b", values)
+    assert defaults_text("qwen3-0.6b", values) in file.read_text()
+
+
+def test_a_wrong_setting_is_not_written(tmp_path):
+    """The file is read as softchat reads it before anything is replaced."""
+    file = tmp_path / "models.toml"
+    with pytest.raises(UsageError, match="topn"):
+        set_defaults(file, "smollm2-135m", {"topn": 0})
+    assert not file.exists()
