@@ -51,11 +51,11 @@ def pipe(source: socket.socket, sink: socket.socket, delay_s: float, rate: float
     def give() -> None:
         while True:
             due, data = chunks.get()
-            if not data:
-                sink.close()
-                return
             wait(due)
             try:
+                if not data:
+                    sink.shutdown(socket.SHUT_WR)  # closing would not end the other thread's wait
+                    return
                 sink.sendall(data)
             except OSError:
                 return

@@ -151,7 +151,10 @@ def measure_machines(
 
 
 def _bytes_a_step(engine: LlamaEngine, settings: Settings, servers: Sequence[str]) -> int | None:
-    """What goes over the wire between the first step and the last, by the step."""
+    """What goes over the wire between the second step and the last, by the step.
+
+    With the first one the compute graph is sent, which is used again then.
+    """
     seen: list[int | None] = []
 
     def look(event: Event) -> None:
@@ -159,10 +162,10 @@ def _bytes_a_step(engine: LlamaEngine, settings: Settings, servers: Sequence[str
             seen.append(bytes_carried(servers))
 
     step_s(engine, settings, look)
-    first, last = seen[0], seen[-1]
+    first, last = seen[1], seen[-1]
     if first is None or last is None:
         return None
-    return (last - first) // (len(seen) - 1)
+    return (last - first) // (len(seen) - 2)
 
 
 def _prompt_s(engine: LlamaEngine) -> float:

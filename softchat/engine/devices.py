@@ -13,6 +13,7 @@ from softchat.errors import UsageError
 
 NONE = "none"  # in place of a device's name: the processor alone
 _GPU, _INTEGRATED = 1, 2  # enum ggml_backend_dev_type: of its own, or part of the processor
+_SERVERS = "RPC"  # the back end of other machines
 _SHARED = {"Metal", "MTL"}  # back ends whose devices use the machine's own memory
 
 
@@ -39,7 +40,7 @@ class Device:
     @property
     def is_server(self) -> bool:
         """Whether it is one of an RPC server's, on this machine or another."""
-        return self.backend == "RPC"
+        return self.backend == _SERVERS
 
     @property
     def has_own_memory(self) -> bool:
@@ -52,9 +53,9 @@ class Device:
         return cls(**values)
 
 
-def all_devices() -> list[tuple[Device, int]]:
-    """Each device of llama.cpp in this process, with its native handle."""
-    return list(_all())
+def all_devices(servers: Sequence[str] = ()) -> list[tuple[Device, int]]:
+    """Each device of llama.cpp here, and of these servers, with its native handle."""
+    return list(_all(servers))
 
 
 def choose(names: Sequence[str] = (), servers: Sequence[str] = ()) -> list[tuple[Device, int]]:
@@ -69,11 +70,7 @@ def choose(names: Sequence[str] = (), servers: Sequence[str] = ()) -> list[tuple
         UsageError: there is no such device, or it is no place for layers.
 
     """
-    found = [
-        (device, handle)
-        for device, handle in _all()
-        if device.is_gpu and (not device.is_server or device.description in servers)
-    ]
+    found = [(device, handle) for device, handle in _all(servers) if device.is_gpu]
     if tuple(names) == (NONE,):
         return []
     if names:
@@ -96,7 +93,7 @@ def to_serve(names: Sequence[str] = ()) -> list[tuple[Device, int]]:
         UsageError: there is no such device.
 
     """
-    found = list(_all())
+    found = list(_all(()))
     if not names:
         return [one for one in found if one[0].is_gpu] or [
             one for one in found if one[0].name == "CPU"
@@ -108,21 +105,25 @@ def to_serve(names: Sequence[str] = ()) -> list[tuple[Device, int]]:
     return [known[name] for name in names]
 
 
-def _all() -> Iterator[tuple[Device, int]]:
+def _all(servers: Sequence[str]) -> Iterator[tuple[Device, int]]:
     import llama_cpp
 
     llama_cpp.llama_backend_init()  # registers them
     lib = _library()
     for index in range(lib.ggml_backend_dev_count()):
         device = lib.ggml_backend_dev_get(index)
+        backend = _text(lib.ggml_backend_reg_name(lib.ggml_backend_dev_backend_reg(device)))
+        description = _text(lib.ggml_backend_dev_description(device))
+        if backend == _SERVERS and description not in servers:
+            continue  # known from before; to ask one that has gone would end this process
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         lib.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
         kind = lib.ggml_backend_dev_type(device)
         yield (
             Device(
-                backend=_text(lib.ggml_backend_reg_name(lib.ggml_backend_dev_backend_reg(device))),
+                backend=backend,
                 name=_text(lib.ggml_backend_dev_name(device)),
-                description=_text(lib.ggml_backend_dev_description(device)),
+                description=description,
                 is_gpu=kind in (_GPU, _INTEGRATED),
                 is_integrated=kind == _INTEGRATED,
                 free=free.value,

@@ -79,7 +79,7 @@ def build(servers: Sequence[str] = ()) -> Build:
     return Build(
         version=f"{_text(lib.ggml_version())} ({_text(lib.ggml_commit())})",
         features=tuple(name for name in _FEATURES if re.search(rf"\b{name} = 1\b", said)),
-        devices=tuple(device for device, _ in all_devices()),
+        devices=tuple(device for device, _ in all_devices(servers)),
         rpc=is_built(),
     )
 

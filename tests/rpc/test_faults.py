@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,33 @@ def test_named_devices(servers, load, tiny_model):
     with pytest.raises(UsageError, match="no device X") as caught:
         WorkerBackend(Worker(), wrong)
     assert "RPC0, RPC1; or none" in caught.value.hint
+
+
+TWO_LOADS = """
+import sys
+from pathlib import Path
+from softchat.engine.llama import LlamaEngine
+from softchat.engine.placement import Placement
+for server in sys.argv[2:]:
+    placement = Placement(servers=(server,))
+    LlamaEngine(Path(sys.argv[1]), n_ctx=64, n_threads=1, placement=placement).close()
+    print(server, flush=True)
+    input()
+"""
+
+
+def test_a_server_of_before_is_not_asked(servers, tiny_model):
+    """llama.cpp knows it for good; that it has gone does not end a process that loads elsewhere."""
+    first, second = servers.take(2)
+    with subprocess.Popen(
+        [sys.executable, "-c", TWO_LOADS, str(tiny_model), first, second],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as process:
+        assert process.stdout.readline() == f"{first}\n"
+        servers.kill(first)
+        assert process.communicate("\n\n")[0] == f"{second}\n"
+    assert process.returncode == 0
+    servers.start(first)
