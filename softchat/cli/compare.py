@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from softchat.cli import print_json
 from softchat.cli.evaluate import Named
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
-from softchat.events import Event, to_dict, was_interrupted
+from softchat.events import Answer, Event, Step, to_dict, was_interrupted
 
 if TYPE_CHECKING:
     from softchat.evaluate.plan import Run
@@ -62,11 +63,10 @@ def compare(
             for text in asked:
                 shown: dict[str, list[Event]] = {}
                 for one in runs:
-                    if not json:
-                        _say(f"{one.name}…")
                     # As `softchat ask` would: nothing of one run is left for the next.
                     whole = ChatRequest(text=text, system=wording, fresh=True)
-                    shown[one.name] = list(backend.ask(whole, one.settings, cancelled=interrupt))
+                    events = backend.ask(whole, one.settings, cancelled=interrupt)
+                    shown[one.name] = list(events if json else _counted(one.name, events))
                     if was_interrupted(shown[one.name]):
                         return _INTERRUPTED
                     if json:
@@ -90,10 +90,28 @@ def _asked(words: list[str] | None, path: Path | None) -> list[str]:
     return [question.text for question in read_questions(path, answers=False).questions]
 
 
-def _say(text: str) -> None:
+def _counted(name: str, events: Iterator[Event]) -> Iterator[Event]:
+    """The events of a run, while stderr tells how far it is: on a terminal step by step."""
     from softchat.base.text import printable
+    from softchat.views.wording import plural
 
-    print(printable(text, newlines=False), file=sys.stderr, flush=True)
+    name = printable(name, newlines=False)
+    if not sys.stderr.isatty():
+        print(f"{name}…", file=sys.stderr, flush=True)
+        yield from events
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    steps = tokens = 0
+    with Console(stderr=True).status(Text(f"{name}…")) as status:
+        for event in events:
+            yield event
+            steps += isinstance(event, Step)
+            tokens += isinstance(event, Answer)
+            status.update(
+                Text(f"{name}: {plural(steps, 'step')}, {plural(tokens, 'word')} of answer")
+            )
 
 
 def _show(question: str, runs: dict[str, list[Event]]) -> None:

@@ -38,7 +38,8 @@ def doctor(
     for problem in report.problems:
         typer.echo(plain(f"problem: {problem.what} (hint: {problem.hint})"))
     if not report.problems:
-        typer.echo("all is well")
+        busy = report.facts["machine"]["busy"]
+        typer.echo(busy or "all is well")
     return 1 if report.problems else 0
 
 

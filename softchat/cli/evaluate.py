@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from softchat.evaluate.answers import Reader
     from softchat.evaluate.evaluate import Result
     from softchat.evaluate.plan import Run
-    from softchat.evaluate.questions import QuestionFile
+    from softchat.evaluate.questions import Question, QuestionFile
     from softchat.evaluate.summary import Summary
     from softchat.models import Located
     from softchat.talk.load import Load
@@ -94,6 +94,9 @@ def eval_(
     system: System = None,  # `prepare` reads it
     loading: Loading,
     evaluating: Evaluating,
+    show_wrong: Annotated[
+        bool, flag("--show-wrong", help="List the questions that were answered wrong, and how.")
+    ] = False,
 ) -> int:
     """Measure accuracy on a file of questions, hard against soft.
 
@@ -116,8 +119,25 @@ def eval_(
 
         tables = [runs_table, samples_table, ends_table, differences_table]
         show_tables(tables, evaluation.summary)
-    print_json(evaluation.about | evaluation.summary.to_dict())
+        if show_wrong:
+            _list_wrong(evaluation)
+    # A line for programs: who looks at a terminal has the tables.
+    if evaluating.json or not sys.stdout.isatty():
+        print_json(evaluation.about | evaluation.summary.to_dict())
     return 0
+
+
+def _list_wrong(evaluation: Evaluation) -> None:
+    from softchat.views.wording import in_a_line
+
+    wrong = [one for one in evaluation.results if one.correct is False]
+    for result in sorted(wrong, key=lambda one: (one.index, one.run, one.sample)):
+        question = evaluation.questions[result.index]
+        said = "nothing that can be read" if result.given is None else in_a_line(result.given, 40)
+        wanted = in_a_line(question.answer, 40)
+        head = f"{result.index + 1} {result.run}: {said}, not {wanted}"
+        print(printable(f"{head}: {in_a_line(question.text, 100)}", newlines=False))
+    print(f"{len(wrong)} of {len(evaluation.results)} wrong", flush=True)
 
 
 def show_tables(tables: Sequence[Callable[[Summary, Glyphs], Table]], summary: Summary) -> None:
@@ -141,6 +161,9 @@ class Evaluation:
     about: dict[str, Any]
     runs: Sequence[Run]
     summary: Summary
+    results: Sequence[Result]
+    questions: Mapping[int, Question]
+    """By index."""
 
 
 def read_judged(
@@ -312,6 +335,8 @@ def evaluate_file(
         },
         runs=runs,
         summary=summary,
+        results=results,
+        questions={one.index: one for one in plan.questions},
     )
 
 

@@ -17,6 +17,7 @@ from softchat.cli.options import Loading, TalkLoading, given
 from softchat.config.file import Config, load_config
 from softchat.config.layers import Layers
 from softchat.engine.protocol import Lora
+from softchat.engine.threads import busy_note, default_threads
 from softchat.errors import ModelNotFoundError, SoftchatError, UsageError
 from softchat.models import Located, find_model
 from softchat.models.folders import expand, is_file, prompts_folder
@@ -253,11 +254,16 @@ def note(text: str) -> None:
 def told_if_slow(
     name: str, *, doing: str = "loading", quiet: bool = False, after_s: float = 1.0
 ) -> Iterator[None]:
-    """Tell on a terminal that a model is being loaded, if that takes longer than people like."""
+    """Tell on a terminal that a model is being loaded, if that takes longer than people like.
+
+    And why, where other programs have the machine's cores.
+    """
     if quiet or not sys.stderr.isatty():
         yield
         return
     line = f"{doing} {printable(name, newlines=False)}…"
+    if note := busy_note(default_threads()):
+        line += f"\n{note}"
     timer = threading.Timer(after_s, print, (line,), {"file": sys.stderr, "flush": True})
     timer.start()
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,15 +24,23 @@ _FORMS = (".svg", ".png", ".html")
 def plot(
     traces: Annotated[list[str], typer.Argument(metavar="TRACE|last|N|ID…")],
     out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="FILE", help="Its name ends in .svg, .png, .html."),
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Its name ends in .svg, .png, .html; without it a page beside the trace.",
+        ),
+    ] = None,
     turn: Turn = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> int:
     """Draw recorded runs: SVG, PNG, or a page to look around in.
 
     Of several runs, the entropies are drawn one over the other.
     """
+    told = out is None
+    out = out or _beside(traces[0])
     form = out.suffix.lower()
     if form not in _FORMS:
         raise UsageError(
@@ -54,7 +64,23 @@ def plot(
             printable(f"can't write {out}: {error.strerror}", newlines=False),
             hint="name another file with -o",
         ) from error
+    if told:
+        typer.echo(printable(str(out), newlines=False))
+    if open_:
+        import webbrowser
+
+        if not webbrowser.open(out.absolute().as_uri()):
+            print("no browser could be opened", file=sys.stderr)
     return 0
+
+
+def _beside(trace: str) -> Path:
+    """Where a page goes that nobody has named: beside its trace, or here for a kept run."""
+    path = Path(trace)
+    if path.is_file():
+        return path.with_suffix(".html")
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", trace).strip("-") or "run"
+    return Path(f"softchat-{safe}.html")
 
 
 def _draw(plots: Sequence[RunPlot], form: str) -> bytes:

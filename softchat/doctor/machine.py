@@ -16,7 +16,7 @@ from softchat.doctor.report import Tell
 from softchat.engine import system
 from softchat.engine.servers import greet, read_servers
 from softchat.engine.system import Build
-from softchat.engine.threads import default_threads
+from softchat.engine.threads import busy_note, default_threads
 from softchat.errors import ServerError, UsageError
 from softchat.models.machine import memory_bytes
 from softchat.provenance import cpu_name
@@ -50,7 +50,8 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": cpu_name(),
         "cpus": os.cpu_count(),
-        "threads": default_threads(),
+        "threads": (suitable := default_threads()),
+        "busy": busy_note(suitable),
         "memory": memory_bytes(),
         "memory_available": _available(),
     }

@@ -27,7 +27,6 @@ from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.proof import CUT, Claim, prove
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
 from softchat.engine.shortage import is_shortage
-from softchat.engine.threads import default_threads
 from softchat.engine.vocabulary import Vocabulary
 from softchat.errors import DecodeAbortedError, ModelRefusedError
 from softchat.events import ModelInfo
@@ -88,9 +87,7 @@ class LlamaEngine(Vocabulary, Decoder):
                     model = self._load(path, layers, attempt)
                     Vocabulary.__init__(self, model)
                     self._refuse_other_kinds()
-                    context = self._make_context(
-                        attempt, placement, n_ctx, n_ctx_most, n_threads or default_threads()
-                    )
+                    context = self._make_context(attempt, placement, n_ctx, n_ctx_most, n_threads)
                     apply_adapters(model, context.handle, self.architecture, tuple(loras))
                     self._owned.push(attempt.pop_all())
             offload.guard()

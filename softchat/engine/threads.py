@@ -1,4 +1,4 @@
-"""How many threads suit this machine. Knows nothing of models."""
+"""How many threads suit this machine now. Knows nothing of models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from pathlib import Path
 
 
 def default_threads() -> int:
+    """The cores that are free now, one at the least; on a machine that is not busy, all.
+
+    Threads wait for one another at each of a step's hundreds of operations. If another program has
+    the core of one, all wait: on two cores with a load of 14 to 17, a question
+    took 13 and 15 s with one thread, and was not answered in 200 s with two.
+    """
+    every = cores()
+    return max(1, every - busy_cores(every))
+
+
+def cores() -> int:
     """The cores this process may use: hyperthreads once, on Apple chips the fast cores only.
 
     A second thread on a core adds nothing to what is bound by memory, and one that waits for a slow
@@ -22,11 +33,43 @@ def default_threads() -> int:
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     allowed = os.sched_getaffinity(0)
-    cores = set()
+    siblings_of = set()
     for cpu in allowed:
         siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
         try:
-            cores.add(siblings.read_text())
+            siblings_of.add(siblings.read_text())
         except OSError:
             return len(allowed)
-    return len(cores)
+    return len(siblings_of)
+
+
+def busy_cores(every: int) -> int:
+    """How many of so many cores other programs want; 0 unless all of them are in use.
+
+    The load of the last minute alone may be of runs that are over, and what runs at this moment may
+    be gone at the next: both have to say so.
+    """
+    if load() <= every:
+        return 0
+    try:
+        running = int(Path("/proc/loadavg").read_text("ascii").split()[3].partition("/")[0]) - 1
+    except (OSError, ValueError, IndexError):
+        running = int(load())  # not Linux: only the load is known
+    return min(every, max(0, running))
+
+
+def load() -> float:
+    """Programs that ran or wanted to, on the mean of the last minute; 0 where nobody counts."""
+    try:
+        return os.getloadavg()[0]
+    except (OSError, AttributeError):  # Windows has none
+        return 0.0
+
+
+def busy_note(threads: int) -> str:
+    """What to say of a model that is run with so many threads; nothing if those are all."""
+    every = cores()
+    if threads >= every:
+        return ""
+    used = "1 thread" if threads == 1 else f"{threads} threads"
+    return f"this machine is busy (load {load():.0f}, cores {every}): {used}, unless --threads"

@@ -72,7 +72,9 @@ def to_bytes(figure: Figure, form: Literal["svg", "png"]) -> bytes:
     with mpl.rc_context(_style()), warnings.catch_warnings():
         # A sign that no font here has becomes a box; in an SVG the reader's own fonts have it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(buffer, format=form, metadata=dict.fromkeys(unsaid), dpi=110)
+        # Tight: a wide font, or a long reason, must not be cut off at the edge.
+        edges: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.1}
+        figure.savefig(buffer, format=form, metadata=dict.fromkeys(unsaid), dpi=110, **edges)
     return buffer.getvalue()
 
 

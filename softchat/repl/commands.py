@@ -169,6 +169,7 @@ def _model(repl: Context, rest: str) -> None:
         repl.say(f"{printable(found.name)}: {printable(str(found.path))}")
         return
     found = repl.find(rest)
+    repl.say(f"loading {printable(found.name)}{repl.glyphs.ellipsis}", "dim")
     repl.session.change_model(found)
     repl.keep()
     repl.say(f"model {printable(found.name)}", "dim")

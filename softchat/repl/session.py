@@ -77,6 +77,7 @@ class Session:
         if restored:
             self._take_up(restored)
         self._left = False
+        self._used_at: dict[int | None, int] = {None: 0}  # positions, by the turn that came last
         self._deaths = 0  # of workers, since a turn was completed
         self._loaded_with = {} if loaded_with is None else loaded_with
         self._loading: Future[Backend] = self._load(found)
@@ -313,6 +314,7 @@ class Session:
     def drop(self, count: int) -> None:
         """Forget so many of the oldest turns."""
         del self._turns[:count]
+        self._used_at = {None: 0}  # what is left takes less, nobody knows how much less
 
     def ask(self, question: str, **once: object) -> Iterator[Event]:
         """A turn, with these settings for this once. Raises as `Conversation.ask`."""
@@ -323,6 +325,8 @@ class Session:
                 if isinstance(event, Finished):
                     self._deaths = 0
                 yield event
+            if self._turns:
+                self._used_at[self._turns[-1].number] = self.conversation().used
 
     def again(self, **once: object) -> Iterator[Event]:
         """The last question once more, in place of its turn; the turn comes back if that fails.
@@ -396,7 +400,10 @@ class Session:
     def used(self) -> tuple[int, int]:
         """Positions of context in use, and all there are; (0, 0) while there is no model."""
         if self._conversation is not None:
-            return self._conversation.used, self._conversation.n_ctx
+            # What was taken back is still in the model's memory, but not in the way of a turn.
+            last = self._turns[-1].number if self._turns else None
+            used = self._used_at.get(last, self._conversation.used)
+            return used, self._conversation.n_ctx
         if self.loading or self._loading.exception() is not None:
             return 0, 0
         return 0, self._loading.result().info.n_ctx

@@ -27,6 +27,21 @@ class Terminal(StringIO):
         self.written.set()
 
 
+@pytest.fixture(autouse=True)
+def _quiet_machine(monkeypatch):
+    """Whatever else runs here, this machine is not busy."""
+    monkeypatch.setattr("softchat.cli.model.busy_note", lambda threads: "")
+
+
+def test_a_busy_machine_is_told_too(monkeypatch):
+    """Below the line that it loads."""
+    monkeypatch.setattr("softchat.cli.model.busy_note", lambda threads: "busy")
+    stderr = Terminal()
+    with contextlib.redirect_stderr(stderr), told_if_slow("m", after_s=0.0):
+        assert stderr.written.wait(60)
+    assert stderr.getvalue() == "loading m…\nbusy\n"
+
+
 def test_a_model_that_loads_slowly_is_told():
     """On one line, from which nothing of its name can break out."""
     stderr = Terminal()

@@ -48,7 +48,6 @@ def test_labels_are_the_names_of_the_traces(softchat, tmp_path):
         (("one.jsonl", "-o", "nowhere/plot.html"), "can't write", "-o"),
         (("none.jsonl", "-o", "plot.html"), "no step", "max_think"),
         (("missing.jsonl", "-o", "plot.html"), "can't read", "file"),
-        (("one.jsonl",), "--out", "--help"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_hint(softchat, arguments, says, helps):
@@ -79,3 +78,12 @@ def test_without_matplotlib(environ, tmp_path):
             assert "pip install matplotlib" in done.stderr
             assert "Traceback" not in done.stderr
     assert status == {"svg": 2, "png": 2, "html": 0}
+
+
+def test_without_a_name_the_page_lies_beside_the_trace(softchat, tmp_path):
+    """It says where."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "one.jsonl").rename(tmp_path / "sub/one.jsonl")
+    done = softchat("plot", "sub/one.jsonl")
+    assert (done.status, done.out) == (0, "sub/one.html\n")
+    assert "<html" in (tmp_path / "sub/one.html").read_text("utf-8")

@@ -274,7 +274,8 @@ def test_the_command(softchat, tmp_path):
     assert "soft thinking is exact" in rows["self-test"]
     assert rows["default model"].endswith(" here")
     assert rows["worker"] == "on, and starts"
-    assert done.out.endswith("all is well\n")
+    last = done.out.splitlines()[-1]
+    assert last == "all is well" or last.startswith("this machine is busy")
     told = json.loads(softchat("doctor", "--json", SOFTCHAT_HOME=str(tmp_path)).out)
     assert told["default_model"]["here"] is False
     assert told["problems"] == []

@@ -640,3 +640,18 @@ def test_a_question_mark_explains_the_signs(begin, released):
     assert "{tau}" not in shown
     released.set()
     repl.close()
+
+
+def test_the_context_count_is_right_after_turns_are_taken_back(begin, released):
+    """What /undo and /clear took back is not counted any more."""
+    repl, _ = begin()
+    released.set()
+    repl.handle("Hi")
+    first, n_ctx = repl.session.used
+    repl.handle("And?")
+    assert repl.session.used[0] > first > 0
+    repl.handle("/undo")
+    assert repl.session.used == (first, n_ctx)
+    repl.handle("/clear")
+    assert repl.session.used == (0, n_ctx)
+    repl.close()

@@ -1,0 +1,45 @@
+"""How many threads there are, on a machine that is busy and one that is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from softchat.engine import threads
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A function that makes a machine of so many cores, load, and programs that run now."""
+
+    def made(cores, load, running):
+        monkeypatch.setattr(threads, "cores", lambda: cores)
+        monkeypatch.setattr(threads, "load", lambda: load)
+        text = f"{load} 0 0 {running + 1}/99 1"  # the reader itself runs too
+        monkeypatch.setattr(threads.Path, "read_text", lambda *_: text)
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("cores", "load", "running", "expected"),
+    [
+        (2, 0.1, 0, 2),
+        (2, 1.9, 5, 2),  # a moment's crowd
+        (2, 9.0, 0, 2),  # a minute ago
+        (2, 9.0, 8, 1),
+        (8, 9.0, 3, 5),
+        (8, 40.0, 30, 1),
+    ],
+)
+def test_cores_that_are_in_use_are_left_alone(machine, cores, load, running, expected):
+    """Only where both the last minute and this moment are busy; one is always left."""
+    machine(cores, load, running)
+    assert threads.default_threads() == expected
+
+
+def test_fewer_threads_are_told(machine):
+    """With the reason, and with what is stronger; all of them are not worth a word."""
+    machine(2, 17.2, 9)
+    told = "this machine is busy (load 17, cores 2): 1 thread, unless --threads"
+    assert threads.busy_note(1) == told
+    assert threads.busy_note(2) == ""
