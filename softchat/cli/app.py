@@ -35,6 +35,18 @@ from softchat.cli.tune import tune
 from softchat.errors import UsageError
 from softchat.models.folders import expand, is_file
 
+_ASK = """\
+softchat ask "How many legs have three spiders and a dog?"
+softchat show last                                  what it thought
+cat notes.txt | softchat ask "Who sends the contract?"
+softchat ask -c "And when?"                         go on
+softchat ask -m smollm2-plain "How do I learn to play the piano?"
+softchat ask --topn 1 "What is 12 times 9?"         mix nothing: greedy decoding
+softchat ask -m gemma3:270m "Hello?"                a model that ollama has"""
+_COMPARE = """\
+softchat compare -m smollm2-plain "How do I learn to play the piano?"
+softchat compare "What is 12 times 9?" --topn 1,5,10"""
+
 
 class _AskOrChat(TyperGroup):
     """Without a command, a question is asked, and there is a chat where there is none."""
@@ -100,7 +112,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(cls=GroupedCommand)(chat)
-app.command(cls=GroupedCommand)(ask)
+app.command(cls=GroupedCommand, epilog=_ASK)(ask)
 app.add_typer(models, name="models")
 app.command()(last)
 app.add_typer(log, name="log")
@@ -110,7 +122,7 @@ app.command()(prompts)
 app.command()(replay)
 app.command()(show)
 app.command()(plot)
-app.command(cls=GroupedCommand)(compare)
+app.command(cls=GroupedCommand, epilog=_COMPARE)(compare)
 app.command("eval", cls=GroupedCommand)(eval_)
 app.command(cls=GroupedCommand)(sweep)
 app.command(cls=GroupedCommand)(tune)

@@ -40,7 +40,8 @@ def thoughts(steps: Iterable[Step], glyphs: Glyphs, *, line: bool = False) -> Te
     """
     text = Text()
     for step in steps:
-        _append(text, step, glyphs, line=line)
+        place = _place(step, glyphs, line=line)
+        text = text.append_text(place) if text.plain else _without_space(place)
     return text
 
 
@@ -48,7 +49,7 @@ def last_thoughts(steps: Sequence[Step], glyphs: Glyphs, *, cells: int) -> Text:
     """The end of what was thought, as one line of at most so many cells."""
     text = Text()
     for step in reversed(steps):
-        longer = thoughts([step], glyphs, line=True) + text
+        longer = _place(step, glyphs, line=True) + text
         if longer.cell_len > cells:
             break
         text = longer
@@ -59,26 +60,32 @@ def first_thoughts(steps: Sequence[Step], glyphs: Glyphs, *, cells: int) -> Text
     """The beginning of what was thought, as one line of at most so many cells."""
     text = Text()
     for step in steps:
-        longer = text + thoughts([step], glyphs, line=True)
+        place = _place(step, glyphs, line=True)
+        longer = text + place if text.plain else _without_space(place)
         if longer.cell_len > cells - cell_len(glyphs.ellipsis):
             return text + Text(glyphs.ellipsis)
         text = longer
     return text
 
 
-def _append(text: Text, step: Step, glyphs: Glyphs, *, line: bool) -> None:
+def _place(step: Step, glyphs: Glyphs, *, line: bool) -> Text:
+    """What one step adds to the text, with the space in front of it."""
+    text = Text()
     if not step.concept:
-        return
+        return text
     first = step.concept[0]
-    if first.piece[:1] in _SPACES and text.cell_len:
+    if first.piece[:1] in _SPACES:
         text.append(" ")
     beside = _beside(step.concept)
     if not beside:
-        text.append(_words(first.piece, glyphs, line=line))
-        return
+        return text.append(_words(first.piece, glyphs, line=line))
     pieces = [_words(entry.piece, glyphs, line=True) for entry in (first, *beside[: _MOST - 1])]
     more = len(beside) - (_MOST - 1)
-    text.append("|".join(pieces) + (f"|+{more}" if more > 0 else ""), MIXED)
+    return text.append("|".join(pieces) + (f"|+{more}" if more > 0 else ""), MIXED)
+
+
+def _without_space(place: Text) -> Text:
+    return place[1:] if place.plain.startswith(" ") else place
 
 
 def _beside(concept: Sequence[ConceptEntry]) -> list[ConceptEntry]:

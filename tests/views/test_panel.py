@@ -25,7 +25,7 @@ from softchat.events import (
 from softchat.views.panel import PanelState, PanelView, render_panel, render_summary
 from softchat.views.plain import AnswerView, StepView
 from softchat.views.steps import step_in_full, steps_table
-from softchat.views.thoughts import MIXED, thoughts
+from softchat.views.thoughts import MIXED, first_thoughts, last_thoughts, thoughts
 from softchat.views.wording import REASONS, glyphs_for
 
 UNICODE, ASCII = glyphs_for("utf-8"), glyphs_for("ascii")
@@ -334,3 +334,13 @@ def test_what_is_left_of_the_panel_can_be_read():
     settled = out.getvalue()
     assert "softchat show last" in settled
     assert "cake|moon" in settled.rpartition("show last")[2]
+
+
+def test_words_stay_apart_wherever_the_text_is_cut():
+    """The spaces between pieces are there in all of it, in its beginning, and in its end."""
+    steps = [weighted((f" w{n}", 1.0)) for n in range(6)] + [weighted(("x", 0.5), ("y", 0.5))]
+    assert thoughts(steps, UNICODE).plain == "w0 w1 w2 w3 w4 w5x|y"
+    assert first_thoughts(steps, UNICODE, cells=99).plain == "w0 w1 w2 w3 w4 w5x|y"
+    assert first_thoughts(steps, UNICODE, cells=9).plain == "w0 w1 w2…"
+    assert last_thoughts(steps, UNICODE, cells=9).plain == " w4 w5x|y"
+    assert last_thoughts(steps, UNICODE, cells=9).spans[-1].style == MIXED
