@@ -124,13 +124,14 @@ def _set(repl: Context, rest: str) -> None:
     repl.say(f"{name} {repl.session.layers.session[name]}", "dim")
 
 
-def _reload(repl: Context, name: str, text: str) -> None:
-    """Load the model again with another value of an option of how it is loaded."""
-    value = read_loading(name, text)
+def _reload(repl: Context, name: str, text: str | None) -> None:
+    """Load the model again with another value of an option of how it is loaded; None: as before."""
+    value = None if text is None else read_loading(name, text)
     repl.say(f"loading {printable(repl.session.found.name, newlines=False)}…", "dim")
     with catch_interrupt(repl.session.interrupt):
         repl.session.reload(name, value)
-    repl.say(printable(f"{name} {value}", newlines=False), "dim")
+    if value is not None:
+        repl.say(printable(f"{name} {value}", newlines=False), "dim")
     if repl.session.note:
         repl.say(f"note: {printable(repl.session.note, newlines=False)}", "yellow")
 
@@ -139,6 +140,10 @@ def _unset(repl: Context, rest: str) -> None:
     if not rest:
         raise UsageError("no setting named", hint="/unset tau; /set shows all settings")
     name = rest.replace("-", "_")
+    if name in LOADING:
+        _reload(repl, name, None)
+        _show(repl, name)
+        return
     repl.session.layers.session.pop(name, None)
     repl.keep()
     _show(repl, name)

@@ -195,6 +195,8 @@ class Session:
     def reload(self, name: str, value: object) -> None:
         """Load the model again with another value of one of `LOADING`; as before if that fails.
 
+        None takes back what was set.
+
         Raises:
             ModelError: it can't be loaded so.
             ServerError: a server does not answer.
@@ -202,7 +204,11 @@ class Session:
         """
         before, changed = dict(self._loaded_with), dict(self._changed)
         self._close_backend()
-        self._loaded_with[name], self._changed[name] = value, (value, "/set")
+        if value is None:
+            self._loaded_with.pop(name, None)
+            self._changed.pop(name, None)
+        else:
+            self._loaded_with[name], self._changed[name] = value, (value, "/set")
         self._loading = self._load(self.found)
         try:
             self._begun()

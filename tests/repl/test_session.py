@@ -599,6 +599,9 @@ def test_what_a_model_is_loaded_with_can_be_set(released, tmp_path):
     repl.handle("And?")
     assert [turn.question for turn in session.turns] == ["Hi?", "And?"]
     assert opened == [{}, two, two | {"rpc": "a:1"}, two]
+    repl.handle("/unset gpu-layers")
+    assert opened[-1] == {}
+    assert "gpu_layers auto (built in)" in out.getvalue()
     repl.handle("/stats")
     assert "all layers on the processor" in out.getvalue()
     repl.close()
