@@ -184,7 +184,11 @@ class Settings:
     answer_top_p: float = _knob(0.95, "As --top-p, for the answer", 0, 1, group=ANSWER)
     answer_min_p: float = _knob(0.0, "As --min-p, for the answer", 0, 1, group=ANSWER)
     answer_repeat: float = _knob(
-        1.0, "Make what was said less likely (repeat penalty); 1: no", 1, 10, group=ANSWER
+        1.0,
+        "Repeat penalty of long answers, from their 33rd token on; 1: none",
+        1,
+        10,
+        group=ANSWER,
     )
     answer_loop: int = _knob(
         48, "Tokens of pure repetition that end the answer; 0: never", 0, group=ANSWER

@@ -13,6 +13,10 @@ import time
 
 import pytest
 
+from softchat.cli.evaluate import Evaluation, _list_wrong
+from softchat.evaluate.evaluate import Outcome, Result
+from softchat.evaluate.questions import Question
+
 QUICK = (
     "--lora",
     "none",  # with an adapter, sums in a batch are rounded otherwise
@@ -206,3 +210,21 @@ def test_mistakes(softchat, data, tmp_path):
         assert refused.status == 2, refused
         assert says in refused.err
         assert "Traceback" not in refused.err
+
+
+def test_what_is_wrong_is_listed(capsys):
+    """Question, what was read in the answer, and what was wanted; what is right is not there."""
+    outcome = Outcome()
+    results = [
+        Result(run="soft", index=1, seed=0, given="9", correct=False, outcome=outcome),
+        Result(run="soft", index=0, seed=0, given="4", correct=True, outcome=outcome),
+        Result(run="hard", index=0, seed=0, given=None, correct=False, outcome=outcome),
+    ]
+    asked = [("2+2?", "4"), ("1\x1b?", "1")]
+    questions = {n: Question(index=n, text=q, answer=a) for n, (q, a) in enumerate(asked)}
+    _list_wrong(Evaluation(about={}, runs=(), summary=None, results=results, questions=questions))
+    assert capsys.readouterr().out.splitlines() == [
+        "1 hard: nothing that can be read, not 4: 2+2?",
+        "2 soft: 9, not 1: 1␛?",
+        "2 of 3 wrong",
+    ]

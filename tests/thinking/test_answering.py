@@ -48,13 +48,14 @@ def test_the_penalty_is_llama_cpps():
     """A positive logit of a token that was said is divided, a negative one multiplied."""
     penalty = RepeatPenalty(2.0)
     logits = np.array([4.0, -4.0, 4.0], np.float32)
-    assert penalty.apply(logits) is logits
-    penalty.add(0)
-    penalty.add(1)
+    for token in (0, 1) * 16:
+        assert penalty.apply(logits) is logits  # a short answer is left alone
+        penalty.add(token)
     np.testing.assert_array_equal(penalty.apply(logits), [2.0, -8.0, 4.0])
     np.testing.assert_array_equal(logits, [4.0, -4.0, 4.0])  # the engine's own stay
     off = RepeatPenalty(1.0)
-    off.add(0)
+    for token in (0, 1) * 16:
+        off.add(token)
     assert off.apply(logits) is logits
 
 
@@ -88,7 +89,8 @@ def test_a_stop_setting_ends_the_answer():
 
 
 def test_the_penalty_changes_what_is_drawn():
-    """With a penalty the likeliest token that was said gives way."""
-    script = [MIXED] * 5 + [{"a": 0.5, "b": 0.4, "c": 0.1}] * 2 + [END]
-    assert said(run(script)[0])[0] == "aa"
-    assert said(run(script, answer_repeat=1.5)[0])[0] == "ab"
+    """With a penalty the likeliest token that was said gives way, once the answer is long."""
+    script = [MIXED] * 5 + [{"a": 0.5, "b": 0.4, "c": 0.1}]
+    limits = {"max_answer": 33, "answer_loop": 0}
+    assert said(run(script, **limits)[0])[0] == "a" * 33
+    assert said(run(script, answer_repeat=1.5, **limits)[0])[0] == "a" * 32 + "b"
