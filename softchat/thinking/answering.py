@@ -75,7 +75,8 @@ def stop_strings(setting: str) -> tuple[str, ...]:
 class RepeatPenalty:
     """Makes the tokens of the answer's last 64 positions less likely (arXiv 1909.05858).
 
-    Not in its first 32 tokens: short answers don't go in circles, and repeat digits. A logit above 0 is divided by the penalty, one below is multiplied by it. 1: nothing changes.
+    Not in its first 32 tokens: short answers don't go in circles, and repeat digits. A logit above
+    0 is divided by the penalty, one below is multiplied by it. 1: nothing changes.
     """
 
     def __init__(self, penalty: float) -> None:
