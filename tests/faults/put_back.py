@@ -250,8 +250,8 @@ FAULTS = (
     Fault(
         "a full disk under stdout is a traceback",
         "softchat/cli/__init__.py",
-        "if error.errno not in _NO_ROOM:",
-        "if True:",
+        "if error.errno in _NO_ROOM:",
+        "if False:",
         "tests/faults/test_full_disk.py -k output",
     ),
     Fault(
@@ -277,9 +277,9 @@ FAULTS = (
     ),
     Fault(
         "a trace is everyone's to read",
-        "softchat/record/trace.py",
-        "os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)",
-        "os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)",
+        "softchat/base/files.py",
+        "os.O_TRUNC | _AT_ONCE | _BINARY, 0o600)",
+        "os.O_TRUNC | _AT_ONCE | _BINARY, 0o666)",
         "tests/faults/test_modes.py -k commands",
     ),
     Fault(
