@@ -16,7 +16,7 @@ FLAGS = """
 --threads --gpu-layers --json --trace --panel --no-panel --quiet --verbose
 """
 FIELDS = {
-    "started": {"schema", "model", "settings", "prompt_tokens"},
+    "started": {"schema", "model", "settings", "prompt_tokens", "question"},
     "prefill": {"tokens", "cached", "elapsed_s"},
     "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s", "why"},
     "halted": {"reason", "steps", "injected", "probes", "probe_tokens", "probe_s"},
