@@ -83,6 +83,14 @@ def test_a_killed_training_goes_on_the_same(tmp_path):
         assert torch.allclose(b, other[key][1], atol=1e-6)
 
 
+def test_the_way_of_a_card(tmp_path):
+    """In bfloat16 and not rounded, as on a card: it trains, and its losses are those of floats."""
+    train.run(small.pack(), tmp_path / "card", options(device="cpu:0", steps=3))
+    train.run(small.pack(), tmp_path / "floats", options(steps=3))
+    pairs = zip(lines(tmp_path / "card"), lines(tmp_path / "floats"), strict=True)
+    assert all(one["loss"] == pytest.approx(other["loss"], rel=0.1) for one, other in pairs)
+
+
 def test_another_training_can_start_from_an_adapter(tmp_path):
     """What was learned is kept in half the bits, and another training begins with it."""
     pack, first = small.pack(), tmp_path / "first"
