@@ -43,7 +43,8 @@ def near_names(
     spec: str, *, catalogue: Catalogue, store: Store, environ: Mapping[str, str]
 ) -> list[str]:
     """Models that are here and have a name like this, the likeliest first."""
-    here = [name for name, entry in catalogue.entries.items() if installed(entry, store=store)]
+    stored = [one for one in catalogue.entries.values() if installed(one, store=store)]
+    here = [name for entry in stored for name in (entry.name, *entry.aliases)]
     local = {_names(model)[0]: model.name for model in local_models(environ)}
     return [local.get(name, name) for name in _near(spec.lower(), [*here, *local])]
 
