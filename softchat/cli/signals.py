@@ -12,6 +12,9 @@ from typing import NoReturn
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
+_SOON_S = 0.02
+_AGAIN_S = 2.0  # what is put in order on the way out takes far less
+
 
 class Ended(BaseException):
     """This process is to end: terminals are given back on the way out, sessions written."""
@@ -23,6 +26,16 @@ class Ended(BaseException):
 
 def end_in_order() -> None:
     """Have these signals raise `Ended` where the program is; the second one ends it at once."""
+    before = sys.unraisablehook
+
+    def again(what: sys.UnraisableHookArgs) -> None:
+        # Native code that has called back swallows what is raised there: once more, outside of it.
+        if not isinstance(what.exc_value, Ended):
+            before(what)
+        elif hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, _SOON_S)
+
+    sys.unraisablehook = again
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _end)
@@ -31,11 +44,16 @@ def end_in_order() -> None:
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
     for each in _ENDING:
         signal.signal(each, signal.SIG_DFL)
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, lambda *_: _end(number, None))
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
     raise Ended(number)
 
 
 def die_of(ended: Ended) -> NoReturn:
     """End of the signal, as whoever waits for this process expects."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(ended.number, signal.SIG_DFL)
     os.kill(os.getpid(), ended.number)
     sys.exit(128 + ended.number)  # where the signal is blocked
