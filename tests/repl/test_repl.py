@@ -62,7 +62,7 @@ def test_settings_are_shown_with_their_origin(repl, environ):
     environ["SOFTCHAT_TOP_K"] = "20"
     config = 'topn = 4\nmin_p = 0.01\nthreads = 2\n[models.smollm2-plain]\nsystem = "Be brief."\n'
     Path(environ["SOFTCHAT_HOME"], "config.toml").write_text(config)
-    one = repl("--topn", "3", columns=110, lines=60)
+    one = repl("--topn", "3", columns=110, lines=100)
     say(one, "/set tau 0.2", r"tau 0\.2")
     say(one, "/set", r"panel")
     for row in (
