@@ -55,6 +55,8 @@ class HaltReason(StrEnum):
     """The tokens of a trial answer had a mean probability of `deer_confidence` or more."""
     AGREE = "agree"
     """The last `agree_count` trial answers were the same."""
+    ASKED = "asked"
+    """The user wanted the answer."""
     INTERRUPTED = "interrupted"
     """The user pressed Ctrl-C."""
 

@@ -7,13 +7,14 @@ line goes this way too.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from softchat.base.keys import AnswerNow
 from softchat.engine.placement import ALL, BY_DEFAULT, Placement
 from softchat.engine.protocol import Engine, Lora
 from softchat.events import Event
@@ -23,6 +24,27 @@ from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import Settings, resolve
 from softchat.talk.load import Load
 from softchat.thinking.think import Prompt, think
+
+
+class ThinkingRun:
+    """The events of a run, as they come."""
+
+    def __init__(self, events: Generator[Event, None, None], wanted: AnswerNow) -> None:
+        self._events, self._wanted = events, wanted
+
+    def answer_now(self) -> None:
+        """End the thinking behind the step that is under way, and have the answer; any thread."""
+        self._wanted.press()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Leave the run where it is."""
+        self._events.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +71,7 @@ class Model:
         system: str | None = None,
         cancelled: Callable[[], bool] = lambda: False,
         **given: object,
-    ) -> Iterator[Event]:
+    ) -> ThinkingRun:
         """Think about a question, then answer it; nothing of an earlier one is remembered.
 
         Args:
@@ -65,10 +87,15 @@ class Model:
             DecodeError: the model failed.
 
         """
-        settings = self.settings(**given)
-        self.engine.rollback(0)
-        prompt = self.prompt(question, system, settings)
-        yield from think(self.engine, prompt, settings, cancelled=cancelled)
+        wanted = AnswerNow()
+
+        def events() -> Generator[Event, None, None]:
+            settings = self.settings(**given)
+            self.engine.rollback(0)
+            prompt = self.prompt(question, system, settings)
+            yield from think(self.engine, prompt, settings, cancelled=cancelled, answer_now=wanted)
+
+        return ThinkingRun(events(), wanted)
 
     def prompt(
         self, question: str, system: str | None = None, settings: Settings | None = None

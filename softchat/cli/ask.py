@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from softchat.base.interrupt import catch_interrupt
+from softchat.base.keys import AnswerNow, listening
 from softchat.cli.often import Sampling, ask_often
 from softchat.cli.options import (
     Log,
@@ -25,6 +26,7 @@ from softchat.cli.question import Files, Words, whole_question
 from softchat.cli.resume import Continue, Resume, earlier, model_of, sessions_folder, warn_not_kept
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
+from softchat.events import Halted
 
 if TYPE_CHECKING:
     from softchat.record.sessions import SessionFile, SessionRecord
@@ -63,7 +65,7 @@ def ask(
     config = user_config()
     prompt = find_prompt(config.prompts, template)
     more = "softchat show last" if log and config.values.get("log", True) else ""
-    with outputs.after(config).open(more=more) as show:
+    with outputs.after(config).open(more=more, keys=True) as show:
         asked = whole_question(
             question, file, quiet=outputs.quiet or outputs.json, fill=prompt.filler(param)
         )
@@ -123,8 +125,14 @@ def ask(
             with backend:
                 conversation = Conversation(backend, system=wording)
                 conversation.turns = list(before.turns) if before else []
-                for event in conversation.ask(asked, chosen, cancelled=interrupt):
-                    show(event)
+                answer_now = AnswerNow()
+                with listening(answer_now, when=outputs.reads_keys) as stop_listening:
+                    for event in conversation.ask(
+                        asked, chosen, cancelled=interrupt, answer_now=answer_now
+                    ):
+                        show(event)
+                        if isinstance(event, Halted):
+                            stop_listening()
         keep(conversation.turns)
     return _INTERRUPTED if conversation.turns[-1].interrupted else 0
 

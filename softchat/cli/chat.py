@@ -109,7 +109,7 @@ def chat(
     repl = Repl(
         session,
         terminal_console(),
-        make_view=partial(outputs.view, more="/think"),
+        make_view=partial(outputs.view, more="/think", keys=True),
         find=find,
         saved=saved,
     )

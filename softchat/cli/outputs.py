@@ -66,15 +66,21 @@ class Outputs:
             markdown = bool(config.values["markdown"])
         return replace(self, panel=panel, markdown=markdown)
 
+    @property
+    def reads_keys(self) -> bool:
+        """Whether keys mean something to a run: not where a pager, or nobody, looks at it."""
+        return sys.stdout.isatty() and sys.stderr.isatty() and not self.json
+
     @contextmanager
     def open(
-        self, *, every_step: bool = False, more: str = ""
+        self, *, every_step: bool = False, more: str = "", keys: bool = False
     ) -> Iterator[Callable[[Event], None]]:
         """A function that shows an event everywhere it should be seen.
 
         Args:
             every_step: see `view`.
             more: see `view`.
+            keys: see `view`.
 
         """
         with ExitStack() as stack:
@@ -86,7 +92,9 @@ class Outputs:
                 note = _CutNote()
                 stack.callback(note.say)  # below the answer, so when its view is done
                 shows.append(note.show)
-            shows.append(stack.enter_context(self.view(every_step=every_step, more=more)).show)
+            shows.append(
+                stack.enter_context(self.view(every_step=every_step, more=more, keys=keys)).show
+            )
 
             def show(event: Event) -> None:
                 for one in shows:
@@ -94,12 +102,13 @@ class Outputs:
 
             yield show
 
-    def view(self, *, every_step: bool = False, more: str = "") -> View:
+    def view(self, *, every_step: bool = False, more: str = "", keys: bool = False) -> View:
         """What shows a run on the terminal, or in a pipe.
 
         Args:
             every_step: the panel must not skip one to save time.
             more: what people can type afterwards to see all of the thoughts.
+            keys: whether keys that are pressed meanwhile are read, see `listening`.
 
         """
         if self.json:
@@ -122,7 +131,8 @@ class Outputs:
             return QuietView(terminal_console(stderr=True), self._answer())
         console = Console(stderr=True, force_terminal=self.panel)
         refresh_s = 0 if every_step else REFRESH_S
-        return PanelView(console, self._answer(), refresh_s=refresh_s, more=more)
+        keys = keys and self.reads_keys and sys.stdin.isatty()
+        return PanelView(console, self._answer(), refresh_s=refresh_s, more=more, keys=keys)
 
     def _wants_panel(self) -> bool:
         if self.panel is not None:

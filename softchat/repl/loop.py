@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from softchat.base.interrupt import TWICE_S, catch_interrupt
+from softchat.base.keys import listening
 from softchat.base.text import printable
 from softchat.base.version import __version__
 from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
-from softchat.events import Answer, Event, was_interrupted
+from softchat.events import Answer, Event, Halted, was_interrupted
 from softchat.models import Located
 from softchat.prompt.attached import Attached, in_short, join, split
 from softchat.record.sessions import (
@@ -31,7 +32,7 @@ from softchat.record.sessions import (
 )
 from softchat.record.trace import TraceWriter
 from softchat.repl.commands import COMMANDS, Leave, explain_signs, run_command
-from softchat.repl.prompt import SlashCompleter, make_prompt_session, unquoted
+from softchat.repl.prompt import SlashCompleter, make_prompt_session, type_ahead, unquoted
 from softchat.repl.session import Session
 from softchat.talk.backend import Room
 from softchat.talk.conversation import Turn
@@ -242,10 +243,16 @@ class Repl:
     def run_turn(self, events: Iterator[Event]) -> None:
         """Show a turn, write it down, and keep the session."""
         try:
-            with catch_interrupt(self.session.interrupt), self._make_view() as view:
+            with (
+                catch_interrupt(self.session.interrupt),
+                listening(self.session.answer_now, type_ahead) as stop_listening,
+                self._make_view() as view,
+            ):
                 for event in events:
                     self._write_down(event)
                     view.show(event)
+                    if isinstance(event, Halted | Answer):  # keys are the next question's now
+                        stop_listening()
         finally:
             self.keep()
             self._tell_of_the_trace()

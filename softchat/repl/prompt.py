@@ -15,7 +15,11 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import is_searching
 from prompt_toolkit.history import FileHistory, InMemoryHistory
+from prompt_toolkit.input import create_input
+from prompt_toolkit.input.typeahead import store_typeahead
+from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.layout.screen import Char
 
 from softchat.base.files import make_private, read_file
@@ -121,6 +125,14 @@ def make_prompt_session(
 def _continuation(width: int, _line: int, wraps: int) -> str:
     """What stands before a line that is not the first: a dot, unless the window has wrapped it."""
     return ("" if wraps else ".").rjust(max(0, width - 1)) + " "
+
+
+def type_ahead(text: str) -> None:
+    """Have the next prompt begin with keys that were read before there was one."""
+    presses: list[KeyPress] = []
+    parser = Vt100Parser(presses.append)
+    parser.feed_and_flush(text)
+    store_typeahead(create_input(), presses)
 
 
 def unquoted(text: str) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from softchat.base.interrupt import Interrupt
+from softchat.base.keys import AnswerNow
 from softchat.config.file import OPTIONS, SIZES, Config
 from softchat.config.layers import Layers, Source
 from softchat.errors import (
@@ -66,6 +67,7 @@ class Session:
         loaded_with: dict[str, Any] | None = None,
     ) -> None:
         self.interrupt = Interrupt()
+        self.answer_now = AnswerNow()
         self.found = found
         self.layers = Layers(suits=config.suits(found), chosen=[chosen])
         self._config = config
@@ -326,7 +328,10 @@ class Session:
         """A turn, with these settings for this once. Raises as `Conversation.ask`."""
         with self._outliving():
             for event in self.conversation().ask(
-                question, self.layers.resolve(**once), cancelled=self.interrupt
+                question,
+                self.layers.resolve(**once),
+                cancelled=self.interrupt,
+                answer_now=self.answer_now,
             ):
                 if isinstance(event, Finished):
                     self._deaths = 0

@@ -94,6 +94,7 @@ class Backend(ABC):
         settings: Settings,
         *,
         cancelled: Callable[[], bool] = lambda: False,
+        answer_now: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
         """Run a turn.
 
@@ -101,6 +102,7 @@ class Backend(ABC):
             question: what the user says, and what was said before.
             settings: of this turn.
             cancelled: asked before each step; True ends the turn as interrupted.
+            answer_now: asked before each step; True ends the thinking, and the answer comes.
 
         Raises:
             ContextError: the turn does not fit; `room` tells before.

@@ -110,6 +110,7 @@ class Conversation:
         settings: Settings,
         *,
         cancelled: Callable[[], bool] = lambda: False,
+        answer_now: Callable[[], bool] = lambda: False,
         keep: bool = True,
     ) -> Iterator[Event]:
         """Run a turn, and keep it when it has ended; also one that was stopped, or failed half way.
@@ -118,6 +119,7 @@ class Conversation:
             question: what the user says.
             settings: of this turn.
             cancelled: asked before each step; True ends the turn as interrupted.
+            answer_now: asked before each step; True ends the thinking, and the answer comes.
             keep: False tries something out and leaves the conversation as it is.
 
         Raises:
@@ -128,7 +130,8 @@ class Conversation:
         asked = self.question(question, number=number)
         events: list[Event] = []
         try:
-            for event in self.backend.ask(asked, settings, cancelled=cancelled):
+            run = self.backend.ask(asked, settings, cancelled=cancelled, answer_now=answer_now)
+            for event in run:
                 events.append(event)
                 if number is not None and isinstance(event, Finished):
                     self._commit(number, question, settings, events)

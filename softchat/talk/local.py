@@ -110,6 +110,7 @@ class LocalBackend(Backend):
         settings: Settings,
         *,
         cancelled: Callable[[], bool] = lambda: False,
+        answer_now: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
         """Run a turn. See `Speaker`."""
         if question.fresh:
@@ -127,6 +128,7 @@ class LocalBackend(Backend):
             replace(prompt, tokens=rest, question=_writable(in_short(question.text))),
             settings,
             cancelled=cancelled,
+            answer_now=answer_now,
         ):
             if isinstance(event, Finished):
                 self._keep(question, (question.begun or "") + event.answer)

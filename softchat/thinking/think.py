@@ -60,6 +60,7 @@ def think(
     settings: Settings,
     *,
     cancelled: Callable[[], bool] = lambda: False,
+    answer_now: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Event]:
     """Think about the prompt in concept tokens, then answer it.
@@ -67,6 +68,7 @@ def think(
     Args:
         engine: appended to from where it is; what it holds stays.
         cancelled: asked before each step; True ends the run as interrupted.
+        answer_now: asked before each step; True ends the thinking, and the answer comes.
         clock: seconds, from any origin.
 
     Raises:
@@ -103,6 +105,7 @@ def think(
                 feed=Feed(engine, rng),
                 tally=tally,
                 cancelled=cancelled,
+                answer_now=answer_now,
             )
             ending = ended or ending
             if ending.reason is not HaltReason.CLOSED:
@@ -174,6 +177,7 @@ def think_steps(
     feed: Feed,
     tally: Tally,
     cancelled: Callable[[], bool],
+    answer_now: Callable[[], bool],
 ) -> Generator[Step, None, Ending | None]:
     """Soft thinking, a step an event; why it ends, None at the limit of steps.
 
@@ -183,6 +187,8 @@ def think_steps(
     for index in range(settings.max_think):
         if cancelled():
             raise DecodeAbortedError("stopped")
+        if answer_now():
+            return Ending(reason=HaltReason.ASKED)
         p = Distribution(logits, settings.temperature)
         entropy = p.entropy
         choice = strategy.choose(p, entropy)

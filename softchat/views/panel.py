@@ -108,7 +108,9 @@ class PanelState:
         return self.steps[-1].elapsed_s if self.steps else 0.0
 
 
-def render_panel(state: PanelState, *, width: int, height: int, glyphs: Glyphs) -> Text:
+def render_panel(
+    state: PanelState, *, width: int, height: int, glyphs: Glyphs, keys: bool = False
+) -> Text:
     """The panel as lines of at most `width` cells, and at most `height` of them."""
     if state.reading or not state.steps:
         words = f"reading the prompt ({plural(state.prompt_tokens, 'token')}){glyphs.ellipsis}"
@@ -126,7 +128,7 @@ def render_panel(state: PanelState, *, width: int, height: int, glyphs: Glyphs) 
     lines.append(_text_line(state, width, glyphs))
     if legend:
         lines.append(Text(f"{glyphs.edge} ", "dim") + legend_line(glyphs, width - 3))
-    lines.append(_footer(state, glyphs))
+    lines.append(_footer(state, width, glyphs, keys=keys))
     return Text("\n").join(_clipped(line, width) for line in lines[: max(1, height)])
 
 
@@ -193,7 +195,7 @@ def _row(step: Step, width: int, glyphs: Glyphs, *, with_mode: bool, tokens: int
     return line
 
 
-def _footer(state: PanelState, glyphs: Glyphs) -> Text:
+def _footer(state: PanelState, width: int, glyphs: Glyphs, *, keys: bool) -> Text:
     below = state.steps[-1].below
     line = Text(f"{glyphs.foot} ", "dim")
     if state.tau > 0:
@@ -205,7 +207,11 @@ def _footer(state: PanelState, glyphs: Glyphs) -> Text:
         line.append(f" {below}/{state.patience}")
     else:
         line.append("no cold stop", "dim")
-    line.append(f"{glyphs.dot}at most {state.max_think}{glyphs.dot}Ctrl-C stops", "dim")
+    limit = f"{glyphs.dot}at most {state.max_think}"
+    ends = f"{glyphs.dot}Enter answers now" * keys + f"{glyphs.dot}Ctrl-C stops"
+    if line.cell_len + cell_len(limit + ends) < width or not keys:
+        line.append(limit, "dim")
+    line.append(ends, "dim")
     return line
 
 
@@ -246,6 +252,7 @@ class PanelView(BesideAnswer):
         clock: seconds; decides when the panel is drawn again.
         refresh_s: not sooner than this; 0 is at every step.
         more: what shows all of the thoughts afterwards, for people to type.
+        keys: whether Enter ends the thinking.
 
     """
 
@@ -257,6 +264,7 @@ class PanelView(BesideAnswer):
         clock: Callable[[], float] = time.monotonic,
         refresh_s: float = REFRESH_S,
         more: str = "",
+        keys: bool = False,
     ) -> None:
         super().__init__(answer)
         self._console = console
@@ -264,6 +272,7 @@ class PanelView(BesideAnswer):
         self._clock = clock
         self._refresh_s = refresh_s
         self._more = more
+        self._keys = keys
         self._glyphs = glyphs_for(console.encoding)
         self._state = PanelState()
         self._drawn_at = float("-inf")
@@ -292,7 +301,9 @@ class PanelView(BesideAnswer):
 
     def _draw(self) -> None:
         width, height = self._region.size
-        panel = render_panel(self._state, width=width, height=height - 1, glyphs=self._glyphs)
+        panel = render_panel(
+            self._state, width=width, height=height - 1, glyphs=self._glyphs, keys=self._keys
+        )
         self._region.draw(panel)
         self._drawn_at = self._clock()
 

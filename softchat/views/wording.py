@@ -22,6 +22,7 @@ REASONS = {
     HaltReason.AGREE: "trial answers agree",
     HaltReason.CONVERGED: "enough switches",
     HaltReason.TERMINATED: "too many switches",
+    HaltReason.ASKED: "you asked to",
     HaltReason.INTERRUPTED: "interrupted",
 }
 

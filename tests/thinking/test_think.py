@@ -431,4 +431,17 @@ def test_closing_words_are_fed_before_the_tag_and_told():
     settings = resolve({}, {"max_think": 1, "answer_temperature": 0.0, "min_p": 0.0})
     halted = only(list(think(engine, prompt, settings)), Halted)[0]
     assert halted.injected == "\nc\n</think>"
-    assert engine.fed[1:5] == [engine.id(piece) for piece in ("\n", "c", "\n", "</think>")]
+    assert engine.fed[2:6] == [engine.id(piece) for piece in ("\n", "c", "\n", "</think>")]
+
+
+def test_who_asks_for_the_answer_gets_it():
+    """Behind the step that was under way the tag is injected, and the model answers."""
+    engine = FakeEngine(VOCABULARY, [MIXED, MIXED, {"b": 1.0}, END])
+    prompt = Prompt(tokens=(engine.id("Q"),), close=CLOSE, inject="\n</think>")
+    settings = resolve({}, {"answer_temperature": 0.0, "min_p": 0.0})
+    asked = itertools.count()
+    events = list(think(engine, prompt, settings, answer_now=lambda: next(asked) >= 1))
+    assert only(events, Halted)[0] == Halted(
+        reason=HaltReason.ASKED, steps=1, injected="\n</think>"
+    )
+    assert (events[-1].answer, events[-1].finish_reason) == ("b", FinishReason.STOP)

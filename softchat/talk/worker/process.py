@@ -105,7 +105,12 @@ class Worker:
             raise self._death
 
     def request(
-        self, do: str, *, cancelled: Callable[[], bool] = lambda: False, **values: object
+        self,
+        do: str,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+        answer_now: Callable[[], bool] = lambda: False,
+        **values: object,
     ) -> Generator[Event, None, Any]:
         """Have something done: the events of a run, then the result.
 
@@ -118,6 +123,7 @@ class Worker:
         self._asked += 1
         number = self._asked
         self._at_once = True
+        self._answer_now: Callable[[], bool] | None = answer_now
         try:
             self._send({"do": do, "number": number, **values})
             while True:
@@ -145,7 +151,7 @@ class Worker:
         self, do: str, *, cancelled: Callable[[], bool] = lambda: False, **values: object
     ) -> Any:  # noqa: ANN401  # as the request has it
         """Have something done that has no events. Raises as `request`."""
-        request = self.request(do, cancelled=cancelled, **values)
+        request = self.request(do, cancelled=cancelled, answer_now=lambda: False, **values)
         while True:
             try:
                 next(request)
@@ -179,6 +185,9 @@ class Worker:
         while True:
             if self._stopped < number and cancelled():
                 self._stop(number)
+            if self._answer_now is not None and self._answer_now():
+                self._answer_now = None
+                self._send({"answer": number})
             if self._death is not None:
                 raise self._death
             if self._lines:

@@ -127,6 +127,7 @@ class WorkerBackend(Backend):
         settings: Settings,
         *,
         cancelled: Callable[[], bool] = lambda: False,
+        answer_now: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
         """Run a turn. See `Speaker`."""
         whole = False
@@ -137,6 +138,7 @@ class WorkerBackend(Backend):
                     question=asdict(question),
                     settings=settings.to_dict(),
                     cancelled=cancelled,
+                    answer_now=answer_now,
                 ):
                     whole = isinstance(event, Finished)
                     yield event

@@ -61,6 +61,7 @@ class _Server:
         self._wire = wire
         self._number = 0  # of the request that is being answered
         self._stopped = 0  # the last one that is to be stopped
+        self._hurried = 0  # the last one whose answer is wanted now
         self._backend: Backend | None = None
 
     def listen(self) -> None:
@@ -70,6 +71,8 @@ class _Server:
                 message = json.loads(line)
                 if "stop" in message:
                     self._stopped = message["stop"]
+                elif "answer" in message:
+                    self._hurried = message["answer"]
                 else:
                     self.requests.put(message)
         os._exit(0)
@@ -77,6 +80,10 @@ class _Server:
     def cancelled(self) -> bool:
         """Whether the request that is being answered is to be stopped."""
         return self._stopped >= self._number
+
+    def answer_now(self) -> bool:
+        """Whether the request that is being answered is to think no more."""
+        return self._hurried >= self._number
 
     def answer(self, request: dict[str, Any]) -> None:
         """Do what is asked, and send what comes of it."""
@@ -110,7 +117,9 @@ class _Server:
         settings = resolve({}, request["settings"])
         if request["do"] == "room":
             return asdict(self._backend.room(question, settings))
-        for event in self._backend.ask(question, settings, cancelled=self.cancelled):
+        for event in self._backend.ask(
+            question, settings, cancelled=self.cancelled, answer_now=self.answer_now
+        ):
             self._send(to_dict(event))
         return None
 

@@ -208,3 +208,17 @@ def test_a_signal_to_stop_is_soon_obeyed(remote):
         if len(events) == 20:
             pressed.append(True)
     assert len(events) < 400
+
+
+def test_an_answer_that_is_wanted_now_comes(remote):
+    """The thinking ends in the worker, and the turn goes on to its answer."""
+    talk = Conversation(remote)
+    seen = []
+    long = {"max_think": 900, "max_answer": 3, "tau": 0.0, "loop_steps": 0, "drift_steps": 0}
+    settings = resolve(long | {"temperature": 1.2})
+    for event in talk.ask("One?", settings, answer_now=lambda: len(seen) > 3):
+        seen.append(event)
+    halted = next(event for event in seen if event.event == "halted")
+    assert (halted.reason, halted.injected != "") == ("asked", True)
+    assert 0 < halted.steps < 400
+    assert seen[-1].event == "finished"
