@@ -76,6 +76,8 @@ def test_each_event_has_the_fields_of_the_contract():
         "n_embd",
         "n_ctx",
         "loras",
+        "devices",
+        "gpu_layers",
     }
     assert to_dict(EXAMPLES[2])["concept"] == [{"id": 1, "piece": " é\n", "weight": 1.0}]
 

@@ -70,6 +70,7 @@ class _Listener:
         self._answer_now = answer_now
         self._terminal = sys.stdin.fileno()
         self._woken, self._wake = os.pipe()
+        self._restored = False
         self._modes = termios.tcgetattr(self._terminal)
         keys = [*self._modes]
         keys[3] &= ~(termios.ICANON | termios.ECHO)
@@ -80,13 +81,17 @@ class _Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Leave the terminal as it was; once more where a Ctrl-C has cut the first time short."""
+        if self._wake >= 0:
+            wake, self._wake = self._wake, -1
+            os.close(wake)
         if self._thread is not None:
-            os.close(self._wake)
             self._thread.join()
             self._thread = None
             os.close(self._woken)
+        if not self._restored:
             self._set(self._modes)
+            self._restored = True
 
     def _listen(self) -> None:
         while True:

@@ -6,6 +6,7 @@ Knows nothing of models. Any mistake becomes a `UsageError` that begins with `fi
 from __future__ import annotations
 
 import difflib
+import io
 import math
 import re
 import reprlib
@@ -188,7 +189,7 @@ def read_tables(files: Sequence[Path]) -> Table:
 
 def _read_layer(file: Path) -> Layer:
     try:
-        text = read_file(file).decode("utf-8-sig")
+        text = io.StringIO(read_file(file).decode("utf-8-sig"), newline=None).read()
     except OSError as error:
         hint = "is it a file, and may you read it?"
         raise UsageError(_plain(f"cannot read {file}: {error.strerror}"), hint=hint) from error
