@@ -15,14 +15,13 @@ from softchat.engine.protocol import Engine
 from softchat.engine.sequence import Item, Sequence
 from softchat.events import Event, Finished, ModelInfo
 from softchat.prompt.attached import in_short
+from softchat.prompt.contents import MARK
 from softchat.prompt.tags import ThinkTags
 from softchat.prompt.template import Message, make_prompt, make_text, tags_of
 from softchat.settings import Settings
 from softchat.talk.backend import Backend, ChatRequest, Room
 from softchat.talk.prompt_cache import PromptCache
 from softchat.thinking.think import Prompt, closing_tokens, reserved, think
-
-_MARK = "\N{WHITE SQUARE CONTAINING BLACK SMALL SQUARE}answer\N{WHITE SQUARE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +208,9 @@ class LocalBackend(Backend):
         if not thoughts:
             return ()
         # What the template writes between an answer and the next one's beginning.
-        messages = _messages(question, answer=_MARK)
+        messages = _messages(question, answer=MARK)
         whole = make_text(self._sequence, messages, self._tags, settings)
-        _, mark, between = whole.text.rpartition(_MARK)
+        _, mark, between = whole.text.rpartition(MARK)
         return (*thoughts, *replace(whole, text=between).tokens()) if mark else ()
 
 

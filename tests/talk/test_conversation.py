@@ -139,7 +139,7 @@ def make_machine(path, keep_thoughts):
         @invariant()
         def the_next_logits_are_those_of_an_empty_cache(self):
             backend = self.talk.backend
-            _, items = backend._prompt(self.talk.question("一"))
+            _, items = backend._prompt(self.talk.question("一"), resolve({}))
             sequence = backend._sequence
             kept = sequence.rewind(items)
             sequence.replay(items[kept:-1])
