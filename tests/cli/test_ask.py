@@ -159,7 +159,7 @@ def test_flags_come_from_variables_too(softchat):
         (("ask", "x", "--tua", "1"), 2, "--tua"),
         (("ask", "x", "-v", "-q"), 2, "exclude"),
         (("ask", "x", "--trace", "/nowhere/x"), 2, "trace"),
-        (("frobnicate",), 2, "frobnicate"),
+        (("ask", "--frobnicate"), 2, "frobnicate"),
         (("ask", "x", "-m", "smolm2"), 3, "smolm2"),
         (("ask", "x", "-m", "./none.gguf"), 3, "none.gguf"),
         (("ask", "x", "-m", "/etc/passwd"), 3, "GGUF"),

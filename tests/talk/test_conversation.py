@@ -247,7 +247,7 @@ def test_what_is_dropped_takes_later_thoughts_along(engine):
 
 def goes_on_from_thoughts(talk):
     """Whether the next prompt holds what was thought."""
-    prompt, items = talk.backend._prompt(talk.question("下"))
+    prompt, items = talk.backend._prompt(talk.question("下"), resolve({}))
     return items != prompt.tokens
 
 
