@@ -197,7 +197,7 @@ def test_with_json_a_mistake_is_an_event_too(softchat, arguments, status, kind):
 
 def test_stdin_that_is_no_text_is_a_mistake(softchat):
     """Bytes that are not UTF-8 are not asked."""
-    result = softchat("ask", "-", stdin=b"\xff\xfe")
+    result = softchat("ask", "-", stdin=b"caf\xe9")
     assert result.status == 2
     assert "UTF-8" in result.err
 

@@ -93,6 +93,7 @@ def test_sessions_of_any_bytes(tmp_path, seed):
     (tmp_path / "a.json").write_bytes(data[: rng.randint(0, len(data))])
     (tmp_path / "b.json").write_bytes(bytes(data))
     (tmp_path / "c.json").write_text(WHOLE)
+    (tmp_path / "c.lock").touch()  # as whatever was killed leaves it
     assert "c" in [saved.id for saved in list_sessions(tmp_path)]
     assert find_killed(tmp_path) is not None
 
