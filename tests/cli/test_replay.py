@@ -143,8 +143,9 @@ def test_the_panel_plays_again(terminal, trace):
     one.until(r"thinking · model · soft · \d steps?")
     assert one.finish() == 0
     assert_settled(one)
-    summary, answer = (line for line in one.text.splitlines() if line)
+    summary, thought, answer = (line for line in one.text.splitlines() if line)
     assert summary == "thought 3 soft steps in 0.3 s (10/s) · cold stop · H 0.1 to 1.0"
+    assert thought == "  a|b a|b a|b"
     assert answer == "four legs"
 
 

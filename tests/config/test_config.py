@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -175,7 +176,7 @@ def test_a_file_that_may_not_be_read_is_a_warning(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "config.toml").touch()
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     said = []
     load_config({"SOFTCHAT_HOME": str(tmp_path)}, warn=said.append)
     assert "Permission denied" in said[0]

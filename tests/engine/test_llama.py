@@ -25,6 +25,13 @@ from softchat.thinking.think import think
 from tests import tiny
 
 PROMPT = [1, 17, 42, 5]
+CHOOSES_HARD = {
+    StrategyName.SWITCHING,
+    StrategyName.ADAPTIVE,
+    StrategyName.SELAR,
+    StrategyName.THINKROUTER,
+}
+"""Strategies that feed some steps as tokens, others as mixtures."""
 
 
 def test_a_row_is_its_token(engine):
@@ -240,7 +247,7 @@ def test_every_strategy_is_the_same_run_for_a_seed(real_model):
             assert len(runs[name]) == 12
             assert first[-1].answer == again[-1].answer
             modes = {step.mode for step in runs[name]}
-            if name in (StrategyName.SWITCHING, StrategyName.ADAPTIVE):
+            if name in CHOOSES_HARD:
                 assert modes == set(Mode)
             else:
                 assert modes == {Mode.HARD if name is StrategyName.HARD else Mode.SOFT}
