@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
+from softchat.base.closeable import Closeable
 from softchat.base.text import printable
 from softchat.engine.gguf import TensorPlace
 from softchat.errors import DecodeError, ModelRefusedError
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 _REMEMBERED = 512  # rows; a chain of thought comes back to the same tokens again and again
 
 
-class EmbeddingTable:
+class EmbeddingTable(Closeable):
     """The matrix E, (V, D), of a GGUF file.
 
     Args:
@@ -104,14 +104,3 @@ class EmbeddingTable:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def __enter__(self) -> EmbeddingTable:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
+from softchat.base.closeable import Closeable
 from softchat.base.text import legible, printable
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.decoder import Decoder
@@ -34,7 +34,7 @@ from softchat.events import ModelInfo
 Floats = npt.NDArray[np.float32]
 
 
-class LlamaEngine(Vocabulary, Decoder):
+class LlamaEngine(Vocabulary, Decoder, Closeable):
     """A GGUF model with one sequence, proven to take embeddings as it takes tokens.
 
     Args:
@@ -235,17 +235,6 @@ class LlamaEngine(Vocabulary, Decoder):
     def close(self) -> None:
         """Free everything native. The engine is of no use afterwards."""
         self._owned.close()
-
-    def __enter__(self) -> LlamaEngine:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _aborts_on_embeddings(model: int, architecture: str) -> bool:

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from softchat.base.closeable import Closeable
 from softchat.base.files import make_private, open_file
 from softchat.base.text import printable
 from softchat.base.typed import read
@@ -64,7 +64,7 @@ def default_path(folder: Path, identity: Mapping[str, Any]) -> Path:
     return folder / f"{Path(identity['data']['name']).stem}-{digest[:10]}.jsonl"
 
 
-class ResultFile:
+class ResultFile(Closeable):
     """A file of results: those that it holds already, and those that are added.
 
     Args:
@@ -143,15 +143,8 @@ class ResultFile:
         self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         self._file.flush()
 
-    def __enter__(self) -> ResultFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 

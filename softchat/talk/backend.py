@@ -6,12 +6,11 @@ may be replaced by a new one at any time. Knows nothing of engines, processes or
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
+from softchat.base.closeable import Closeable
 from softchat.events import Event, ModelInfo
 from softchat.settings import Settings
 
@@ -61,7 +60,7 @@ class Room:
         return max(0, self.prompt + self.reserved - self.n_ctx)
 
 
-class Backend(ABC):
+class Backend(Closeable):
     """A model that answers. A context that frees it."""
 
     @property
@@ -84,7 +83,7 @@ class Backend(ABC):
         """What its user should be told of how it was loaded; or nothing."""
         return ""
 
-    def check(self) -> None:  # noqa: B027  # most have nothing to check
+    def check(self) -> None:  # most have nothing to check
         """Raise WorkerDiedError if it is in another process, and that has ended."""
 
     @abstractmethod
@@ -119,14 +118,3 @@ class Backend(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free the model. The backend is of no use afterwards."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
