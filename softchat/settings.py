@@ -127,6 +127,18 @@ def _knob(
     return field(default=default, metadata=metadata)
 
 
+def _own(
+    of: str,
+    default: Any,  # noqa: ANN401  # as dataclasses.field
+    help_: str,
+    low: float | None = None,
+    high: float | None = None,
+) -> Any:  # noqa: ANN401
+    """A setting of one strategy or halting rule, whose name its help begins with."""
+    group = HALTING if of in _LOOKING else STRATEGIES
+    return _knob(default, f"{of}: {help_}", low, high, group=group, of=of)
+
+
 FILTERS = "Which tokens are mixed or drawn"
 GUARDS = "Thinking that has come to nothing"
 PROMPT = "How the model is asked"
@@ -207,81 +219,44 @@ class Settings:
     halt_cue: str = _knob(
         "", "Text behind the closing tag in a look ahead", group=HALTING, of=_LOOKING
     )
-    sure_entropy: float = _knob(
-        0.2, "sure: entropy in nats under which a token is; 0: never", 0, group=HALTING, of="sure"
-    )
-    eat_alpha: float = _knob(
-        0.2, "eat: weight of the newest entropy", 0.001, 1, group=HALTING, of="eat"
-    )
-    eat_variance: float = _knob(
-        0.001, "eat: moving variance under which it halts", 0, group=HALTING, of="eat"
-    )
-    eat_probes: int = _knob(0, "eat: looks at the least; 0: 4 / alpha", 0, group=HALTING, of="eat")
-    deer_confidence: float = _knob(
-        0.95, "deer: mean probability from which it halts", 0, 1, group=HALTING, of="deer"
-    )
-    deer_probes: int = _knob(
-        10, "deer: looks at the most; 0: any number", 0, group=HALTING, of="deer"
-    )
-    agree_count: int = _knob(
-        3, "agree: trial answers in a row that are the same", 1, group=HALTING, of="agree"
-    )
+    sure_entropy: float = _own("sure", 0.2, "entropy in nats under which a token is; 0: never", 0)
+    eat_alpha: float = _own("eat", 0.2, "weight of the newest entropy", 0.001, 1)
+    eat_variance: float = _own("eat", 0.001, "moving variance under which it halts", 0)
+    eat_probes: int = _own("eat", 0, "looks at the least; 0: 4 / alpha", 0)
+    deer_confidence: float = _own("deer", 0.95, "mean probability from which it halts", 0, 1)
+    deer_probes: int = _own("deer", 10, "looks at the most; 0: any number", 0)
+    agree_count: int = _own("agree", 3, "trial answers in a row that are the same", 1)
 
-    gumbel_temperature: float = _knob(
-        0.5, "gumbel: how even the noisy weights are", 0.01, group=STRATEGIES, of="gumbel"
+    gumbel_temperature: float = _own("gumbel", 0.5, "how even the noisy weights are", 0.01)
+    dirichlet_concentration: float = _own("dirichlet", 1.0, "the higher, the less noise", 0.01)
+    gaussian_sigma: float = _own("gaussian", 0.33, "noise, as a share of the rows' RMS", 0)
+    multiplex_k: int = _own("multiplex", 3, "tokens drawn a step; 1: hard", 1, 1024)
+    multiplex_weights: MultiplexWeights = _own(
+        "multiplex", MultiplexWeights.EQUAL, "what a draw weighs"
     )
-    dirichlet_concentration: float = _knob(
-        1.0, "dirichlet: the higher, the less noise", 0.01, group=STRATEGIES, of="dirichlet"
+    mixed_beta: float = _own("mixed-input", 1.0, "the higher, the more of the drawn token", 0)
+    switch_window: int = _own("switching", 512, "least steps of a hard block", 1)
+    switch_alpha: float = _own(
+        "switching", 1.0, "weight beside the opening tag on turning soft", 0, 1
     )
-    gaussian_sigma: float = _knob(
-        0.33, "gaussian: noise, as a share of the rows' RMS", 0, group=STRATEGIES, of="gaussian"
+    switch_beta: float = _own(
+        "switching", 0.7, "weight beside the closing tag on turning hard", 0, 1
     )
-    multiplex_k: int = _knob(
-        3, "multiplex: tokens drawn a step; 1: hard", 1, 1024, group=STRATEGIES, of="multiplex"
+    switch_converge: int = _own(
+        "switching", 0, "turns to hard that close the thinking; 0: never", 0
     )
-    multiplex_weights: MultiplexWeights = _knob(
-        MultiplexWeights.EQUAL, "multiplex: what a draw weighs", group=STRATEGIES, of="multiplex"
+    switch_terminate: int = _own("switching", 0, "turns to hard that force the answer; 0: never", 0)
+    selar_k: int = _own("selar", 3, "tokens of a mixture", 2)
+    selar_threshold: float = _own(
+        "selar", 0.5, "soft from this share of the largest entropy of k tokens", 0, 1
     )
-    mixed_beta: float = _knob(
-        1.0, "mixed-input: the higher, the more of the drawn token", 0,
-        group=STRATEGIES, of="mixed-input",
-    )  # fmt: skip
-    switch_window: int = _knob(
-        512, "switching: least steps of a hard block", 1, group=STRATEGIES, of="switching"
+    selar_strength: float = _own("selar", 1.0, "push away from the likeliest token; 0: none", 0, 3)
+    adaptive_peak: float = _own(
+        "adaptive", 0.6, "soft where the likeliest has this probability", 0, 1
     )
-    switch_alpha: float = _knob(
-        1.0, "switching: weight beside the opening tag on turning soft", 0, 1,
-        group=STRATEGIES, of="switching",
-    )  # fmt: skip
-    switch_beta: float = _knob(
-        0.7, "switching: weight beside the closing tag on turning hard", 0, 1,
-        group=STRATEGIES, of="switching",
-    )  # fmt: skip
-    switch_converge: int = _knob(
-        0, "switching: turns to hard that close the thinking; 0: never", 0,
-        group=STRATEGIES, of="switching",
-    )  # fmt: skip
-    switch_terminate: int = _knob(
-        0, "switching: turns to hard that force the answer; 0: never", 0,
-        group=STRATEGIES, of="switching",
-    )  # fmt: skip
-    selar_k: int = _knob(3, "selar: tokens of a mixture", 2, group=STRATEGIES, of="selar")
-    selar_threshold: float = _knob(
-        0.5, "selar: soft from this share of the largest entropy of k tokens", 0, 1,
-        group=STRATEGIES, of="selar",
-    )  # fmt: skip
-    selar_strength: float = _knob(
-        1.0, "selar: push away from the likeliest token; 0: none", 0, 3,
-        group=STRATEGIES, of="selar",
-    )  # fmt: skip
-    adaptive_peak: float = _knob(
-        0.6, "adaptive: soft where the likeliest has this probability", 0, 1,
-        group=STRATEGIES, of="adaptive",
-    )  # fmt: skip
-    router_peak: float = _knob(
-        0.6, "thinkrouter: soft where the likeliest has this probability", 0, 1,
-        group=STRATEGIES, of="thinkrouter",
-    )  # fmt: skip
+    router_peak: float = _own(
+        "thinkrouter", 0.6, "soft where the likeliest has this probability", 0, 1
+    )
 
     def __post_init__(self) -> None:
         for knob in fields(self):
