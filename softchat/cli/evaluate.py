@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from softchat.evaluate.answers import Reader
-    from softchat.evaluate.evaluate import Result
+    from softchat.evaluate.evaluate import Plan, Result
     from softchat.evaluate.plan import Run
     from softchat.evaluate.questions import Question, QuestionFile
     from softchat.evaluate.summary import Summary
@@ -210,7 +210,26 @@ def read_judged(
     return questions, reader
 
 
-def model_of(found: Located, load: Load) -> dict[str, Any]:
+def load_for(
+    plan: Plan, questions: QuestionFile, found: Located, loading: Loading, *, quiet: bool
+) -> tuple[Load, dict[str, Any]]:
+    """How a model is loaded to answer all of a file's questions, and what tells the results."""
+    from softchat.base.version import __version__
+    from softchat.cli.model import enough, load_of, told_if_slow
+    from softchat.evaluate.results import make_identity
+
+    n_ctx_most = enough(
+        [plan.system + question.text for question in questions.questions],
+        [run.settings for run in plan.runs],
+    )
+    load = load_of(found, loading, n_ctx_most=n_ctx_most)
+    with told_if_slow(found.name, doing="reading", quiet=quiet):
+        model = _model_of(found, load)
+    n_ctx = loading.ctx or n_ctx_most
+    return load, make_identity(plan, questions, model=model, n_ctx=n_ctx, version=__version__)
+
+
+def _model_of(found: Located, load: Load) -> dict[str, Any]:
     """What tells a model and its adapters from others."""
     from softchat.provenance import sha256_of
 
@@ -246,12 +265,11 @@ def evaluate_file(
         answers: whether every question must have one.
 
     """
-    from softchat.base.version import __version__
-    from softchat.cli.model import enough, load_of, prepare, told_if_slow
+    from softchat.cli.model import prepare, told_if_slow
     from softchat.engine.batch import run_together
     from softchat.evaluate.evaluate import Plan, Pool, evaluate, one_by_one, shared_prefix
     from softchat.evaluate.plan import make_runs
-    from softchat.evaluate.results import ResultFile, default_path, make_identity
+    from softchat.evaluate.results import ResultFile, default_path
     from softchat.evaluate.summary import summarise
     from softchat.models.folders import state_folder
     from softchat.provenance import command, machine, versions
@@ -271,20 +289,7 @@ def evaluate_file(
         tags=found.tags,
         samples=how.samples,
     )
-    n_ctx_most = enough(
-        [wording + question.text for question in questions.questions],
-        [run.settings for run in runs],
-    )
-    load = load_of(found, loading, n_ctx_most=n_ctx_most)
-    with told_if_slow(found.name, doing="reading", quiet=how.json):
-        model = model_of(found, load)
-    identity = make_identity(
-        plan,
-        questions,
-        model=model,
-        n_ctx=loading.ctx or n_ctx_most,
-        version=__version__,
-    )
+    load, identity = load_for(plan, questions, found, loading, quiet=how.json)
     path = how.out or default_path(state_folder(os.environ) / "evaluations", identity)
     with ResultFile(path, identity) as file, catch_interrupt() as interrupt:
         wanted = set(plan.keys)
@@ -315,6 +320,7 @@ def evaluate_file(
             return None
         results = [one for one in file.results if one.key in wanted]
         summary = summarise(runs, results, same=reader.same)
+    model = identity["model"]
     return Evaluation(
         about={
             "model": model["name"],

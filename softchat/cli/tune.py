@@ -19,7 +19,7 @@ import typer
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import printable
 from softchat.cli import print_json
-from softchat.cli.evaluate import Named, model_of, read_judged
+from softchat.cli.evaluate import Named, load_for, read_judged
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 
@@ -90,12 +90,11 @@ def tune(
     to be better on the others. A --run, or a setting with several values, is a candidate; without
     one there are twelve. What there is, is kept: the same command goes on where it was stopped.
     """
-    from softchat.base.version import __version__
-    from softchat.cli.model import enough, load_of, prepare, told_if_slow
+    from softchat.cli.model import prepare, told_if_slow
     from softchat.evaluate.evaluate import Plan
     from softchat.evaluate.plan import make_runs
     from softchat.evaluate.race import CANDIDATES, Race, controls, split
-    from softchat.evaluate.results import ResultFile, default_path, make_identity
+    from softchat.evaluate.results import ResultFile, default_path
     from softchat.models.folders import state_folder
     from softchat.provenance import command, machine, versions
 
@@ -124,16 +123,8 @@ def tune(
     _check_writable(found, tuning)
     runs = [*standing, *candidates]
     plan = Plan(questions=picked, runs=runs, reader=reader, system=wording, tags=found.tags)
-    n_ctx_most = enough(
-        [wording + question.text for question in questions.questions],
-        [one.settings for one in runs],
-    )
-    load = load_of(found, loading, n_ctx_most=n_ctx_most)
-    with told_if_slow(found.name, doing="reading", quiet=tuning.json):
-        model = model_of(found, load)
-    identity = make_identity(
-        plan, questions, model=model, n_ctx=loading.ctx or n_ctx_most, version=__version__
-    ) | {"tune": {"limit": tuning.limit, "seed": seed}}
+    load, identity = load_for(plan, questions, found, loading, quiet=tuning.json)
+    identity |= {"tune": {"limit": tuning.limit, "seed": seed}}
     path = tuning.out or default_path(state_folder(os.environ) / "evaluations", identity)
     began = time.perf_counter()
     with ResultFile(path, identity) as file, catch_interrupt() as interrupt:
@@ -155,6 +146,7 @@ def tune(
     if interrupt():
         print("stopped; the same command goes on", file=sys.stderr)
         return _INTERRUPTED
+    model = identity["model"]
     about = {
         "model": model["name"],
         "sha256": model["sha256"],
