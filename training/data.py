@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from training.examples import SPLITS, split
+from training.superposition.sets import SETS, questions
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,12 +20,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args(arguments).folder
     folder.mkdir(parents=True, exist_ok=True)
-    for name in SPLITS:
+    for name, asked in _sets():
         lines = [
-            json.dumps({"question": p.question, "answer": p.answer, "family": family})
-            for family, p in split(name)
+            json.dumps({"question": question, "answer": answer, "family": family})
+            for question, answer, family in asked
         ]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _sets() -> Iterator[tuple[str, Iterator[tuple[str, str, str]]]]:
+    """Question, answer and family of each set: sums and the like, then problems of search."""
+    for name in SPLITS:
+        yield name, ((p.question, p.answer, family) for family, p in split(name))
+    for name in SETS:
+        yield name, ((f"{p.told} {q.ask}", q.answer, p.family) for p, q in questions(name))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-import numpy as np
-import numpy.typing as npt
-
 from softchat.engine.protocol import Engine
 from softchat.prompt.template import make_prompt
 from training.chat import THOUGHT
 from training.distil import Told
 from training.prompt import CLOSE, END, SYSTEM, TAGS
+from training.targets import Likely
 from training.tasks import HELD_OUT, TRAINED, Problem, problems
 
 _CHAT_SHARE = 0.22
@@ -42,9 +40,6 @@ SPLITS = {
 CHAT_HELD_OUT = 60
 """How many of the ordinary questions, the last ones, are to measure by, not to train on."""
 
-Likely = tuple[Sequence[int], Sequence[float]]
-"""A distribution to learn: token ids and their weights."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
@@ -56,24 +51,6 @@ class Example:
     """Where its thoughts stand: positions that may be fed as mixtures."""
     taught: tuple[Likely, ...] = ()
     """For the last positions: what to learn there instead of the token alone."""
-
-
-def targets(batch: Sequence[Example]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """What is to be learned at the batch's P positions that count: ids and weights, (P, n) each.
-
-    The weights of a row sum to 1; one that has fewer than n is filled up with zeros.
-    """
-    rows: list[Likely] = []
-    for example in batch:
-        plain = len(example.tokens) - len(example.taught)
-        told = zip(example.tokens[:plain], example.counts[:plain], strict=True)
-        rows += [((token,), (1.0,)) for token, counted in told if counted]
-        rows += example.taught
-    n = max(len(ids) for ids, _ in rows)
-    ids, weights = np.zeros((len(rows), n), np.int64), np.zeros((len(rows), n), np.float32)
-    for row, (likely, shares) in enumerate(rows):
-        ids[row, : len(likely)], weights[row, : len(likely)] = likely, shares
-    return ids, weights
 
 
 def split(name: str) -> Iterator[tuple[str, Problem]]:

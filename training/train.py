@@ -26,7 +26,8 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from softchat.engine.llama import LlamaEngine
-from training.examples import Example, make_examples, targets
+from training.examples import Example, make_examples
+from training.targets import targets
 
 _MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 _WINDOW = 24  # batches among which examples are sorted by length, so that little is padded

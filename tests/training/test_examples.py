@@ -12,8 +12,9 @@ import pytest
 from softchat.testing import FakeEngine
 from training.chat import THOUGHT
 from training.distil import Told
-from training.examples import CHAT_HELD_OUT, make_examples, targets
+from training.examples import CHAT_HELD_OUT, make_examples
 from training.prompt import CLOSE, END
+from training.targets import targets
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,12 @@
-"""The questions to measure by: `python -m training.superposition.sets FOLDER`.
+"""The questions of search to measure by. The same each time; none is ever trained on.
 
-One JSON object a line: question, answer, family. The same each time; none is ever trained on.
+`python -m training.data FOLDER` writes them.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from training.superposition.families import DEEPEST, KINDS, Puzzle, Question, make_of
@@ -51,21 +48,3 @@ def questions(name: str) -> Iterator[tuple[Puzzle, Question]]:
         if (puzzle.told, question.ask) not in seen:
             seen.add((puzzle.told, question.ask))
             yield puzzle, question
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write FOLDER/search-dev.jsonl and the others."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args(arguments).folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in SETS:
-        lines = [
-            json.dumps({"question": f"{p.told} {q.ask}", "answer": q.answer, "family": p.family})
-            for p, q in questions(name)
-        ]
-        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
-
-
-if __name__ == "__main__":
-    main()

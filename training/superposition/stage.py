@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from training.superposition.model import Cache, Model
 from training.superposition.rows import NOBODY, Branch, Likely, Owners, Row, visible
+from training.targets import side_by_side
 
 Mixtures = tuple[Tensor, Tensor]
 """Weights and token ids of Q mixtures, (Q, n) each."""
@@ -45,10 +46,7 @@ def likeliest(logits: Tensor) -> Mixtures:
 
 def spread(mixtures: Sequence[Likely]) -> Mixtures:
     """Mixtures side by side; what has fewer tokens is filled up with zeros."""
-    n = max(len(tokens) for tokens, _ in mixtures)
-    weights, ids = np.zeros((len(mixtures), n), np.float32), np.zeros((len(mixtures), n), np.int64)
-    for row, (tokens, shares) in enumerate(mixtures):
-        ids[row, : len(tokens)], weights[row, : len(tokens)] = tokens, shares
+    ids, weights = side_by_side(mixtures)
     return torch.from_numpy(weights), torch.from_numpy(ids)
 
 

@@ -18,16 +18,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, distributed
 from torch.nn import functional
 
 from training.superposition.families import KINDS, make_of
 from training.superposition.model import Model
-from training.superposition.pack import Pack, Rehearsed
+from training.superposition.pack import Pack
 from training.superposition.rows import Encoder, Row, Style
 from training.superposition.stage import Stage, mixture
+from training.targets import targets
 
 SHARES = {
     "reach": 6.0,
@@ -132,7 +132,7 @@ class Trainer:
         hidden, _ = self.model(x, places)
         chosen = counts[:, 1:].bool().to(self.model.device)
         log_p = functional.log_softmax(self.model.logits(hidden[:, :-1][chosen]).float(), -1)
-        weights, ids = (y.to(self.model.device) for y in _targets(batch))
+        ids, weights = (torch.from_numpy(y).to(self.model.device) for y in targets(batch))
         self.positions += sum(len(one.tokens) for one in batch)
         return -(weights * log_p.gather(1, ids)).sum() / len(ids), {"rehearsed": True, "own": soft}
 
@@ -231,21 +231,6 @@ def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
     for row, values in enumerate(rows):
         out[row, : len(values)] = torch.tensor(values)
     return out
-
-
-def _targets(batch: Sequence[Rehearsed]) -> tuple[Tensor, Tensor]:
-    """What is to be learned at the positions that count: weights and ids, (P, n) each."""
-    rows: list[tuple[Sequence[int], Sequence[float]]] = []
-    for one in batch:
-        plain = len(one.tokens) - len(one.taught)
-        pairs = zip(one.tokens[:plain], one.counts[:plain], strict=True)
-        rows += [((token,), (1.0,)) for token, counted in pairs if counted]
-        rows += one.taught
-    n = max(len(ids) for ids, _ in rows)
-    weights, ids = np.zeros((len(rows), n), np.float32), np.zeros((len(rows), n), np.int64)
-    for row, (tokens, shares) in enumerate(rows):
-        ids[row, : len(tokens)], weights[row, : len(tokens)] = tokens, shares
-    return torch.from_numpy(weights), torch.from_numpy(ids)
 
 
 def parser_of() -> argparse.ArgumentParser:
