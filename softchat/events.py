@@ -147,6 +147,23 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lens:
+    """What the answer would be, if the thinking ended in place of its last step."""
+
+    event: ClassVar[str] = "lens"
+    index: int
+    """Of that step: it was told, and is not fed yet."""
+    text: str
+    """The likeliest answer, or its beginning."""
+    entropy: float
+    """Nats: the highest of its tokens, its end among them; what `sure_entropy` is compared with."""
+    whole: bool
+    """Whether it ends there."""
+    elapsed_s: float
+    """Since the thinking began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Halted:
     """The thinking has ended."""
 
@@ -156,11 +173,27 @@ class Halted:
     injected: str
     """What was put behind the thoughts to open the answer; empty if the model did it itself."""
     probes: int = 0
-    """How often a rule that halts has looked ahead at the answer."""
+    """How often the lens, or a rule that halts, has looked ahead at the answer."""
     probe_tokens: int = 0
     """Tokens that were decoded for that, beside the steps."""
     probe_s: float = 0.0
     """Seconds that it took, of those of the thinking."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerToken:
+    """A token of the answer, and the distribution that it was drawn from.
+
+    That is the model's own, at T = 1, before the filters and the repeat penalty.
+    """
+
+    id: int
+    piece: str
+    probability: float
+    entropy: float
+    """Nats."""
+    alternatives: tuple[ConceptEntry, ...]
+    """The likeliest other tokens, with their probabilities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +202,9 @@ class Answer:
 
     event: ClassVar[str] = "answer"
     text: str
+    """Empty where what a token spells is held back: it may be half a character, or half a tag."""
+    token: AnswerToken | None = None
+    """The token that came last, if that was to be kept (`answer_entropy`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +236,7 @@ class Error:
         return cls(kind=error.kind, message=error.message, hint=error.hint)
 
 
-Event = Started | Prefill | Step | Halted | Answer | Finished | Error
+Event = Started | Prefill | Step | Lens | Halted | Answer | Finished | Error
 _KINDS = {kind.event: kind for kind in get_args(Event)}
 
 
@@ -212,7 +248,7 @@ def was_interrupted(events: Sequence[Event]) -> bool:
 
 _NAMES: dict[type, list[str]] = {
     kind: [field.name for field in fields(kind)]
-    for kind in (*get_args(Event), ModelInfo, ConceptEntry)
+    for kind in (*get_args(Event), ModelInfo, ConceptEntry, AnswerToken)
 }
 
 

@@ -100,6 +100,7 @@ _SOFT = (
     "thinkrouter",
 )
 _LOOKING = ("sure", "eat", "deer", "agree")
+_LENS = "lens"
 
 
 def _knob(
@@ -119,7 +120,7 @@ def _knob(
         low: its least value; of text, None.
         high: its largest value.
         group: under which heading help has it; empty: among the common ones.
-        of: the strategies or rules that use it; empty: all do.
+        of: the strategies or rules that use it, or the lens; empty: all do.
 
     """
     names = (of,) if isinstance(of, str) else of
@@ -144,6 +145,7 @@ GUARDS = "Thinking that has come to nothing"
 PROMPT = "How the model is asked"
 ANSWER = "The answer"
 HALTING = "Halting early (--halt)"
+LENS = "Looking ahead while it thinks (--lens)"
 STRATEGIES = "Knobs of one strategy"
 
 
@@ -208,6 +210,19 @@ class Settings:
     stop: str = _knob(
         "", r"Text that ends the answer; several: a|b; \n: a line break", group=ANSWER
     )
+    answer_entropy: bool = _knob(
+        False, "Keep of each token of the answer its entropy and what else was likely", group=ANSWER
+    )
+
+    lens: bool = _knob(
+        False, "Show at each line's end what it would answer now; a look costs steps", group=LENS
+    )
+    lens_every: int = _knob(
+        0, "Look every so many steps instead; 0: at each line's end", 0, group=LENS, of=_LENS
+    )
+    lens_tokens: int = _knob(
+        12, "Tokens of answer that a look decodes at the most", 1, 256, group=LENS, of=_LENS
+    )
 
     halt_at: HaltAt = _knob(
         HaltAt.OWN, "Where it looks ahead; own: where its authors do", group=HALTING, of=_LOOKING
@@ -217,7 +232,7 @@ class Settings:
         64, "Steps between looks, with --halt-at steps", 1, group=HALTING, of=_LOOKING
     )
     halt_cue: str = _knob(
-        "", "Text behind the closing tag in a look ahead", group=HALTING, of=_LOOKING
+        "", "Text behind the closing tag in a look ahead", group=HALTING, of=(*_LOOKING, _LENS)
     )
     sure_entropy: float = _own("sure", 0.2, "entropy in nats under which a token is; 0: never", 0)
     eat_alpha: float = _own("eat", 0.2, "weight of the newest entropy", 0.001, 1)
@@ -266,7 +281,7 @@ class Settings:
     def uses(self, name: str) -> bool:
         """Whether a run with these settings looks at setting `name` at all."""
         of = KNOBS[name].metadata["of"]
-        return not of or self.strategy in of or self.halt in of
+        return not of or self.strategy in of or self.halt in of or (self.lens and _LENS in of)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values by name, as the `started` event carries them."""
@@ -360,7 +375,7 @@ def resolve(*layers: Mapping[str, object]) -> Settings:
 
     `hard` is the baseline, ordinary chain of thought, so it has no cold stop (tau 0) unless a layer
     that is stronger than the first (the model's own defaults) sets tau. And whoever sets
-    sure_entropy alone means the rule that it is of.
+    sure_entropy or lens_every alone means the rule, or the lens, that it is of.
     """
     values: dict[str, object] = {}
     for layer in layers:
@@ -370,5 +385,7 @@ def resolve(*layers: Mapping[str, object]) -> Settings:
         values["tau"] = 0.0
     if "halt" not in values and values.get("sure_entropy"):
         values["halt"] = HaltRule.SURE
+    if "lens" not in values and values.get("lens_every"):
+        values["lens"] = True
     checked: dict[str, Any] = {name: check(name, value) for name, value in values.items()}
     return Settings(**checked)

@@ -6,12 +6,14 @@ import json
 
 from softchat.events import (
     Answer,
+    AnswerToken,
     ConceptEntry,
     Error,
     Finished,
     FinishReason,
     Halted,
     HaltReason,
+    Lens,
     Mode,
     ModelInfo,
     Prefill,
@@ -33,6 +35,7 @@ EXAMPLES = [
         mode=Mode.SOFT,
         elapsed_s=0.2,
     ),
+    Lens(index=0, text="four", entropy=0.5, whole=True, elapsed_s=0.2),
     Halted(reason=HaltReason.COLD_STOP, steps=1, injected="</think>"),
     Answer(text="\u2028 four"),
     Finished(
@@ -46,12 +49,20 @@ EXAMPLES = [
     ),
     Error(kind="usage", message="no", hint="yes"),
 ]
+TOKEN = AnswerToken(
+    id=2,
+    piece=" four",
+    probability=0.9,
+    entropy=0.3,
+    alternatives=(ConceptEntry(id=1, piece=" é\n", weight=0.1),),
+)
 CONTRACT = {
     "started": {"schema", "model", "settings", "prompt_tokens", "question"},
     "prefill": {"tokens", "cached", "elapsed_s"},
     "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s", "why"},
     "halted": {"reason", "steps", "injected", "probes", "probe_tokens", "probe_s"},
-    "answer": {"text"},
+    "lens": {"index", "text", "entropy", "whole", "elapsed_s"},
+    "answer": {"text", "token"},
     "finished": {
         "finish_reason",
         "answer",
@@ -80,6 +91,13 @@ def test_each_event_has_the_fields_of_the_contract():
         "gpu_layers",
     }
     assert to_dict(EXAMPLES[2])["concept"] == [{"id": 1, "piece": " é\n", "weight": 1.0}]
+    assert to_dict(Answer(text="", token=TOKEN))["token"] == {
+        "id": 2,
+        "piece": " four",
+        "probability": 0.9,
+        "entropy": 0.3,
+        "alternatives": [{"id": 1, "piece": " é\n", "weight": 0.1}],
+    }
 
 
 def test_an_event_is_one_line_that_json_reads_back():

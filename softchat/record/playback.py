@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 
-from softchat.events import Answer, Error, Event, Finished, Halted, Prefill, Started, Step
+from softchat.events import Answer, Error, Event, Finished, Halted, Lens, Prefill, Started, Step
 from softchat.record.runs import Run
 
 _NAP_S = 0.05  # how long it may take until a wish to stop is seen
@@ -29,7 +29,7 @@ def schedule(run: Run) -> Iterator[tuple[float, Event]]:
         match event:
             case Prefill():
                 due = thinking = answering = event.elapsed_s
-            case Step():
+            case Step() | Lens():
                 due = answering = thinking + event.elapsed_s
             case Halted() if run.finished:
                 due = answering = thinking + run.finished.think_s

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from softchat.base.text import printable
 from softchat.errors import UsageError
-from softchat.events import FinishReason, Step
+from softchat.events import FinishReason, Lens, Step
 from softchat.models.folders import expand
 from softchat.prompt.attached import read_file
 from softchat.repl.context import Context
-from softchat.settings import parse
+from softchat.settings import check, parse
 from softchat.talk.conversation import Turn
 from softchat.views.paging import print_paged
 from softchat.views.steps import step_in_full, steps_table
@@ -89,11 +89,38 @@ def think(repl: Context, rest: str) -> None:
         repl.keep()
         repl.say("it thinks" if rest == "on" else "it answers at once; /think on", "dim")
         return
-    steps = _steps(_turn(repl, rest))
+    turn = _turn(repl, rest)
+    steps = _steps(turn)
+    lenses = [event for event in turn.events if isinstance(event, Lens)]
     text = thoughts(steps, repl.glyphs)
     lines = len(steps) + text.plain.count("\n") + 2
-    page = Group(text, Text(), steps_table(steps, repl.glyphs))
+    page = Group(text, Text(), steps_table(steps, repl.glyphs, lenses=lenses))
     print_paged(repl.console, page, lines=lines)
+
+
+def lens(repl: Context, rest: str) -> None:
+    """Show while it thinks what it would answer now: at each line's end, or every so many steps."""
+    chosen = repl.session.layers.session
+    every = whole_number(rest)
+    if every is not None:
+        chosen["lens_every"] = check("lens_every", every)
+        chosen["lens"] = True
+    elif rest in ("on", "off"):
+        chosen["lens"] = rest == "on"
+    elif rest:
+        raise UsageError(
+            f"/lens can't be {printable(rest, newlines=False)}",
+            hint="/lens on, /lens 16 (every 16 steps), /lens off",
+        )
+    if rest:
+        repl.keep()
+    settings = repl.session.settings
+    where = (
+        f"every {plural(settings.lens_every, 'step')}" if settings.lens_every else "at line ends"
+    )
+    most = plural(settings.lens_tokens, "token")
+    on = f"looks ahead {where}; each look decodes the closing tag and up to {most}"
+    repl.say(on if settings.lens else "looks ahead nowhere; /lens on", "dim")
 
 
 def why(repl: Context, rest: str) -> None:

@@ -24,6 +24,7 @@ from softchat.repl.asking import (
     continue_,
     edit,
     file,
+    lens,
     resume,
     retry,
     think,
@@ -351,6 +352,9 @@ def _commands() -> Iterator[Command]:
     )  # fmt: skip
     yield Command(
         usage="/think [TURN|on|off]", help="Every step of a turn; or whether to think.", run=think
+    )
+    yield Command(
+        usage="/lens [on|off|N]", help="Show while it thinks what it would answer now.", run=lens
     )
     yield Command(usage="/why STEP [TURN]", help="A step in full.", run=why)
     yield Command(

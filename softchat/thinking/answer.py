@@ -10,7 +10,7 @@ import numpy as np
 from softchat.engine.detokenizer import Detokenizer
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeAbortedError
-from softchat.events import Answer, FinishReason
+from softchat.events import Answer, AnswerToken, FinishReason
 from softchat.settings import Settings
 from softchat.thinking.answering import AnswerText, RepeatPenalty, stop_strings
 from softchat.thinking.concept import Distribution, Floats
@@ -18,6 +18,7 @@ from softchat.thinking.ending import Ending
 from softchat.thinking.halting import Loop
 from softchat.thinking.sampling import sample
 from softchat.thinking.tally import Tally
+from softchat.thinking.telling import answer_token
 
 
 def answer(
@@ -55,12 +56,13 @@ def answer(
     loop = Loop(steps=settings.answer_loop)
     penalty = RepeatPenalty(settings.answer_repeat)
 
-    def say(piece: str) -> Iterator[Answer]:
+    def say(piece: str, came: AnswerToken | None = None) -> Iterator[Answer]:
         if not tally.answer and not goes_on:
             piece = piece.lstrip()
         if piece:
             tally.answer.append(piece)
-            yield Answer(text=piece)
+        if piece or came:
+            yield Answer(text=piece, token=came)
 
     yield from say(text.feed(spelled.feed(ending.lead)))
     given = deque(engine.tokenize(ending.opening))
@@ -73,7 +75,8 @@ def answer(
             break
         tally.answer_tokens += 1
         penalty.add(token)
-        yield from say(text.feed(spelled.feed(engine.piece(token, special=False))))
+        came = answer_token(token, logits, engine) if settings.answer_entropy else None
+        yield from say(text.feed(spelled.feed(engine.piece(token, special=False))), came)
         if text.stopped:
             tally.finish_reason = FinishReason.STOP
             break

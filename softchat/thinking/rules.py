@@ -43,13 +43,14 @@ class Rule:
 
     def __init__(self, trigger: Trigger, verdict: Verdict, probe: Probe, *, most: int = 0) -> None:
         self._trigger, self._verdict, self._probe = trigger, verdict, probe
-        self._most = most  # looks; 0: any number
+        self._most, self._looks = most, 0  # 0: any number of looks
         self.reason = verdict.reason
 
     def update(self, piece: bytes) -> bool:
         """Add what the token of the next step spells; whether the thinking should end before it."""
-        if not self._trigger.update(piece) or 0 < self._most <= self._probe.looks:
+        if not self._trigger.update(piece) or 0 < self._most <= self._looks:
             return False
+        self._looks += 1
         with self._probe.answer(self._verdict.longest) as answer:
             return self._verdict.judge(answer)
 

@@ -38,6 +38,10 @@ class Tally:
     def __post_init__(self) -> None:
         self.began = self.thinking = self.answering = self.clock()
 
+    def thought_s(self) -> float:
+        """Seconds since the thinking began."""
+        return self.clock() - self.thinking
+
     def interrupt(self) -> Halted | None:
         """The user has stopped the run; what that is to be told as, if it was still thinking."""
         self.finish_reason = FinishReason.INTERRUPTED

@@ -6,6 +6,7 @@ as the next input, until something says that the thinking is over.
 
     ending   why that is        feed    what is decoded in a step
     answer   what comes then    tally   what the last event tells
+    lens     what it would be now
 """
 
 from __future__ import annotations
@@ -13,23 +14,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from softchat.engine.protocol import Engine
 from softchat.errors import ContextError, DecodeAbortedError, NumericsError
-from softchat.events import ConceptEntry, Event, Halted, HaltReason, Prefill, Started, Step
+from softchat.events import Event, Halted, HaltReason, Lens, Prefill, Started, Step
 from softchat.settings import Settings
 from softchat.thinking.answer import answer
-from softchat.thinking.concept import Concept, Distribution, Floats
+from softchat.thinking.concept import Distribution, Floats
 from softchat.thinking.ending import Ending, Halting
 from softchat.thinking.feed import Feed
+from softchat.thinking.lens import LookAhead
 from softchat.thinking.probe import Probe
 from softchat.thinking.rules import make_rule
 from softchat.thinking.strategies import Strategy, TagTokens, make_strategy
 from softchat.thinking.tally import Tally
+from softchat.thinking.telling import concept_entries, text_of
 
-_LONGEST_PIECE = 200  # bytes of a piece that are shown; real ones have up to 128
 _ANSWER_SHARE = 4  # a fourth of the context is kept for the answer, if it may be that long
 
 
@@ -82,10 +85,12 @@ def think(
     cue = engine.tokenize(settings.halt_cue) if settings.halt_cue else []
     free = reserved(engine, prompt, settings)
     probe = Probe(engine, [*inject, *cue], clock=clock)
-    rule = make_rule(settings, probe, lambda tokens: _text_of(engine, tokens))
+    spell = partial(text_of, engine)
+    rule = make_rule(settings, probe, spell)
     halting = Halting(engine, settings, close=prompt.close, rule=rule, reserved=free)
     thinks = prompt.thinks and not prompt.begun
     tally = Tally(clock, halted=not thinks)
+    lens = LookAhead(settings, probe, text_of=spell, elapsed=tally.thought_s)
     yield Started(
         model=engine.info,
         settings=settings.to_dict(),
@@ -102,6 +107,7 @@ def think(
                 settings,
                 strategy=make_strategy(settings, rng, _tags(engine, prompt)),
                 halting=halting,
+                lens=lens if settings.lens else None,
                 feed=Feed(engine, rng),
                 tally=tally,
                 cancelled=cancelled,
@@ -174,11 +180,12 @@ def think_steps(
     *,
     strategy: Strategy,
     halting: Halting,
+    lens: LookAhead | None,
     feed: Feed,
     tally: Tally,
     cancelled: Callable[[], bool],
     answer_now: Callable[[], bool],
-) -> Generator[Step, None, Ending | None]:
+) -> Generator[Step | Lens, None, Ending | None]:
     """Soft thinking, a step an event; why it ends, None at the limit of steps.
 
     The step that ends it is told of, and not fed.
@@ -194,18 +201,20 @@ def think_steps(
         choice = strategy.choose(p, entropy)
         halting.count(choice, entropy)
         tally.steps = index + 1
-        tally.concept = _entries(choice.concept, engine, pieces)
+        tally.concept = concept_entries(choice.concept, engine, pieces)
         yield Step(
             index=index,
             entropy=entropy,
             concept=tally.concept,
             below=halting.below,
             mode=choice.mode,
-            elapsed_s=tally.clock() - tally.thinking,
+            elapsed_s=tally.thought_s(),
             why=choice.why,
         )
         if ending := halting.ending(choice):
             return ending
+        if lens and (seen := lens.update(index, engine.piece(choice.token))):
+            yield seen
         logits = feed(choice)
     return None
 
@@ -228,24 +237,6 @@ def halt(
     return logits
 
 
-def _text_of(engine: Engine, tokens: Sequence[int]) -> str:
-    pieces = (engine.piece(token, special=False) for token in tokens)
-    return b"".join(pieces).decode("utf-8", "replace")
-
-
 def _tags(engine: Engine, prompt: Prompt) -> TagTokens:
     first, last = (tuple(engine.tokenize(tag, special=True)) for tag in (prompt.open, prompt.close))
     return TagTokens(open=first, close=last)
-
-
-def _entries(concept: Concept, engine: Engine, pieces: dict[int, str]) -> tuple[ConceptEntry, ...]:
-    """A concept token as it is told; a part of a character shows as its bytes (`\\xe7`)."""
-    entries = []
-    for token, weight in zip(concept.ids.tolist(), concept.weights.tolist(), strict=True):
-        piece = pieces.get(token)
-        if piece is None:
-            # Cut before all else: a file may hold pieces of a megabyte.
-            shown = engine.piece(token)[:_LONGEST_PIECE]
-            piece = pieces[token] = shown.decode("utf-8", "backslashreplace")
-        entries.append(ConceptEntry(id=token, piece=piece, weight=weight))
-    return tuple(entries)

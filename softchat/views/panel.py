@@ -23,6 +23,7 @@ from softchat.events import (
     Finished,
     Halted,
     HaltReason,
+    Lens,
     Mode,
     Prefill,
     Started,
@@ -43,6 +44,7 @@ from softchat.views.wording import (
     rate,
     short_nats,
     sparkline_top,
+    would_answer,
 )
 
 REFRESH_S = 0.1  # a panel that is drawn more often is no easier to read, and costs steps
@@ -66,6 +68,10 @@ class PanelState:
     tau: float = 0.0
     patience: int = 0
     max_think: int = 0
+    looks: bool = False
+    """Whether it looks ahead for people to see."""
+    lens: Lens | None = None
+    """What it saw last."""
     prompt_tokens: int = 0
     reading: bool = True
     count: int = 0
@@ -88,9 +94,12 @@ class PanelState:
                 self.tau = number(settings.get("tau"))
                 self.patience = int(number(settings.get("patience")))
                 self.max_think = int(number(settings.get("max_think")))
+                self.looks = settings.get("lens") is True
                 self.prompt_tokens = event.prompt_tokens
             case Prefill():
                 self.reading = False
+            case Lens():
+                self.looks, self.lens = True, event
             case Step(entropy=entropy):
                 self.count += 1
                 self.soft += event.mode == Mode.SOFT
@@ -117,7 +126,7 @@ def render_panel(
         return _clipped(Text(words, "dim"), width)
     legend = height >= _TALL
     rows = max(
-        1, min(_MOST_ROWS, height // 2 - _CHROME - legend)
+        1, min(_MOST_ROWS, height // 2 - _CHROME - legend - state.looks)
     )  # half of the screen stays the user's
     lines = [_title(state, glyphs), _sparkline(state, width, glyphs)]
     shown = list(state.steps)[-rows:]
@@ -126,6 +135,8 @@ def render_panel(
     # Always as high as it will be, so that nothing below moves while the first steps come.
     lines += [Text(glyphs.edge, "dim")] * (rows - min(rows, len(state.steps)))
     lines.append(_text_line(state, width, glyphs))
+    if state.looks:
+        lines.append(_lens_line(state, width, glyphs))
     if legend:
         lines.append(Text(f"{glyphs.edge} ", "dim") + legend_line(glyphs, width - 3))
     lines.append(_footer(state, width, glyphs, keys=keys))
@@ -164,6 +175,18 @@ def _text_line(state: PanelState, width: int, glyphs: Glyphs) -> Text:
     """What was thought last, as running text."""
     line = Text(f"{glyphs.edge} ", "dim")
     return line + last_thoughts(list(state.steps), glyphs, cells=width - line.cell_len - 2)
+
+
+def _lens_line(state: PanelState, width: int, glyphs: Glyphs) -> Text:
+    """What it would answer now, how sure, and since which step."""
+    line = Text(f"{glyphs.edge} ", "dim")
+    line.append("would answer: ", "dim")
+    lens = state.lens
+    if lens is None:
+        return line.append(glyphs.ellipsis, "dim")
+    sure = f"{glyphs.dot}H {short_nats(lens.entropy)}{glyphs.dot}step {lens.index}"
+    cells = width - line.cell_len - cell_len(sure) - 2
+    return line.append(would_answer(lens, glyphs, cells=cells), "bold").append(sure, "dim")
 
 
 def _row(step: Step, width: int, glyphs: Glyphs, *, with_mode: bool, tokens: int) -> Text:
@@ -284,7 +307,7 @@ class PanelView(BesideAnswer):
                 self._state = PanelState()
                 self._state.fold(event)
                 self._draw()
-            case Step():
+            case Step() | Lens():
                 self._state.fold(event)
                 if self._clock() - self._drawn_at >= self._refresh_s:
                     self._draw()

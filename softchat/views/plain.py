@@ -6,9 +6,21 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from softchat.base.text import encodable, printable
-from softchat.events import Answer, Event, Finished, Halted, Prefill, Started, Step
+from softchat.events import Answer, Event, Finished, Halted, Lens, Prefill, Started, Step
 from softchat.views import BesideAnswer, View
-from softchat.views.wording import REASONS, duration, glyphs_for, looked, nats, number, plural, rate
+from softchat.views.wording import (
+    REASONS,
+    duration,
+    glyphs_for,
+    looked,
+    nats,
+    number,
+    plural,
+    rate,
+    would_answer,
+)
+
+_ANSWER = 80  # cells of an answer that is looked at ahead
 
 
 class AnswerView:
@@ -84,6 +96,9 @@ class StepView(BesideAnswer):
             case Step():
                 self._think_s = event.elapsed_s
                 self._line(self._step(event))
+            case Lens():
+                seen = would_answer(event, self._glyphs, cells=_ANSWER)
+                self._line(f"lens {event.index:4d}  H {nats(event.entropy)}  would answer: {seen}")
             case Halted():
                 pace = _pace(event.steps, self._think_s)
                 steps = plural(event.steps, "step")

@@ -22,7 +22,8 @@ def run_page(run: Run, *, width: int, glyphs: Glyphs) -> RenderableType:
     """All of the run: head lines, a row a step, the answer."""
     parts: list[RenderableType] = [*run_head(run, width=width, glyphs=glyphs)]
     if run.steps:
-        parts += [Text(), thoughts(run.steps, glyphs), Text(), steps_table(run.steps, glyphs)]
+        table = steps_table(run.steps, glyphs, lenses=run.lenses)
+        parts += [Text(), thoughts(run.steps, glyphs), Text(), table]
     if run.answer.strip():
         parts += [Text(), Text(glyphs.text(printable(run.answer.strip())))]
     return Group(*parts)

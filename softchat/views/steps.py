@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from softchat.base.text import printable
-from softchat.events import ConceptEntry, Step
-from softchat.views.wording import Glyphs, nats, sparkline_top
+from softchat.events import ConceptEntry, Lens, Step
+from softchat.views.wording import Glyphs, nats, short_nats, sparkline_top, would_answer
 
 _BAR = 10  # cells of a weight's bar
+_ANSWER = 24  # cells of an answer that was looked at ahead
 _SHOWN = 5  # tokens of a step in the table of all steps, and those that weigh as much as these
 
 
@@ -29,13 +30,19 @@ def sparkline(entropies: Sequence[float], *, tau: float, width: int, glyphs: Gly
     return "".join(glyphs.level(entropy, tau=tau, top=top) for entropy in shown)
 
 
-def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
-    """A row a step: number, entropy, cold steps in a row, mode, the heaviest tokens, and why."""
+def steps_table(steps: Iterable[Step], glyphs: Glyphs, *, lenses: Iterable[Lens] = ()) -> Table:
+    """A row a step: number, entropy, cold steps in a row, mode, the heaviest tokens, and why.
+
+    Where it looked ahead, a column has the answer that was seen, and how sure.
+    """
+    seen = {lens.index: lens for lens in lenses}
     table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("step", justify="right", no_wrap=True)
     table.add_column("H (nats)", justify="right", no_wrap=True)
     table.add_column("cold", justify="right", no_wrap=True)
     table.add_column("mode", no_wrap=True)
+    if seen:
+        table.add_column("would answer", no_wrap=True)
     table.add_column("concept token", overflow="fold")
     for step in steps:
         pieces = Text()
@@ -51,9 +58,17 @@ def steps_table(steps: Iterable[Step], glyphs: Glyphs) -> Table:
             Text(nats(step.entropy), "cyan" if step.below else ""),
             Text(str(step.below or ""), "cyan"),
             Text(str(step.mode)),
+            *([_seen(seen.get(step.index), glyphs)] if seen else []),
             pieces,
         )
     return table
+
+
+def _seen(lens: Lens | None, glyphs: Glyphs) -> Text:
+    if lens is None:
+        return Text()
+    text = Text(would_answer(lens, glyphs, cells=_ANSWER))
+    return text.append(f"  H {short_nats(lens.entropy)}", "dim")
 
 
 def _heaviest(step: Step) -> Sequence[ConceptEntry]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softchat.base.text import encodable, is_unicode, printable, visible
-from softchat.events import Finished, FinishReason, Halted, HaltReason, ModelInfo
+from softchat.events import Finished, FinishReason, Halted, HaltReason, Lens, ModelInfo
 
 REASONS = {
     HaltReason.COLD_STOP: "cold stop",
@@ -139,11 +139,19 @@ def short_nats(entropy: float) -> str:
 
 
 def looked(halted: Halted) -> str:
-    """How often a rule looked ahead at the answer, and what that took; empty if none did."""
+    """How often it looked ahead at the answer, and what that took; empty if it did not."""
     if not halted.probes:
         return ""
     times = plural(halted.probes, "time")
-    return f"looked ahead {times}, {plural(halted.probe_tokens, 'token')}"
+    took = f"{plural(halted.probe_tokens, 'token')}, {duration(halted.probe_s)}"
+    return f"looked ahead {times}, {took}"
+
+
+def would_answer(lens: Lens, glyphs: Glyphs, *, cells: int) -> str:
+    """The answer that a look ahead has seen, as a line; one that goes on ends in dots."""
+    more = "" if lens.whole else glyphs.ellipsis
+    text = in_a_line(lens.text, max(1, cells - len(more)), ellipsis=glyphs.ellipsis)
+    return glyphs.text(text.removesuffix(more) + more if more else text or "nothing")
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from softchat.events import Answer, Halted, Started, Step
+from softchat.events import Answer, Halted, Lens, Started, Step
 from softchat.record.playback import Move, play, play_by_hand, schedule
 from softchat.record.runs import Run
 from tests.recordings import run_of, step
@@ -33,6 +33,19 @@ def times(run, **more):
     clock = Clock()
     shown = [(clock.now - 100, e) for e in play(run, clock=clock, sleep=clock.sleep, **more)]
     return pytest.approx([time for time, _ in shown]), [event for _, event in shown]
+
+
+def test_a_look_ahead_comes_when_it_came():
+    """Behind its step, by its own time; going back shows the step, then what was seen there."""
+    seen = Lens(index=0, text="one", entropy=0.1, whole=True, elapsed_s=0.15)
+    run = Run.of(run_of(step(0), seen, step(1), answer=("one",)))
+    assert run.lenses == (seen,)
+    due, events = times(run)
+    assert events[3] == seen
+    assert due == [0.0, 0.5, 0.6, 0.65, 0.7, 0.7, 0.7, 1.7]
+    moves = iter([Move.FORWARD, Move.BACK, Move.FORWARD, Move.LEAVE])
+    shown = list(play_by_hand(run.events, lambda: next(moves)))
+    assert [e.index for e in shown if isinstance(e, Step | Lens)] == [0, 0, 1, 0, 0, 1]
 
 
 def test_events_come_when_they_came():

@@ -546,6 +546,31 @@ def test_any_turn_can_be_looked_into(begin, released):
     repl.close()
 
 
+def test_the_lens_is_turned_on_and_off(begin, released):
+    """And every so many steps; bare, it says what holds, and what a look costs."""
+    released.set()
+    repl, out = begin()
+    for line, says, on, every in (
+        ("/lens", "looks ahead nowhere; /lens on", False, 0),
+        ("/lens on", "looks ahead at line ends; each look decodes", True, 0),
+        ("/lens 1", "looks ahead every 1 step; each", True, 1),
+        ("/lens off", "looks ahead nowhere", False, 1),
+        ("/lens -3", "lens_every is -3", False, 1),
+        ("/lens there", "/lens can't be there", False, 1),
+        ("/lens 1", "up to 12 tokens", True, 1),
+    ):
+        out.truncate(out.seek(0))
+        repl.handle(line)
+        assert says in out.getvalue(), line
+        settings = repl.session.settings
+        assert (settings.lens, settings.lens_every) == (on, every), line
+    repl.handle("/set lens_tokens 1")
+    repl.handle("/set max_think 3")
+    repl.handle("Hi")
+    assert repl.session.last().events[-1].answer == "a"
+    repl.close()
+
+
 def test_only_an_answer_that_was_cut_goes_on(begin, released):
     """One that ended by itself, or none, does not."""
     released.set()

@@ -16,6 +16,7 @@ from softchat.events import (
     FinishReason,
     Halted,
     HaltReason,
+    Lens,
     Mode,
     ModelInfo,
     Prefill,
@@ -55,6 +56,12 @@ def state_of(*events):
     for event in (started(), Prefill(tokens=12, cached=0, elapsed_s=0.1), *events):
         state.fold(event)
     return state
+
+
+def printed(renderable):
+    sink = StringIO()
+    Console(file=sink, width=160).print(renderable)
+    return sink.getvalue()
 
 
 def lines_of(state, width=80, height=24, glyphs=UNICODE):
@@ -187,18 +194,74 @@ def test_the_summary_names_the_reason(reason):
 
 def test_what_a_look_ahead_has_cost_is_told():
     """In the panel's last line, and among plain lines; nothing of it where none looked."""
-    halted = Halted(reason=HaltReason.SURE, steps=1, injected="", probes=2, probe_tokens=11)
+    halted = Halted(
+        reason=HaltReason.SURE, steps=1, injected="", probes=2, probe_tokens=11, probe_s=0.5
+    )
     state = state_of(step(index=0, entropy=0.02))
     line = render_summary(state, halted, width=120, glyphs=UNICODE).plain
-    assert "the answer is settled · looked ahead 2 times, 11 tokens · H" in line
+    assert "the answer is settled · looked ahead 2 times, 11 tokens, 0.5 s · H" in line
     assert "looked" not in render_summary(state, halted, width=60, glyphs=UNICODE).plain
     sink = StringIO()
     view = StepView(sink, AnswerView(StringIO()))
     view.show(halted)
     view.show(replace(halted, probes=0))
     first, second = sink.getvalue().splitlines()
-    assert first.endswith("looked ahead 2 times, 11 tokens")
+    assert first.endswith("looked ahead 2 times, 11 tokens, 0.5 s")
     assert "looked" not in second
+
+
+def lens(index=0, text="It is 42.", entropy=0.034, whole=True):
+    return Lens(index=index, text=text, entropy=entropy, whole=whole, elapsed_s=(index + 1) / 50)
+
+
+def test_the_panel_has_a_line_for_what_it_would_answer():
+    """From the first on, so that nothing moves when it comes; its last look counts."""
+    state = PanelState()
+    for event in (started(lens=True), Prefill(tokens=12, cached=0, elapsed_s=0.1), step()):
+        state.fold(event)
+    before = lines_of(state)
+    assert before[-2] == "│ would answer: …"
+    state.fold(lens())
+    state.fold(lens(index=3))
+    after = lines_of(state)
+    assert after[-2] == "│ would answer: It is 42. · H 0.034 · step 3"
+    assert len(before) == len(after) == len(lines_of(state_of(step())))
+
+
+@pytest.mark.parametrize("width", [60, 200])
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_an_answer_ahead_fits_its_line(width, glyphs):
+    """Cut, without anything that a terminal would obey; one that goes on ends in dots."""
+    state = state_of(step(), lens(text=f"a{HOSTILE}\nb" + "long " * 80, whole=False))
+    line = lines_of(state, width=width, glyphs=glyphs)[-2]
+    assert cell_len(line) < width
+    assert line.endswith(f"{glyphs.ellipsis}{glyphs.dot}H 0.034{glyphs.dot}step 0")
+    assert not set("\x1b\x07\x9b\u202e") & set(line)
+    line = lines_of(state_of(step(), lens(text="yes, ", whole=False)), glyphs=glyphs)[-2]
+    assert f"would answer: yes,{glyphs.ellipsis}{glyphs.dot}H" in line
+    assert "would answer: nothing" in lines_of(state_of(step(), lens(text="")), glyphs=glyphs)[-2]
+
+
+def test_plain_lines_and_the_table_tell_of_it():
+    """A line where it looked; a column, in the row of the step that it looked from."""
+    sink = StringIO()
+    StepView(sink, AnswerView(StringIO())).show(lens(index=7))
+    assert sink.getvalue() == "lens    7  H 0.034  would answer: It is 42.\n"
+    steps = [step(index=0), step(index=1)]
+    table = printed(steps_table(steps, UNICODE, lenses=[lens(index=1, text="four" + HOSTILE)]))
+    assert "would answer" in table.splitlines()[0]
+    assert "soft  four␛]52" in table.splitlines()[2]
+    assert "H 0.034" in table.splitlines()[2]
+    assert "\x1b" not in table
+    assert "would answer" not in printed(steps_table(steps, UNICODE))
+
+
+def test_the_live_panel_shows_it_at_once():
+    """Also without a further step."""
+    shown, _ = run_view(
+        started(lens=True), Prefill(tokens=1, cached=0, elapsed_s=0.1), step(), lens()
+    )
+    assert "It is 42." in shown
 
 
 def run_view(*events, width=80):
