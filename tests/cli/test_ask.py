@@ -20,7 +20,7 @@ FIELDS = {
     "prefill": {"tokens", "cached", "elapsed_s"},
     "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s", "why"},
     "halted": {"reason", "steps", "injected", "probes", "probe_tokens", "probe_s"},
-    "answer": {"text"},
+    "answer": {"text", "token"},
     "finished": {"finish_reason", "answer", "steps", "answer_tokens"}
     | {"think_s", "answer_s", "total_s"},
 }

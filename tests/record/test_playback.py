@@ -40,9 +40,8 @@ def test_a_look_ahead_comes_when_it_came():
     seen = Lens(index=0, text="one", entropy=0.1, whole=True, elapsed_s=0.15)
     run = Run.of(run_of(step(0), seen, step(1), answer=("one",)))
     assert run.lenses == (seen,)
-    due, events = times(run)
-    assert events[3] == seen
-    assert due == [0.0, 0.5, 0.6, 0.65, 0.7, 0.7, 0.7, 1.7]
+    comes = [(pytest.approx(due), event) for due, event in schedule(run)]
+    assert comes[2:5] == [(0.6, run.steps[0]), (0.65, seen), (0.7, run.steps[1])]
     moves = iter([Move.FORWARD, Move.BACK, Move.FORWARD, Move.LEAVE])
     shown = list(play_by_hand(run.events, lambda: next(moves)))
     assert [e.index for e in shown if isinstance(e, Step | Lens)] == [0, 0, 1, 0, 0, 1]
