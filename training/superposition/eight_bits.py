@@ -104,7 +104,13 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        return _product(grads[0], *ctx.saved_tensors, None), None, None, None, None, None
+        # A gradient is a few large values and many small ones, of which 8 bits would leave nothing:
+        # so what rounding has taken away is rounded once more, and goes through the matrix too.
+        grad, (back, scales) = grads[0].contiguous(), ctx.saved_tensors
+        rounded, sizes = round_rows(grad)
+        rest = torch.addcmul(grad, rounded.float(), sizes[:, None], value=-1)
+        whole = _product(grad, back, scales, None).add_(_product(rest, back, scales, None))
+        return whole, None, None, None, None, None
 
 
 class _Gated(torch.autograd.Function):

@@ -242,7 +242,7 @@ def parser_of() -> argparse.ArgumentParser:
     parser.add_argument("--lookups", type=int, default=10, help="a question")
     parser.add_argument("--style", default="frontier", choices=[str(style) for style in Style])
     parser.add_argument("--lora-rank", type=int, default=16)
-    parser.add_argument("--first", type=int, default=6, help="the first layer that learns")
+    parser.add_argument("--first", type=int, default=0, help="the first layer that learns")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)

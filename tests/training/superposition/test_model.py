@@ -87,6 +87,23 @@ def test_eight_bits_are_near():
 
 
 @compiles
+def test_a_gradient_keeps_what_is_small():
+    """Those of logits are one large value and thousands that are far below 8 bits of it."""
+    torch.manual_seed(0)
+    weight = torch.randn(4000, 64)
+    matrix = eight_bits.round_matrix(weight, torch.ones(64))
+    grad = torch.full((3, 4000), 1 / 4000)
+    grad[:, 7] = -1
+    x = torch.zeros(3, 64, requires_grad=True)
+    eight_bits.times(x, matrix).backward(grad)
+    exact, others = grad @ weight, torch.cat([grad[:, :7], grad[:, 8:]], 1)
+    assert ((x.grad - exact).norm() / exact.norm()) < 0.01
+    small_part = x.grad + weight[7]  # what all but the large value bring
+    wanted = others @ torch.cat([weight[:7], weight[8:]])
+    assert torch.nn.functional.cosine_similarity(small_part, wanted).min() > 0.8
+
+
+@compiles
 def test_the_gate_is_exact():
     """silu(gate) * up, forwards and backwards."""
     x = torch.randn(5, 24)
