@@ -18,6 +18,8 @@ LONG = (
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+LOADING = r"(loading \S+\n+)?( *this machine is busy .*\n+)?"
+"""What may stand above a panel: a busy machine takes more than a second to load, and says so."""
 _PANEL = re.compile(r"[^╭╰]*╭ [^╭╰]* (\d+) steps[^╭╰]*╰ [^╭╰]* stops")
 
 
@@ -96,8 +98,12 @@ class Terminal:
         return self.child.exitstatus
 
     def resize(self, columns, lines):
-        """As a window manager does it."""
+        """As a window manager does it: a lower window loses what is below the cursor first."""
         self.child.setwinsize(lines, columns)
+        if self.screen.cursor.y < lines < self.screen.lines:  # pyte would cut the top
+            for row in range(lines, self.screen.lines):
+                self.screen.buffer.pop(row, None)
+            self.screen.lines = lines
         self.screen.resize(lines, columns)
 
     @property
