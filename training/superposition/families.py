@@ -410,19 +410,24 @@ def split_of(puzzle: Puzzle) -> str:
     raise AssertionError(place)
 
 
-def make_of(rng: Random, split: str, family: str, depth: int, *, held_out: bool = False) -> Puzzle:
+def make_of(
+    rng: Random, split: str, family: str, depth: int, *, held_out: bool = False, short: bool = False
+) -> Puzzle:
     """A problem of a split."""
-    while split_of(puzzle := make(rng, family, depth, held_out=held_out)) != split:
+    while split_of(puzzle := make(rng, family, depth, held_out=held_out, short=short)) != split:
         pass
     return puzzle
 
 
-def make(rng: Random, family: str, depth: int, *, held_out: bool = False) -> Puzzle:
-    """A problem of a family that takes so many moves, in one of its wordings; two at least if
-    something is closed.
+def make(
+    rng: Random, family: str, depth: int, *, held_out: bool = False, short: bool = False
+) -> Puzzle:
+    """A problem of a family that takes so many moves, in one of its wordings, or in that which
+    tells a move in the fewest letters; two moves at least if something is closed.
     """
     kind = KINDS[family]
-    words = rng.choice([w for w in kind.wordings if w.held_out == held_out or kind.held_out])
+    wordings = [w for w in kind.wordings if w.held_out == held_out or kind.held_out]
+    words = min(wordings, key=lambda w: len(w.move)) if short else rng.choice(wordings)
     plan = kind.make(rng, kind.words, max(depth, kind.least))
     moves = words.between.join(f" {words.move.format(a=a, b=b)}" for a, b in plan.told)
     told = words.before.format(e=plan.extra) + f"{moves}." * bool(moves)

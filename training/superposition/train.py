@@ -39,25 +39,30 @@ SHARES = {
     "signed": 1.0,
 }
 _LATER = ("closed", "signed")  # when the others are under way
-_REHEARSED = 5
+REHEARSED = 12
 """Every so many steps are of today's families and of ordinary answers."""
 _OTHER_PORT = 29517
 
 
 def depths(done: float) -> dict[int, float]:
     """How likely each depth is when so much of the training is done."""
-    if done < 0.05:
+    if done < 0.03:
         return {1: 1}
-    if done < 0.2:
+    if done < 0.35:
         return {1: 1, 2: 4}
-    if done < 0.6:
+    if done < 0.7:
         return {1: 0.4, 2: 3, 3: 5}
     return {2: 2, 3: 6, 4: 1.5}
 
 
+def short_share(done: float) -> float:
+    """In which share of the problems moves are told in the fewest letters."""
+    return 0.7 if done < 0.3 else 0.0
+
+
 def own_share(done: float) -> float:
     """In which share of the steps its own mixtures are fed."""
-    return 0.7 * min(1.0, max(0.0, (done - 0.25) / 0.4))
+    return 0.7 * min(1.0, max(0.0, (done - 0.4) / 0.3))
 
 
 def rate(done: float) -> float:
@@ -92,7 +97,10 @@ class Trainer:
         early = self.done < 0.2
         shares = {k: v for k, v in SHARES.items() if not (early and k in _LATER)}
         names = rng.choices(list(shares), list(shares.values()), k=self.options.batch)
-        puzzles = [make_of(rng, "train", name, depth) for name in names]
+        puzzles = [
+            make_of(rng, "train", name, depth, short=rng.random() < short_share(self.done))
+            for name in names
+        ]
         return [self.encoder.row(p, rng, lookups=self.options.lookups) for p in puzzles]
 
     def search_loss(self, rng: Random) -> tuple[Tensor, dict[str, Any]]:
@@ -140,7 +148,7 @@ class Trainer:
         """One step, shared with the other process if there is one."""
         o, began = self.options, time.perf_counter()
         rng = Random(f"{o.seed} {self.step} {o.number}")
-        rehearsed = self.step % _REHEARSED == _REHEARSED - 1 and self.pack.rehearsed
+        rehearsed = self.step % REHEARSED == REHEARSED - 1 and self.pack.rehearsed
         loss, figures = self.rehearsal_loss(rng) if rehearsed else self.search_loss(rng)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
