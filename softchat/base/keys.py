@@ -1,9 +1,14 @@
-"""Keys that are pressed while a model thinks: Enter, or `a`, wants the answer now."""
+"""Keys that are pressed while a model thinks: Enter, or `a`, wants the answer now.
+
+Only where nothing else stands on the line. Whatever else is typed is the beginning of the next
+question, or of the shell's next command, and stays in the terminal for whoever reads there next.
+"""
 
 from __future__ import annotations
 
 import os
 import select
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,9 +16,11 @@ from contextlib import contextmanager
 from typing import Any
 
 if sys.platform != "win32":
+    import fcntl
     import termios
 
-_ANSWER = (b"\r", b"\n", b"a")
+_LETTER = b"a"
+_PAUSE_S = 0.5  # a letter that nothing follows for so long begins no word
 
 
 class AnswerNow:
@@ -43,7 +50,8 @@ def listening(
 
     Args:
         answer_now: not pressed in the beginning.
-        typed: told what was read of that; what comes after it has stayed in the terminal.
+        typed: told the one letter that may have been read of that; all behind it has stayed in the
+            terminal.
         when: False never listens.
 
     """
@@ -63,7 +71,11 @@ def _can_listen() -> bool:
 
 
 class _Listener:
-    """A thread that reads the terminal, which gives each key at once meanwhile."""
+    """A thread that is woken by lines, and reads those that hold nothing but one of the keys.
+
+    The terminal goes on gathering lines, so that a word which is typed stays there, unread. For the
+    letter to wake it, that is made another sign that ends a line.
+    """
 
     def __init__(self, answer_now: AnswerNow) -> None:
         self.typed = b""
@@ -72,13 +84,22 @@ class _Listener:
         self._woken, self._wake = os.pipe()
         self._restored = False
         self._modes = termios.tcgetattr(self._terminal)
-        keys = [*self._modes]
-        keys[3] &= ~(termios.ICANON | termios.ECHO)
-        self._set(keys)
+        self._set(self._listening(termios.ICANON))
         self._thread: threading.Thread | None = threading.Thread(
             target=self._listen, name="keys", daemon=True
         )
         self._thread.start()
+
+    def _listening(self, gathers: int) -> list[Any]:
+        """The terminal's modes: no echo; whether it `gathers` lines (ICANON), or gives each key."""
+        modes = [*self._modes]
+        modes[0] |= termios.ICRNL
+        modes[3] = modes[3] & ~(termios.ICANON | termios.ECHO) | gathers
+        modes[6] = [*modes[6]]
+        modes[6][termios.VEOL] = _LETTER
+        # Ctrl-D is for who reads next, and no end of anything here.
+        modes[6][termios.VEOF] = bytes([os.fpathconf(self._terminal, "PC_VDISABLE") & 0xFF])
+        return modes
 
     def stop(self) -> None:
         """Leave the terminal as it was; once more where a Ctrl-C has cut the first time short."""
@@ -94,15 +115,36 @@ class _Listener:
             self._restored = True
 
     def _listen(self) -> None:
-        while True:
-            ready, _, _ = select.select([self._terminal, self._woken], [], [])
-            if self._woken in ready or not self._in_front():
-                return
-            keys = os.read(self._terminal, 4096)
-            if keys not in _ANSWER:
-                self.typed = keys
+        while self._waits() and self._waiting() == 1:
+            key = os.read(self._terminal, 1)
+            if key == _LETTER and self._goes_on():
+                self.typed = key
                 return
             self._answer_now.press()
+
+    def _goes_on(self) -> bool:
+        """Whether the letter was the beginning of a word; another Enter is none."""
+        if self._waits(_PAUSE_S):
+            return self._waiting() != 1
+        if not self._in_front():
+            return False
+        self._set(self._listening(0))  # which shows what is no line yet
+        begun = self._waiting() > 0
+        self._set(self._listening(termios.ICANON))
+        return begun
+
+    def _waits(self, longest_s: float | None = None) -> bool:
+        """Wait for a line; False if it is over, or for too long."""
+        ready, _, _ = select.select([self._terminal, self._woken], [], [], longest_s)
+        return self._terminal in ready and self._woken not in ready and self._in_front()
+
+    def _waiting(self) -> int:
+        """How many bytes can be read: of whole lines, while the terminal gathers them."""
+        try:
+            count = fcntl.ioctl(self._terminal, termios.FIONREAD, struct.pack("i", 0))
+        except OSError:  # it has gone
+            return 0
+        return int(struct.unpack("i", count)[0])
 
     def _in_front(self) -> bool:
         """Whether the terminal is ours: whoever reads it from the background is stopped."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import sys
 import termios
 import time
@@ -33,29 +34,70 @@ def until(condition):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("key", [b"\r", b"a"])
-def test_a_key_asks_for_the_answer(keyboard, key):
-    """And the terminal is as before afterwards."""
+def read_all():
+    """What has stayed in the terminal, though no line's end may be there."""
+    modes = termios.tcgetattr(sys.stdin)
+    modes[3] &= ~termios.ICANON
+    modes[6][termios.VMIN], modes[6][termios.VTIME] = 0, 1
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, modes)
+    return os.read(sys.stdin.fileno(), 4096)
+
+
+@pytest.mark.parametrize("keys", [b"\r", b"a", b"a\r", b"\r\r", b"aa", b"\ra"])
+def test_a_key_asks_for_the_answer(keyboard, keys):
+    """Once or more, whatever the order; the terminal is as before afterwards, and holds none."""
     before = termios.tcgetattr(sys.stdin)
     answer_now, typed = AnswerNow(), []
     with listening(answer_now, typed.append):
-        assert not termios.tcgetattr(sys.stdin)[3] & termios.ICANON
-        os.write(keyboard, key)
+        assert not termios.tcgetattr(sys.stdin)[3] & termios.ECHO
+        for key in keys:
+            os.write(keyboard, bytes([key]))
+            time.sleep(0.05)
         until(answer_now)
+        until(lambda: not select.select([sys.stdin], [], [], 0)[0])
     assert typed == []
     assert termios.tcgetattr(sys.stdin) == before
+    assert read_all() == b""
 
 
-@pytest.mark.parametrize("text", [b"what", b"x\r", b"a new one\r"])
-def test_whoever_types_is_writing_the_next_question(keyboard, text):
-    """No key of it asks for anything, and none is lost."""
+def test_enter_asks_at_once_and_what_comes_then_is_text(keyboard):
+    """All of it is there for who reads next."""
     answer_now, typed = AnswerNow(), []
     with listening(answer_now, typed.append):
-        os.write(keyboard, text)
+        os.write(keyboard, b"\r")
+        until(answer_now)
+        os.write(keyboard, b"next\rone")
+    assert (typed, read_all()) == ([], b"next\none")
+
+
+@pytest.mark.parametrize("text", ["what", "x\r", "\x04", "\x1b[A", "so a new\ra", "ä\r"])
+@pytest.mark.parametrize("apart", [True, False])
+def test_whoever_types_is_writing_the_next_question(keyboard, text, apart):
+    """No key of it asks for anything, and every one stays where it is, also the later Enter."""
+    answer_now, typed = AnswerNow(), []
+    with listening(answer_now, typed.append):
+        for part in text.encode() if apart else [text.encode()]:
+            os.write(keyboard, bytes([part]) if apart else part)
+            time.sleep(0.02)
+    assert not answer_now()
+    assert typed == []
+    assert read_all().decode() == text.replace("\r", "\n")
+
+
+@pytest.mark.parametrize("text", ["and now?", "another\r", "a dog\r"])
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_question_may_begin_with_the_letter(keyboard, monkeypatch, text, apart, ends):
+    """One that goes on before the pause ends is text: the letter is handed on, the rest stays."""
+    monkeypatch.setattr("softchat.base.keys._PAUSE_S", 0.01 if ends and not apart else 60)
+    answer_now, typed = AnswerNow(), []
+    with listening(answer_now, typed.append):
+        for part in text.encode() if apart else [text.encode()]:
+            os.write(keyboard, bytes([part]) if apart else part)
+            time.sleep(0.02)
         time.sleep(0.2)
     assert not answer_now()
-    rest = text.decode().replace("\r", "\n")
-    assert typed in ([], [rest])  # all of it was read, or nothing
+    assert "".join(typed) + read_all().decode() == text.replace("\r", "\n")
 
 
 def test_it_can_end_sooner(keyboard):

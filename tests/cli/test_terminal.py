@@ -67,6 +67,31 @@ def test_ctrl_c_while_thinking(terminal):
     assert "Traceback" not in one.text
 
 
+@pytest.mark.parametrize("key", ["\r", "a"])
+def test_a_key_gets_the_answer(terminal, key):
+    """Enter, or a, while it thinks: the line says who wanted it, and all is well."""
+    one = terminal("ask", "Why is the sky blue?", *LONG, "--max-answer", "20")
+    one.until(r"│ +\d+ \d\.\d{3}[^╰]*╰ .* Enter answers now · Ctrl-C stops$")
+    one.child.send(key)
+    assert one.finish() == 0
+    assert_settled(one)
+    assert re.search(r"thought \d+ soft steps? .* · you asked to", one.text)
+
+
+def test_what_is_typed_meanwhile_is_for_the_shell(terminal):
+    """A command, typed ahead: no letter of it is lost, and its Enter asks for nothing."""
+    softchat = (
+        f'{sys.executable} -m softchat ask Hi --max-answer 5 "$@"; read -r line; echo got:$line'
+    )
+    program = ["bash", "-c", softchat, "-", *LONG[:-4], "--max-think", "40"]
+    one = terminal(program=program)
+    one.until("thinking")
+    one.child.send("ls -a\r")
+    one.until("got:ls -a$")
+    assert one.finish() == 0
+    assert "you asked to" not in one.text
+
+
 def test_ctrl_c_while_answering(terminal):
     """What was answered stays on the screen."""
     one = terminal("ask", "Count from 1 to 300.", "--max-think", "0", "--max-answer", "3000")

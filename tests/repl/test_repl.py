@@ -57,6 +57,21 @@ def test_a_chat_of_two_turns(repl):
     assert leave(one) == 0
 
 
+def test_a_thought_is_ended_by_enter_and_a_question_is_typed_ahead(repl):
+    """A lone Enter gets the answer. Words that begin with the letter are the next question."""
+    one = repl(*ENDLESS, "--max-answer", "5")
+    say(one, "Why?", r"Enter answers now")
+    one.child.send("\r")
+    one.until(r"you asked to[\s\S]*" + PROMPT)
+    say(one, "/set max_think 60", PROMPT)
+    say(one, "Why?", r"Enter answers now")
+    one.child.send("and then")
+    one.until(r"thought \d+[\s\S]*> and then\s*\n")
+    one.child.send("\r")
+    one.until(r"> and then\s*\n[\s\S]*thought \d+[\s\S]*" + PROMPT)
+    assert leave(one) == 0
+
+
 def test_settings_are_shown_with_their_origin(repl, environ):
     """/set shows each value and where it comes from, flag and variable told apart."""
     environ["SOFTCHAT_TOP_K"] = "20"
