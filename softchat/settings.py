@@ -173,7 +173,9 @@ class Settings:
     effort: Effort = _knob(
         Effort.OWN, "How much to think, if the chat template can be told", group=PROMPT
     )
-    closing: str = _knob("", "Words that end the thoughts when softchat closes them", group=PROMPT)
+    closing: str = _knob(
+        "", r"Words that end the thoughts when softchat closes them; \n: a line break", group=PROMPT
+    )
     raw_special: bool = _knob(
         False, "Read markers such as <|im_end|> in what is typed as the model's own", group=PROMPT
     )
@@ -294,7 +296,7 @@ class Settings:
 KNOBS = {knob.name: knob for knob in fields(Settings)}
 _TYPES: dict[str, Any] = get_type_hints(Settings)  # each a type
 _SWITCHED = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
-_LONGEST = 80  # characters of a text
+LONGEST = 200  # characters of a text
 
 
 def check(name: str, value: object) -> str | float:
@@ -317,8 +319,8 @@ def check(name: str, value: object) -> str | float:
         member: str = kind(value)
         return member
     if issubclass(kind, str):
-        if not isinstance(value, str) or len(value) > _LONGEST or not value.isprintable():
-            hint = f"it must be text without line breaks, of at most {_LONGEST} characters"
+        if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
+            hint = f"it must be text without line breaks, of at most {LONGEST} characters"
             raise UsageError(f"{name} is {value!r:.99}", hint=hint)
         return value
     if kind is bool:

@@ -27,7 +27,7 @@ from softchat.models.entry import (
 from softchat.models.folders import config_folder, expand, is_file
 from softchat.models.tables import Table, read_tables
 from softchat.prompt.tags import ThinkTags
-from softchat.settings import check
+from softchat.settings import KNOBS, check
 
 _ROOT = Path(__file__).parents[1]
 _FEW = 5  # names in one hint
@@ -151,6 +151,7 @@ def shipped_file() -> Path:
 def _read_entry(name: str, models: Table) -> ModelEntry:
     models.match(name, name, _NAME, _NAME_SAYS, what="name")
     table = models.table(name)
+    _refuse_settings(table, name)
     table.allow(
         "aliases", "description", "licence", "gigabytes", "context", "system", "source", "think",
         "lora", "defaults",
@@ -167,7 +168,7 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
         context=table.count("context") if "context" in table.values else 0,
         system=table.text("system", ""),
         source=_read_source(table.table("source", required=True)),
-        tags=_read_tags(table.table("think")) if "think" in table.values else None,
+        tags=_read_tags(table.table("think"), name) if "think" in table.values else None,
         lora=_read_path(table, "lora") if "lora" in table.values else None,
         defaults=_read_defaults(table.table("defaults")),
     )
@@ -249,8 +250,17 @@ def file_of_url(url: str) -> str:
     return match[3] if match else ""
 
 
-def _read_tags(table: Table) -> ThinkTags:
+def _refuse_settings(table: Table, name: str, *, but: Iterable[str] = ("think",)) -> None:
+    """Say of a setting that stands in a table of its model where it belongs."""
+    for key in table.values:
+        if key in KNOBS and key not in but:
+            hint = f"it is a setting: it belongs below [models.{name}.defaults]"
+            raise table.error(key, f"no key '{key}' here", hint=hint)
+
+
+def _read_tags(table: Table, name: str) -> ThinkTags:
     names = [knob.name for knob in fields(ThinkTags)]
+    _refuse_settings(table, name, but=names)
     table.allow(*names)
     for tag in {"open", "close"} & table.values.keys():
         table.text(tag, form=r"(?s).*\S.*", says="a tag, like '<think>' and '</think>'")

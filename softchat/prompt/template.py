@@ -56,7 +56,8 @@ def make_prompt(
     bos = engine.adds_bos
     if bos is not None and tokens[:1] != [bos]:
         tokens.insert(0, bos)
-    closing = f"\n{settings.closing}" if settings.closing else ""
+    words = settings.closing.replace("\\n", "\n")
+    closing = f"\n{words}" if words else ""
     return Prompt(
         tokens=tuple(tokens),
         open=tags.open.strip(),

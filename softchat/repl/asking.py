@@ -19,6 +19,7 @@ from softchat.talk.conversation import Turn
 from softchat.views.paging import print_paged
 from softchat.views.steps import step_in_full, steps_table
 from softchat.views.thoughts import thoughts
+from softchat.views.unsure import answer_tokens, token_in_full, unsure_answer
 from softchat.views.wording import number, plural
 
 _WARM = 0.6  # temperature at which an answer is drawn that would be argmax
@@ -124,8 +125,11 @@ def lens(repl: Context, rest: str) -> None:
 
 
 def why(repl: Context, rest: str) -> None:
-    """Show a step of a turn in full."""
+    """Show a step of a turn, or a token of its answer, in full."""
     wanted, _, of = rest.partition(" ")
+    if wanted == "answer":
+        _why_answer(repl, of.strip())
+        return
     turn = _turn(repl, of.strip())
     steps, index = _steps(turn), whole_number(wanted)
     if index is None or not 0 <= index < len(steps):
@@ -135,6 +139,28 @@ def why(repl: Context, rest: str) -> None:
         )
     tau = number(turn.settings.get("tau"))
     repl.console.print(step_in_full(steps[index], tau=tau, glyphs=repl.glyphs))
+
+
+def _why_answer(repl: Context, rest: str) -> None:
+    """A token of the answer in full; bare: all of the answer, unsure tokens coloured."""
+    wanted, _, of = rest.partition(" ")
+    turn = _turn(repl, of.strip())
+    tokens = answer_tokens(turn.events)
+    if not tokens:
+        raise UsageError(
+            "nothing was kept of the tokens of this answer",
+            hint="/set answer_entropy on, then /again",
+        )
+    if not wanted:
+        repl.console.print(unsure_answer(turn.events, repl.glyphs))
+        return
+    place = whole_number(wanted)
+    if place is None or not 0 <= place < len(tokens):
+        raise UsageError(
+            f"no token {printable(wanted, newlines=False)} of the answer",
+            hint=f"/why answer N, from 0 to {len(tokens) - 1}",
+        )
+    repl.console.print(token_in_full(tokens, place, repl.glyphs))
 
 
 def _turn(repl: Context, text: str) -> Turn:

@@ -356,7 +356,10 @@ def _commands() -> Iterator[Command]:
     yield Command(
         usage="/lens [on|off|N]", help="Show while it thinks what it would answer now.", run=lens
     )
-    yield Command(usage="/why STEP [TURN]", help="A step in full.", run=why)
+    yield Command(
+        usage="/why STEP|answer N [TURN]", help="A step, or a token of the answer, in full.",
+        run=why,
+    )  # fmt: skip
     yield Command(
         usage="/model [NAME]", help="Go on with another model.", takes="model", run=_model
     )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from softchat.events import HaltReason
-from softchat.settings import HaltAt, HaltRule, Settings
+from softchat.settings import LONGEST, HaltAt, HaltRule, Settings
 from softchat.thinking.probe import Guess, Probe
 
 
@@ -120,7 +120,7 @@ class AtText:
 class AtWord:
     """Where the thoughts come to a word, such as Wait; not within one."""
 
-    _KEPT = 320  # bytes: as long as a setting can be
+    _KEPT = 4 * LONGEST  # bytes: as long as a setting can be
 
     def __init__(self, word: str) -> None:
         self._pattern = re.compile(rb"(?<![\w])" + re.escape(word.encode()) + rb"(?![\w])")

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from softchat.events import Answer, AnswerToken, ConceptEntry, Lens
 from tests.recordings import run_of, step, write_trace
 
 RUN = run_of(*(step(i, entropy=1.25, **{f"_piece{j}": 0.125 for j in range(8)}) for i in range(60)))
@@ -36,6 +37,35 @@ def test_several_runs_come_one_after_the_other(softchat):
     assert "four legs" not in softchat("show", "two.jsonl", "--turn", "2").out
 
 
+def test_the_answer_with_what_else_could_have_been_said(softchat, tmp_path):
+    """All of it, or one token; a run without that says how to have it."""
+    told = [
+        Answer(
+            text=text,
+            token=AnswerToken(
+                id=5,
+                piece=text,
+                probability=0.6,
+                entropy=entropy,
+                alternatives=(ConceptEntry(id=6, piece=" arms", weight=0.3),),
+            ),
+        )
+        for text, entropy in (("four", 0.1), (" legs", 1.75))
+    ]
+    seen = Lens(index=0, text="three", entropy=0.5, whole=True, elapsed_s=0.1)
+    events = run_of(step(0), seen, answer=())
+    write_trace(tmp_path / "told.jsonl", [*events[:-1], *told, events[-1]])
+    result = softchat("show", "told.jsonl", "--answer")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith("four legs\n")
+    assert re.search(r"\n +1 +1\.750 +·legs 0\.60 +·arms 0\.30", result.out)
+    one = softchat("show", "told.jsonl", "--answer", "--step", "1").out
+    assert one.startswith("answer token 1 · H 1.7500 nats · behind four\n")
+    assert re.search(r"0\.3000 .* ·arms +6", one)
+    # The look ahead has a column of its own, in the row of its step.
+    assert re.search(r"\n +0 +1\.000 +soft +three  H 0\.5 ", softchat("show", "told.jsonl").out)
+
+
 def test_one_step_in_full(softchat):
     """Every token of it, with its weight and its number; of the run's own τ."""
     result = softchat("show", "run.jsonl", "--step", "59")
@@ -48,6 +78,8 @@ def test_one_step_in_full(softchat):
     [
         (("run.jsonl", "--step", "60"), "no step 60", "from 0 to 59"),
         (("two.jsonl", "--step", "0"), "2 runs", "--turn"),
+        (("two.jsonl", "--answer"), "2 runs", "--turn"),
+        (("run.jsonl", "--answer"), "nothing was kept", "--answer-entropy"),
         (("run.jsonl", "--turn", "2"), "no run 2", "1 run"),
         (("none.jsonl",), "can't read", "file"),
     ],

@@ -15,6 +15,7 @@ from softchat.models.catalogue import default_files, load_catalogue, user_catalo
 from softchat.models.entry import HubSource, PathSource, UrlSource, WheelSource
 from softchat.models.store import Store
 from softchat.prompt.tags import ThinkTags
+from softchat.settings import resolve
 from tests.faults.soak import times
 from tests.terminal import CONTROLS
 
@@ -83,6 +84,21 @@ def test_tags_and_system(load):
     assert entry.tags == ThinkTags(open="<reason>", after_close="")
     assert entry.system == "Think.\nWell."
     assert entry.context == 512
+
+
+def test_how_a_model_is_asked(load):
+    """Words before its closing tag, and whether and how much it thinks, are a model's own too."""
+    text = """
+        [models.small.defaults]
+        closing = 'I have thought enough.\\nThe answer is'
+        think = true
+        effort = "low"
+        lens_every = 8
+    """
+    defaults = load(BASE, text).find("small").defaults
+    settings = resolve(defaults, {})
+    assert settings.closing == r"I have thought enough.\nThe answer is"
+    assert (settings.think, settings.effort, settings.lens) == (True, "low", True)
 
 
 def test_an_adapter_is_beside_its_file(load, tmp_path):
@@ -255,6 +271,9 @@ WRONG = {
     "context bool": ("[models.small]\ncontext = true\n", 2, "context is True", "at least 1"),
     "tag": ('[models.small.think]\nclose = " "\n', 2, "wrong close: ' '", "a tag"),
     "tag key": ('[models.small.think]\nend = "x"\n', 2, "no key 'end'", "open, close"),
+    "closing": ('[models.small]\nclosing = "x"\n', 2, "no key", "below [models.small.defaults]"),
+    "closing tag": ('[models.small.think]\nclosing = "x"\n', 2, "closing", "it is a setting: it"),
+    "long words": (f'[models.small.defaults]\nclosing = "{"a" * 201}"\n', 2, "closing is", "200"),
     "default": ('default = "smal"\n', 1, "no model 'smal'", "'small'?"),
     "size": ("[models.small.source]\nsize = 0\n", 2, "size is 0", "at least 1"),
     "size as text": ("[models.small.source]\nsize = '9'\n", 2, "size is '9'", "whole number"),

@@ -262,3 +262,5 @@ def test_closing_words_stand_before_the_closing_tag(engine):
     """As text: a tag in them is none."""
     prompt = make_prompt(engine, single_turn("Why?"), settings=Settings(closing="So it is"))
     assert prompt.closing + prompt.inject == "\nSo it is\n</think>\n\n"
+    several = make_prompt(engine, single_turn("Why?"), settings=Settings(closing=r"Stop.\nIt is"))
+    assert several.closing == "\nStop.\nIt is"

@@ -571,6 +571,29 @@ def test_the_lens_is_turned_on_and_off(begin, released):
     repl.close()
 
 
+def test_the_tokens_of_an_answer_can_be_looked_into(begin, released):
+    """Those that were kept: all, or one of them; of a turn without them, how to have them."""
+    released.set()
+    repl, out = begin()
+    repl.handle("/set answer_entropy on")
+    repl.handle("one")
+    repl.handle("/set answer_entropy off")
+    repl.handle("two")
+    for line, says in (
+        ("/why answer", "hint: /set answer_entropy on, then /again"),
+        ("/why answer 0 1", "answer token 0 · H 0.0000 nats"),
+        ("/why answer 1 1", "no token 1 of the answer"),
+        ("/why answer x 1", "no token x of the answer"),
+        ("/why answer 0 9", "no turn 9"),
+        ("/undo", "taken back: two"),
+        ("/why answer", "unsure: H from 0.5"),
+    ):
+        out.truncate(out.seek(0))
+        repl.handle(line)
+        assert says in out.getvalue(), line
+    repl.close()
+
+
 def test_only_an_answer_that_was_cut_goes_on(begin, released):
     """One that ended by itself, or none, does not."""
     released.set()
