@@ -8,7 +8,7 @@ written down a line each, so whatever can show a run can show its recording.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar, get_args
@@ -102,6 +102,18 @@ class ConceptEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parting:
+    """Where a run parts from an earlier one; what comes before is told again, and not computed."""
+
+    step: int
+    """The first step that is not as it was."""
+    taken: str = ""
+    """The piece that was fed alone there; empty if settings differ."""
+    settings: dict[str, Any]
+    """Those that differ from there on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """The first event: the model and every setting that decides the run."""
 
@@ -112,6 +124,10 @@ class Started:
     prompt_tokens: int
     question: str = ""
     """What was asked; of texts that went with it only their names."""
+    prompt: tuple[int, ...] = ()
+    """The prompt's tokens; none where earlier thoughts are in it, which are no tokens."""
+    fork: Parting | None = None
+    """Set if the run is a fork of an earlier one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +143,31 @@ class Prefill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What its user has changed of a step."""
+
+    instead_of: tuple[ConceptEntry, ...] = ()
+    """The concept token as it was, if another one is fed."""
+    temperature: float | None = None
+    """Of this step, if not that of the settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """What was added to a mixture: numbers that depend on the seed and the step alone."""
+
+    sigma: float
+    """As a share of the root mean square of embedding rows' entries."""
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thinking step: the concept token that stands for the next position."""
+    """One thinking step: the concept token that stands for the next position.
+
+    One whose index was told before takes that one's place, and that of all behind it: its user has
+    gone back, or changed it.
+    """
 
     event: ClassVar[str] = "step"
     index: int
@@ -144,6 +183,12 @@ class Step:
     """Since the thinking began."""
     why: str = ""
     """Why this mode, where the strategy has a choice; else empty."""
+    token: int | None = None
+    """The token of this step in the text of the thoughts, if it is not the first of the concept."""
+    noise: Noise | None = None
+    """What the mixture was shaken by, if it was."""
+    change: Change | None = None
+    """What its user has changed, if anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,12 +293,12 @@ def was_interrupted(events: Sequence[Event]) -> bool:
 
 _NAMES: dict[type, list[str]] = {
     kind: [field.name for field in fields(kind)]
-    for kind in (*get_args(Event), ModelInfo, ConceptEntry, AnswerToken)
+    for kind in (*get_args(Event), ModelInfo, ConceptEntry, AnswerToken, Parting, Change, Noise)
 }
 
 
 def to_dict(value: Event) -> dict[str, Any]:
-    """The event as a JSON object, its kind under `event`."""
+    """The event as a JSON object, its kind under `event`; without the fields that are None."""
     return {"event": value.event, **_plain(value)}
 
 
@@ -269,7 +314,10 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever JSON holds
     if type(value) is tuple:
         return [_plain(item) for item in value]
     names = _NAMES.get(type(value))
-    return value if names is None else {name: _plain(getattr(value, name)) for name in names}
+    if names is None:
+        return value
+    held = ((name, getattr(value, name)) for name in names)
+    return {name: _plain(one) for name, one in held if one is not None}
 
 
 def from_dict(value: object) -> Event:
@@ -285,3 +333,13 @@ def from_dict(value: object) -> Event:
         raise ValueError("no event of a run")
     made: Event = read(value, kind, name or "")
     return made
+
+
+def told_last(steps: Iterable[Step]) -> list[Step]:
+    """The steps that count: one that is told again takes the place of all from its index on."""
+    kept: list[Step] = []
+    for step in steps:
+        if kept and step.index <= kept[-1].index:
+            kept = [one for one in kept if one.index < step.index]
+        kept.append(step)
+    return kept

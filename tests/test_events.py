@@ -57,12 +57,12 @@ TOKEN = AnswerToken(
     alternatives=(ConceptEntry(id=1, piece=" é\n", weight=0.1),),
 )
 CONTRACT = {
-    "started": {"schema", "model", "settings", "prompt_tokens", "question"},
+    "started": {"schema", "model", "settings", "prompt_tokens", "question", "prompt"},
     "prefill": {"tokens", "cached", "elapsed_s"},
     "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s", "why"},
     "halted": {"reason", "steps", "injected", "probes", "probe_tokens", "probe_s"},
     "lens": {"index", "text", "entropy", "whole", "elapsed_s"},
-    "answer": {"text", "token"},
+    "answer": {"text"},
     "finished": {
         "finish_reason",
         "answer",

@@ -20,6 +20,7 @@ from softchat.cli.completion import mend_zsh
 from softchat.cli.default import meant, mistyped
 from softchat.cli.doctor import doctor
 from softchat.cli.evaluate import eval_
+from softchat.cli.fork import fork
 from softchat.cli.grouped import GroupedCommand
 from softchat.cli.log import app as log
 from softchat.cli.log import last
@@ -43,6 +44,10 @@ softchat ask -c "And when?"                         go on
 softchat ask -m smollm2-plain "How do I learn to play the piano?"
 softchat ask --topn 1 "What is 12 times 9?"         mix nothing: greedy decoding
 softchat ask -m gemma3:270m "Hello?"                a model that ollama has"""
+_FORK = """\
+softchat fork last --at 14 --take patience
+softchat fork last --at 14 --all
+softchat fork run.jsonl --at 14 --strategy hard --trace both.jsonl"""
 _COMPARE = """\
 softchat compare -m smollm2-plain "How do I learn to play the piano?"
 softchat compare "What is 12 times 9?" --topn 1,5,10"""
@@ -122,6 +127,7 @@ app.command()(prompts)
 app.command()(replay)
 app.command()(show)
 app.command()(plot)
+app.command(cls=GroupedCommand, epilog=_FORK)(fork)
 app.command(cls=GroupedCommand, epilog=_COMPARE)(compare)
 app.command("eval", cls=GroupedCommand)(eval_)
 app.command(cls=GroupedCommand)(sweep)

@@ -66,7 +66,7 @@ def compare(
                     # As `softchat ask` would: nothing of one run is left for the next.
                     whole = ChatRequest(text=text, system=wording, fresh=True)
                     events = backend.ask(whole, one.settings, cancelled=interrupt)
-                    shown[one.name] = list(events if json else _counted(one.name, events))
+                    shown[one.name] = list(events if json else counted(one.name, events))
                     if was_interrupted(shown[one.name]):
                         return _INTERRUPTED
                     if json:
@@ -90,7 +90,7 @@ def _asked(words: list[str] | None, path: Path | None) -> list[str]:
     return [question.text for question in read_questions(path, answers=False).questions]
 
 
-def _counted(name: str, events: Iterator[Event]) -> Iterator[Event]:
+def counted(name: str, events: Iterator[Event]) -> Iterator[Event]:
     """The events of a run, while stderr tells how far it is: on a terminal step by step."""
     from softchat.base.text import printable
     from softchat.views.wording import plural

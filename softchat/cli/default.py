@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 TALK = ("ask", "chat")
 """The commands that open a model at once."""
 OTHERS = (
-    "bench", "cache", "compare", "doctor", "eval", "log", "last", "models", "plot", "prompts",
-    "replay", "rpc-server", "sessions", "show", "sweep", "tune", "help", "version",
+    "bench", "cache", "compare", "doctor", "eval", "fork", "log", "last", "models", "plot",
+    "prompts", "replay", "rpc-server", "sessions", "show", "sweep", "tune", "help", "version",
 )  # fmt: skip
 _NEAR = 0.82  # of difflib's ratio; "how" and "show" have more, and other first letters
 _SHORTEST = 4  # letters that a command must have, or be, to be a beginning: "comp", "evaluate"

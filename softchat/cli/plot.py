@@ -37,7 +37,7 @@ def plot(
 ) -> int:
     """Draw recorded runs: SVG, PNG, or a page to look around in.
 
-    Of several runs, the entropies are drawn one over the other.
+    Of several runs, the entropies are drawn one over the other; forks are branches.
     """
     told = out is None
     out = out or _beside(traces[0])
@@ -48,12 +48,12 @@ def plot(
             hint=f"its name must end in {', '.join(_FORMS[:-1])} or {_FORMS[-1]}",
         )
     from softchat.base.files import replace_file
-    from softchat.plots.data import labels_of, run_plot
+    from softchat.plots.data import labels_of, run_plots
 
-    held = [read_runs(trace, turn) for trace in traces]
+    held = [read_runs(trace, turn, forked=True) for trace in traces]
     runs = [run for some in held for run in some]
     labels = labels_of([Path(trace) for trace in traces], [len(some) for some in held])
-    plots = [run_plot(run, label) for run, label in zip(runs, labels, strict=True)]
+    plots = run_plots(runs, labels)
     if not any(len(one.entropy) for one in plots):
         raise UsageError("no step to draw", hint="was max_think 0?")
     content = _draw(plots, form)

@@ -33,8 +33,13 @@ Turn = Annotated[
 ]
 
 
-def read_runs(name: str, turn: int | None) -> list[Run]:
+def read_runs(name: str, turn: int | None, *, forked: bool = False) -> list[Run]:
     """The runs that this names, or the one that is wanted; a line that was cut off is told of.
+
+    Args:
+        name: as in `TraceFile`.
+        turn: its number, from 1; None: all.
+        forked: also those, of a turn that is a fork, that it is a fork of; they come first.
 
     Raises:
         UsageError: there is no such trace, or no such run in it.
@@ -45,8 +50,8 @@ def read_runs(name: str, turn: int | None) -> list[Run]:
 
     shown = printable(name, newlines=False)
     if name == "last" or name.isdecimal():
-        runs = [_asked(name)]
-    elif is_file(Path(name)) or not (runs := _runs_of_session(name)):
+        runs = _asked(name, forked=forked)
+    elif is_file(Path(name)) or not (runs := _runs_of_session(name, forked=forked)):
         runs = list(split_runs(replay(Path(name), warn=_warn)))
     if not runs:
         raise UsageError(f"{shown} is empty", hint="softchat ask --trace FILE writes a trace")
@@ -58,8 +63,8 @@ def read_runs(name: str, turn: int | None) -> list[Run]:
     return [runs[turn - 1]]
 
 
-def _asked(name: str) -> Run:
-    """The run of what was asked last, or of a number of the log."""
+def _asked(name: str, *, forked: bool) -> list[Run]:
+    """The runs of what was asked last, or of a number of the log."""
     from softchat.cli.resume import open_log, sessions_folder
     from softchat.record.runs import Run
     from softchat.record.sessions import load_session
@@ -68,14 +73,14 @@ def _asked(name: str) -> Run:
     if not found:
         raise UsageError("nothing has been asked yet", hint="softchat ask QUESTION")
     turns = load_session(sessions_folder(), found[0].session).turns
-    events = turns[found[0].place].events
-    if not events:
+    turn = turns[found[0].place]
+    if not turn.events:
         hint = "a session keeps those of its newest turns; --trace FILE keeps all"
         raise UsageError("the steps of this were not kept", hint=hint)
-    return Run.of(events)
+    return [Run.of(one.events) for one in (turn.lineage if forked else (turn,))]
 
 
-def _runs_of_session(name: str) -> list[Run]:
+def _runs_of_session(name: str, *, forked: bool) -> list[Run]:
     """The runs of the session whose id begins like this; none if there is no such session."""
     from softchat.cli.resume import sessions_folder
     from softchat.record.runs import Run
@@ -85,7 +90,8 @@ def _runs_of_session(name: str) -> list[Run]:
         turns = load_session(sessions_folder(), name).turns
     except UsageError:  # a file is meant, and told to be missing
         return []
-    return [Run.of(turn.events) for turn in turns if turn.events]
+    told = [one for turn in turns for one in (turn.lineage if forked else (turn,))]
+    return [Run.of(turn.events) for turn in told if turn.events]
 
 
 def _warn(message: str) -> None:

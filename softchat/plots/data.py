@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from softchat.base.text import REPLACEMENT, printable, visible
 from softchat.events import ConceptEntry, Mode
 from softchat.record.runs import Run
-from softchat.views.wording import REASONS, number
+from softchat.views.wording import REASONS, changed, number, parted
 
 _NO_XML = dict.fromkeys((0xFFFE, 0xFFFF), REPLACEMENT)  # an SVG with them is no XML
 _MOST = 4.0  # of a weight, either way; `selar` stays within
@@ -46,6 +47,8 @@ class RunPlot:
     reason: str
     """Why the thinking ended behind the last step; empty if the trace does not tell."""
     answer: str
+    start: int = 0
+    """The first step that is not another one's, of which this run is a fork."""
 
     @property
     def bases(self) -> npt.NDArray[np.float64]:
@@ -62,6 +65,33 @@ class RunPlot:
         ends = self.bases + self.weights
         # Weights sum to 1 but for the last bits, which are no reason for another axis.
         return round(float(ends.min(initial=0.0)), 3), round(float(ends.max(initial=1.0)), 3)
+
+
+def run_plots(runs: Sequence[Run], labels: Sequence[str]) -> list[RunPlot]:
+    """What there is to plot of these runs; a fork is a branch of the run that it is of."""
+    plots = []
+    for run, label in zip(runs, labels, strict=True):
+        fork = run.started.fork if run.started else None
+        start = _parts_at(run, runs)
+        words = f"{label} · {parted(fork)}" if fork else label
+        plots.append(replace(run_plot(run, words), start=start))
+    return plots
+
+
+def _parts_at(run: Run, runs: Sequence[Run]) -> int:
+    """The first step at which a run is not where another one of these is; 0 if it is no fork."""
+    fork = run.started.fork if run.started else None
+    if fork is None or not 0 < fork.step <= len(run.steps):
+        return 0
+    others = (one for one in runs if one is not run)
+    shared = max((_shared(run, one) for one in others), default=0)
+    return shared if shared >= fork.step else 0
+
+
+def _shared(run: Run, other: Run) -> int:
+    """Steps up to which two runs have the same entropies."""
+    pairs = zip(run.steps, other.steps, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0].entropy == pair[1].entropy, pairs))
 
 
 def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
@@ -92,7 +122,7 @@ def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
             tuple(replace(entry, piece=_piece(entry.piece)) for entry in step.concept)
             for step in steps
         ),
-        why=tuple(_words(step.why) for step in steps),
+        why=tuple(_words(", ".join(filter(None, (step.why, changed(step))))) for step in steps),
         reason=REASONS[run.halted.reason] if run.halted else "",
         answer=printable(run.answer.strip()).translate(_NO_XML),
     )

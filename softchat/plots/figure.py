@@ -185,8 +185,9 @@ def _draw_entropy(
     """Entropies by step, which is `step` points wide; τ; where and why the thinking ended."""
     dots: dict[str, Any] = {"marker": ".", "ms": 3} if step >= _NARROW / 2 else {}
     for plot, color in zip(plots, colors, strict=True):
-        steps = np.arange(len(plot.entropy))
-        axes.plot(steps, plot.entropy, color=color, lw=min(1.2, max(0.5, step)), **dots)
+        # A branch leaves the curve that it is of at the last step that they share.
+        shown = np.arange(max(0, plot.start - 1), len(plot.entropy))
+        axes.plot(shown, plot.entropy[shown], color=color, lw=min(1.2, max(0.5, step)), **dots)
     highest = max(plot.entropy.max(initial=0.1) for plot in plots)
     top = 1.15 * max(highest, *(2 * plot.tau for plot in plots))
     for tau in sorted({plot.tau for plot in plots if plot.tau > 0}):

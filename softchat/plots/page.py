@@ -42,4 +42,5 @@ def _plain(plot: RunPlot) -> dict[str, Any]:
         "reach": plot.reach,
         "reason": plot.reason,
         "answer": plot.answer,
+        "start": plot.start,
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from softchat.events import Answer, Error, Event, Finished, Halted, Lens, Started, Step
+from softchat.events import Answer, Error, Event, Finished, Halted, Lens, Started, Step, told_last
 from softchat.settings import Settings
 
 _ALWAYS = ("strategy", "tau", "patience")
@@ -21,6 +21,7 @@ class Run:
     """All of them, as they came."""
     started: Started | None = None
     steps: tuple[Step, ...] = ()
+    """Those that count: without any that its user has gone back over."""
     lenses: tuple[Lens, ...] = ()
     halted: Halted | None = None
     answer: str = ""
@@ -34,7 +35,7 @@ class Run:
         return cls(
             events=kept,
             started=_last(kept, Started),
-            steps=tuple(event for event in kept if isinstance(event, Step)),
+            steps=tuple(told_last(event for event in kept if isinstance(event, Step))),
             lenses=tuple(event for event in kept if isinstance(event, Lens)),
             halted=_last(kept, Halted),
             answer="".join(event.text for event in kept if isinstance(event, Answer)),

@@ -28,6 +28,7 @@ from softchat.base.text import printable
 from softchat.errors import UsageError
 from softchat.events import from_dict, to_dict
 from softchat.record.recall import Events, Recall, newest, recalled
+from softchat.record.runs import Run
 from softchat.settings import check
 from softchat.talk.conversation import Turn
 
@@ -141,15 +142,15 @@ class SessionFile:
         if self._lock is None:
             sweep(self.folder)
             self._lock = _lock(_lock_of(self.folder, self.id))
-        failure, runs = None, [""] * len(content.turns)
+        failure = None
+        said = [one for turn in content.turns for one in turn.lineage]
+        runs = [""] * len(said)
         try:
-            runs = self._recall.write([turn.events for turn in content.turns])
+            runs = self._recall.write([turn.events for turn in said])
         except OSError as error:
             failure = error  # what was said can be small enough
-        turns = [
-            _said(turn) | ({"run": run} if run else {})
-            for turn, run in zip(content.turns, runs, strict=True)
-        ]
+        named = iter(runs)
+        turns = [_with_runs(turn, [next(named) for _ in turn.lineage]) for turn in content.turns]
         data = _data(content, turns, self.id, self._started, pending=pending, closed=closed)
         replace_file(self.folder / f"{self.id}.json", json.dumps(data, indent=1))
         if self._was:
@@ -371,7 +372,7 @@ def read_file(path: Path, *, trace: Path | None = None) -> SessionRecord:
     if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > SCHEMA:
         raise UsageError(f"{shown} was written by a newer softchat", hint="update softchat")
     try:
-        runs = recalled(trace, [turn.get("run") for turn in data["turns"]]) if trace else {}
+        runs = recalled(trace, [*_names(data["turns"])]) if trace else {}
         return SessionRecord(
             id=path.stem,
             started=_text(data["started"]),
@@ -400,19 +401,52 @@ def _turn(data: Any, runs: Mapping[str, Events]) -> Turn:  # noqa: ANN401  # wha
     if not isinstance(settings, dict):
         raise TypeError
     events = tuple(from_dict(event) for event in data.get("events", ()))
+    question, asked = _text(data["question"]), _text(data.get("asked", ""))
+    before = [runs[name] for name in data.get("forked", ()) if name in runs]
     return Turn(
-        question=_text(data["question"]),
+        question=question,
         answer=_text(data["answer"]),
         settings=settings,
-        asked=_text(data.get("asked", "")),
+        asked=asked,
         events=events or runs.get(data.get("run"), ()),
+        forked=_forked(question, asked, before),
     )
+
+
+def _names(turns: Any) -> Iterator[Any]:  # noqa: ANN401  # whatever JSON holds
+    """The runs that turns name."""
+    for turn in turns:
+        yield turn.get("run")
+        yield from turn.get("forked", ())
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON holds
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _with_runs(turn: Turn, runs: Sequence[str]) -> dict[str, Any]:
+    """A turn, with the names of its run, and of those that it is a fork of, the oldest first."""
+    *before, own = runs
+    named = [run for run in before if run]
+    return _said(turn) | ({"run": own} if own else {}) | ({"forked": named} if named else {})
+
+
+def _forked(question: str, asked: str, runs: Iterable[Events]) -> Turn | None:
+    """The turn that these runs are the lineage of."""
+    turn = None
+    for events in runs:
+        run = Run.of(events)
+        turn = Turn(
+            question=question,
+            answer=run.answer,
+            settings=run.settings,
+            asked=asked,
+            events=events,
+            forked=turn,
+        )
+    return turn
 
 
 def _said(turn: Turn) -> dict[str, Any]:

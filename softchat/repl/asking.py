@@ -13,6 +13,7 @@ from softchat.errors import UsageError
 from softchat.events import FinishReason, Lens, Step
 from softchat.models.folders import expand
 from softchat.prompt.attached import read_file
+from softchat.record.runs import Run
 from softchat.repl.context import Context
 from softchat.settings import check, parse
 from softchat.talk.conversation import Turn
@@ -173,8 +174,8 @@ def _turn(repl: Context, text: str) -> Turn:
     return repl.session.turn(named)
 
 
-def _steps(turn: Turn) -> list[Step]:
-    steps = [event for event in turn.events if isinstance(event, Step)]
+def _steps(turn: Turn) -> tuple[Step, ...]:
+    steps = Run.of(turn.events).steps
     if not turn.events:
         seed = turn.settings.get("seed")
         once_more = "/again" if not isinstance(seed, int) else f"/again seed={seed}"

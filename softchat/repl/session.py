@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from softchat.base.interrupt import Interrupt
@@ -29,6 +30,7 @@ from softchat.record.sessions import SessionRecord
 from softchat.settings import KNOBS, Settings
 from softchat.talk.backend import Backend, Room
 from softchat.talk.conversation import Conversation, Turn
+from softchat.thinking.fork import Fork
 
 _RESTARTS = 2  # of a model that dies, without a turn completed between
 _LOOK_S = 0.05  # how soon a Ctrl-C ends the waiting for a model
@@ -326,18 +328,52 @@ class Session:
 
     def ask(self, question: str, **once: object) -> Iterator[Event]:
         """A turn, with these settings for this once. Raises as `Conversation.ask`."""
+        yield from self._turn(question, self.layers.resolve(**once))
+
+    def _turn(self, question: str, settings: Settings, fork: Fork | None = None) -> Iterator[Event]:
         with self._outliving():
             for event in self.conversation().ask(
                 question,
-                self.layers.resolve(**once),
+                settings,
                 cancelled=self.interrupt,
                 answer_now=self.answer_now,
+                fork=fork,
             ):
                 if isinstance(event, Finished):
                     self._deaths = 0
                 yield event
             if self._turns:
                 self._used_at[self._turns[-1].number] = self.conversation().used
+
+    def fork(self, fork: Fork, settings: Settings) -> Iterator[Event]:
+        """The last turn once more from one of its steps on, in place of it; `back` undoes that.
+
+        Raises:
+            UsageError: nothing has been asked.
+
+        """
+        turn = self.last()
+        yield from self._in_place(self._turn(turn.question, settings, fork))
+        if self._turns[-1] is not turn:
+            self._turns[-1] = replace(self._turns[-1], forked=turn)
+
+    def back(self) -> Turn:
+        """Put the turn back that the last one is a fork of. Raises UsageError if it is none."""
+        turn = self.last()
+        if turn.forked is None:
+            raise UsageError("the last turn is no fork", hint="/fork STEP TOKEN makes one")
+        self._turns[-1] = turn.forked
+        return turn.forked
+
+    def _in_place(self, events: Iterator[Event]) -> Iterator[Event]:
+        """A turn in place of the last one, which comes back if that fails."""
+        turn = self._turns.pop()
+        count = len(self._turns)
+        try:
+            yield from events
+        finally:
+            if len(self._turns) == count or self._turns[-1].failed:
+                self._turns[count:] = [turn]
 
     def again(self, **once: object) -> Iterator[Event]:
         """The last question once more, in place of its turn; the turn comes back if that fails.
@@ -347,13 +383,7 @@ class Session:
 
         """
         turn = self.last()
-        self._turns.pop()
-        count = len(self._turns)
-        try:
-            yield from self.ask(turn.question, **once)
-        finally:
-            if len(self._turns) == count or self._turns[-1].failed:
-                self._turns[count:] = [turn]
+        yield from self._in_place(self.ask(turn.question, **once))
 
     def continue_(self) -> Iterator[Event]:
         """The last answer, which was cut, and more of it. Raises UsageError as `last`."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from softchat.base.closeable import Closeable
 from softchat.events import Event, ModelInfo
 from softchat.settings import Settings
+from softchat.thinking.fork import Fork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class ChatRequest:
     """The turn that this becomes, and whose thoughts are kept then; None: of none."""
     fresh: bool = False
     """Decode all of the prompt again, as for a model's first question."""
+    fork: Fork | None = None
+    """The run of this question from which this one parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

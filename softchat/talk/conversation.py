@@ -17,6 +17,7 @@ from softchat.events import Answer, Error, Event, Finished, was_interrupted
 from softchat.prompt.tags import ThinkTags
 from softchat.settings import Settings
 from softchat.talk.backend import Backend, ChatRequest, PastTurn, Room
+from softchat.thinking.fork import Fork
 
 if TYPE_CHECKING:
     from softchat.engine.protocol import Engine
@@ -42,6 +43,13 @@ class Turn:
     """When: ISO 8601, with the offset; empty if nobody knows."""
     number: int = field(default_factory=lambda: next(_numbers), repr=False, compare=False)
     """Of this turn alone, in all of this process."""
+    forked: Turn | None = None
+    """The turn that this one is a fork of."""
+
+    @property
+    def lineage(self) -> tuple[Turn, ...]:
+        """This turn, and those that it is a fork of, the oldest first."""
+        return (*(self.forked.lineage if self.forked else ()), self)
 
     @property
     def finished(self) -> Finished | None:
@@ -112,6 +120,7 @@ class Conversation:
         cancelled: Callable[[], bool] = lambda: False,
         answer_now: Callable[[], bool] = lambda: False,
         keep: bool = True,
+        fork: Fork | None = None,
     ) -> Iterator[Event]:
         """Run a turn, and keep it when it has ended; also one that was stopped, or failed half way.
 
@@ -121,13 +130,14 @@ class Conversation:
             cancelled: asked before each step; True ends the turn as interrupted.
             answer_now: asked before each step; True ends the thinking, and the answer comes.
             keep: False tries something out and leaves the conversation as it is.
+            fork: the run of this question from which this one parts.
 
         Raises:
             SoftchatError: as `Speaker.ask`.
 
         """
         number = next(_numbers) if keep else None
-        asked = self.question(question, number=number)
+        asked = replace(self.question(question, number=number), fork=fork)
         events: list[Event] = []
         try:
             run = self.backend.ask(asked, settings, cancelled=cancelled, answer_now=answer_now)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from softchat.engine.protocol import Engine
 from softchat.engine.sequence import Item, Sequence
+from softchat.errors import UsageError
 from softchat.events import Event, Finished, ModelInfo
 from softchat.prompt.attached import in_short
 from softchat.prompt.contents import MARK
@@ -21,7 +22,11 @@ from softchat.prompt.template import Message, make_prompt, make_text, tags_of
 from softchat.settings import Settings
 from softchat.talk.backend import Backend, ChatRequest, Room
 from softchat.talk.prompt_cache import PromptCache
+from softchat.thinking.feed import fed_by
+from softchat.thinking.fork import Fork
 from softchat.thinking.think import Prompt, closing_tokens, reserved, think
+
+_UNKNOWN = -1  # a token that no position holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +122,14 @@ class LocalBackend(Backend):
         prompt, items = self._prompt(question, settings)
         if self._prompts and not question.fresh:
             self._prompts.restore(self._sequence, items, model=self.info.name)
-        kept = self._sequence.rewind(items)
-        # What is missing of earlier thoughts is put back; the loop itself decodes tokens only.
-        start = max([kept, *(i + 1 for i, item in enumerate(items) if not isinstance(item, int))])
-        self._sequence.replay(items[kept:start])
-        rest = tuple(item for item in items[start:] if isinstance(item, int))
         for event in think(
             self._sequence,
-            replace(prompt, tokens=rest, question=_writable(in_short(question.text))),
+            replace(
+                self._rest(prompt, items, question.fork),
+                question=_writable(in_short(question.text)),
+            ),
             settings,
+            fork=question.fork,
             cancelled=cancelled,
             answer_now=answer_now,
         ):
@@ -134,6 +138,34 @@ class LocalBackend(Backend):
             yield event
         if self._prompts:
             self._prompts.keep(self._sequence, model=self.info.name)
+
+    def _rest(self, prompt: Prompt, items: tuple[Item, ...], fork: Fork | None) -> Prompt:
+        """The prompt, without what the sequence holds already; what it must not hold is cut off."""
+        whole = tuple(item for item in items if isinstance(item, int))
+        told = [*fed_by(self._sequence, fork.steps)] if fork else []
+        # A first step that is known needs no logits, so nothing need be decoded before it.
+        known = [_UNKNOWN] if fork and fork.first else []
+        kept = self._sequence.rewind([*items, *told, *known])
+        # What is missing of earlier thoughts is put back; the loop itself reads tokens only.
+        start = max([kept, *(i + 1 for i, item in enumerate(items) if not isinstance(item, int))])
+        self._sequence.replay(items[kept:start])
+        return replace(
+            prompt,
+            tokens=tuple(item for item in items[start:] if isinstance(item, int)),
+            whole=whole if len(whole) == len(items) else (),
+            thought=tuple(told[max(0, kept - len(items)) :]),
+        )
+
+    def _refuse_unknown(self, fork: Fork) -> None:
+        """Raise UsageError if the fork is of a run of another model, or of none."""
+        told = [*fork.steps, fork.first] if fork.first else fork.steps
+        used = [entry.id for step in told for entry in step.concept]
+        used += [step.token for step in told if step.token is not None]
+        known = self.info.n_vocab
+        if any(token >= known for token in [*used, *fork.prompt]) or not all(
+            step.concept for step in told
+        ):
+            raise UsageError("that run is not one of this model", hint="fork a run of its own")
 
     def room(self, question: ChatRequest, settings: Settings) -> Room:
         """What the context would have to hold for this turn. See `Speaker`."""
@@ -162,6 +194,9 @@ class LocalBackend(Backend):
     def _prompt(self, question: ChatRequest, settings: Settings) -> tuple[Prompt, tuple[Item, ...]]:
         """The prompt of this turn, and all that the positions up to its end must hold."""
         prompt, items = self._prompt_to_think(question, settings)
+        if question.fork is not None:
+            self._refuse_unknown(question.fork)
+            return prompt, question.fork.prompt or items
         if question.begun is None:
             return prompt, items
         ended = self._ended

@@ -66,6 +66,19 @@ class Halting:
         }
         self._counted = next((reason for reason, is_over in ends.items() if is_over), None)
 
+    def count_changed(self, choice: Choice) -> None:
+        """Count a step in that its user has changed: it is to be fed, so nothing ends by it."""
+        self._cold.below = 0
+        self._loop.update(choice.token)
+        self._drift.update(0.0, mixed=False)
+        self._counted = None
+
+    def follow(self, piece: bytes) -> None:
+        """Remember what the step that was counted last spells: it was fed, so nothing ended."""
+        self._closing.update(piece)
+        if self._rule is not None:
+            self._rule.follow(piece)
+
     def ending(self, choice: Choice) -> Ending | None:
         """How the thinking ends with the step that was counted last; None: it goes on.
 

@@ -59,3 +59,7 @@ class LookAhead:
             whole=seen[-1].is_end,
             elapsed_s=self._elapsed(),
         )
+
+    def follow(self, piece: bytes) -> None:
+        """Add what the token of a step spells that was made before; nothing is looked at."""
+        self._trigger.update(piece)

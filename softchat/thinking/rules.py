@@ -54,6 +54,10 @@ class Rule:
         with self._probe.answer(self._verdict.longest) as answer:
             return self._verdict.judge(answer)
 
+    def follow(self, piece: bytes) -> None:
+        """Add what the token of a step spells that was made before, without a look ahead."""
+        self._trigger.update(piece)
+
 
 def make_rule(settings: Settings, probe: Probe, text_of: Callable[[list[int]], str]) -> Rule | None:
     """The rule that the settings name; None: none.

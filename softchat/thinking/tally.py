@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from softchat.events import ConceptEntry, Finished, FinishReason, Halted, HaltReason
+from softchat.events import ConceptEntry, Finished, FinishReason, Halted, HaltReason, Step
 
 _NAMED = 3  # tokens of a concept token that an error names
 _SHOWN = 20  # characters of an answer that it quotes
@@ -37,6 +37,11 @@ class Tally:
 
     def __post_init__(self) -> None:
         self.began = self.thinking = self.answering = self.clock()
+
+    def tell(self, step: Step) -> None:
+        """Count a step that is told of."""
+        self.steps = step.index + 1
+        self.concept = step.concept
 
     def thought_s(self) -> float:
         """Seconds since the thinking began."""

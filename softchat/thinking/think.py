@@ -4,9 +4,10 @@
 next-token distribution p, makes a concept token of it, and feeds the concept token's embedding back
 as the next input, until something says that the thinking is over.
 
-    ending   why that is        feed    what is decoded in a step
-    answer   what comes then    tally   what the last event tells
-    lens     what it would be now
+    mind     what makes a step          feed     what is decoded in it
+    ending   why the thinking is over   answer   what comes then
+    fork     where a run parts          tally    what the last event tells
+    lens     what the answer would be now
 """
 
 from __future__ import annotations
@@ -16,22 +17,23 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-
 from softchat.engine.protocol import Engine
 from softchat.errors import ContextError, DecodeAbortedError, NumericsError
 from softchat.events import Event, Halted, HaltReason, Lens, Prefill, Started, Step
 from softchat.settings import Settings
 from softchat.thinking.answer import answer
-from softchat.thinking.concept import Distribution, Floats
+from softchat.thinking.concept import Floats
 from softchat.thinking.ending import Ending, Halting
-from softchat.thinking.feed import Feed
+from softchat.thinking.feed import Feed, decode_item
+from softchat.thinking.fork import Fork
 from softchat.thinking.lens import LookAhead
+from softchat.thinking.mind import Mind
 from softchat.thinking.probe import Probe
 from softchat.thinking.rules import make_rule
-from softchat.thinking.strategies import Strategy, TagTokens, make_strategy
+from softchat.thinking.sampling import Draws
+from softchat.thinking.strategies import TagTokens, make_strategy
 from softchat.thinking.tally import Tally
-from softchat.thinking.telling import concept_entries, text_of
+from softchat.thinking.telling import text_of
 
 _ANSWER_SHARE = 4  # a fourth of the context is kept for the answer, if it may be that long
 
@@ -55,6 +57,10 @@ class Prompt:
     """What the tokens ask, for people to read."""
     begun: bool = False
     """Whether the tokens end in an answer that is to go on: nothing is thought then."""
+    whole: tuple[int, ...] = ()
+    """All of its tokens, if the engine has some of them already; none if it isn't of tokens."""
+    thought: tuple[int | Floats, ...] = ()
+    """Of a fork, what the steps before it have fed, but for what the engine has already."""
 
 
 def think(
@@ -62,6 +68,7 @@ def think(
     prompt: Prompt,
     settings: Settings,
     *,
+    fork: Fork | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     answer_now: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
@@ -70,6 +77,9 @@ def think(
 
     Args:
         engine: appended to from where it is; what it holds stays.
+        prompt: where it begins.
+        settings: of the run.
+        fork: an earlier run that this one parts from.
         cancelled: asked before each step; True ends the run as interrupted.
         answer_now: asked before each step; True ends the thinking, and the answer comes.
         clock: seconds, from any origin.
@@ -80,36 +90,53 @@ def think(
         NumericsError: its numbers are none; the message says behind which step or token.
 
     """
-    rng = np.random.default_rng(settings.seed)
+    draws = Draws(settings.seed)
     inject = closing_tokens(engine, prompt)
     cue = engine.tokenize(settings.halt_cue) if settings.halt_cue else []
     free = reserved(engine, prompt, settings)
     probe = Probe(engine, [*inject, *cue], clock=clock)
     spell = partial(text_of, engine)
-    rule = make_rule(settings, probe, spell)
-    halting = Halting(engine, settings, close=prompt.close, rule=rule, reserved=free)
+    tags = _tags(engine, prompt)
+    mind = Mind(
+        engine,
+        settings,
+        draws=draws,
+        make_strategy=lambda: make_strategy(settings, draws.generator, tags),
+        make_halting=lambda: Halting(
+            engine,
+            settings,
+            close=prompt.close,
+            rule=make_rule(settings, probe, spell),
+            reserved=free,
+        ),
+    )
     thinks = prompt.thinks and not prompt.begun
+    before = len(fork.steps) if fork else 0
     tally = Tally(clock, halted=not thinks)
     lens = LookAhead(settings, probe, text_of=spell, elapsed=tally.thought_s)
     yield Started(
         model=engine.info,
         settings=settings.to_dict(),
-        prompt_tokens=engine.position + len(prompt.tokens),
+        prompt_tokens=engine.position + len(prompt.tokens) + len(prompt.thought) - before,
         question=prompt.question,
+        prompt=prompt.whole or (() if engine.position else prompt.tokens),
+        fork=fork.parting if fork else None,
     )
     try:
-        logits = yield from prefill(engine, prompt.tokens, reserved=free, tally=tally)
+        logits = yield from prefill(engine, prompt, reserved=free, tally=tally)
         ending = Ending(reason=HaltReason.STEP_LIMIT)
         if thinks:
+            if fork is not None:
+                yield from retell(fork.steps, mind=mind, lens=lens, tally=tally)
             ended = yield from think_steps(
                 engine,
                 logits,
                 settings,
-                strategy=make_strategy(settings, rng, _tags(engine, prompt)),
-                halting=halting,
+                mind=mind,
                 lens=lens if settings.lens else None,
-                feed=Feed(engine, rng),
+                feed=Feed(engine, draws),
                 tally=tally,
+                first=fork.first if fork else None,
                 cancelled=cancelled,
                 answer_now=answer_now,
             )
@@ -119,6 +146,7 @@ def think(
                     ending, tokens=tuple(inject), injected=prompt.closing + prompt.inject
                 )
             logits = yield from halt(engine, ending, tally=tally, probe=probe)
+        assert logits is not None  # it is only where a fork's first step is known
         yield from answer(
             engine,
             logits,
@@ -126,7 +154,7 @@ def think(
             ending=ending,
             tags=(prompt.close.strip(), prompt.open.strip()),
             goes_on=prompt.begun,
-            rng=rng,
+            rng=draws.at_answer(),
             tally=tally,
             cancelled=cancelled,
         )
@@ -151,71 +179,88 @@ def closing_tokens(engine: Engine, prompt: Prompt) -> list[int]:
 
 
 def prefill(
-    engine: Engine, tokens: Sequence[int], *, reserved: int, tally: Tally
-) -> Generator[Prefill, None, Floats]:
-    """Decode the prompt; the logits behind it.
+    engine: Engine, prompt: Prompt, *, reserved: int, tally: Tally
+) -> Generator[Prefill, None, Floats | None]:
+    """Decode the prompt, and what was thought behind it; the logits there, None of nothing.
 
     Raises:
         ContextError: it leaves less than `reserved` positions.
 
     """
     cached, n_ctx = engine.position, engine.info.n_ctx
-    if cached + len(tokens) + reserved > n_ctx:
+    decoded = len(prompt.tokens) + len(prompt.thought)
+    if cached + decoded + reserved > n_ctx:
         raise ContextError(
-            f"the prompt has {cached + len(tokens)} tokens; with room to answer, a context of "
+            f"the prompt has {cached + decoded} tokens; with room to answer, a context of "
             f"{n_ctx} holds {max(0, n_ctx - reserved)}",
             hint="shorten it, or give more with --ctx",
         )
     began = tally.clock()
-    logits = engine.decode_tokens(tokens)
+    logits = engine.decode_tokens(prompt.tokens) if prompt.tokens else None
+    # One by one, as they were thought: in a batch they would meet other kernels, with other sums.
+    for item in prompt.thought:
+        logits = decode_item(engine, item)
     tally.thinking = tally.answering = tally.clock()
-    yield Prefill(tokens=len(tokens), cached=cached, elapsed_s=tally.thinking - began)
+    yield Prefill(tokens=decoded, cached=cached, elapsed_s=tally.thinking - began)
     return logits
+
+
+def retell(steps: Sequence[Step], *, mind: Mind, lens: LookAhead, tally: Tally) -> Iterator[Step]:
+    """Tell of steps that were made before; they took their time then."""
+    for piece in mind.remember(steps):
+        lens.follow(piece)
+    if steps:
+        tally.tell(steps[-1])
+        tally.thinking -= steps[-1].elapsed_s
+    yield from steps
 
 
 def think_steps(
     engine: Engine,
-    logits: Floats,
+    logits: Floats | None,
     settings: Settings,
     *,
-    strategy: Strategy,
-    halting: Halting,
+    mind: Mind,
     lens: LookAhead | None,
     feed: Feed,
     tally: Tally,
+    first: Step | None = None,
     cancelled: Callable[[], bool],
     answer_now: Callable[[], bool],
 ) -> Generator[Step | Lens, None, Ending | None]:
     """Soft thinking, a step an event; why it ends, None at the limit of steps.
 
     The step that ends it is told of, and not fed.
+
+    Args:
+        engine: stands where the next step is to be fed.
+        logits: (V,) there; they are not needed if there is a first step.
+        settings: of the run.
+        mind: makes the steps.
+        feed: feeds them.
+        tally: told of each.
+        first: the first step, if it is known.
+        cancelled: True stops it.
+        answer_now: True ends it.
+
     """
-    pieces: dict[int, str] = {}
-    for index in range(settings.max_think):
+    for index in range(tally.steps, settings.max_think):
         if cancelled():
             raise DecodeAbortedError("stopped")
         if answer_now():
             return Ending(reason=HaltReason.ASKED)
-        p = Distribution(logits, settings.temperature)
-        entropy = p.entropy
-        choice = strategy.choose(p, entropy)
-        halting.count(choice, entropy)
-        tally.steps = index + 1
-        tally.concept = concept_entries(choice.concept, engine, pieces)
-        yield Step(
-            index=index,
-            entropy=entropy,
-            concept=tally.concept,
-            below=halting.below,
-            mode=choice.mode,
-            elapsed_s=tally.thought_s(),
-            why=choice.why,
-        )
-        if ending := halting.ending(choice):
+        if first is not None:
+            made, first = mind.take_up(first), None
+        else:
+            assert logits is not None
+            made = mind.make(logits, index, tally.thought_s)
+        tally.tell(made.step)
+        yield made.step
+        if ending := mind.ending(made.choice):
             return ending
-        if lens and (seen := lens.update(index, engine.piece(choice.token))):
+        if lens and (seen := lens.update(index, engine.piece(made.choice.token))):
             yield seen
-        logits = feed(choice)
+        logits = feed(made.choice, index)
     return None
 
 

@@ -13,7 +13,7 @@ from softchat.record.runs import Run
 from softchat.views.panel import PanelState, render_summary
 from softchat.views.steps import sparkline, steps_table
 from softchat.views.thoughts import thoughts
-from softchat.views.wording import Glyphs, duration, in_a_line, plural, rate
+from softchat.views.wording import Glyphs, duration, in_a_line, parted, plural, rate
 
 _ROOM = 120  # cells of a head line; behind it a pipe's reader would lose sight
 
@@ -33,6 +33,8 @@ def run_head(run: Run, *, width: int, glyphs: Glyphs) -> list[Text]:
     """A few lines: model and settings, how the thinking went and ended, its entropies."""
     width = min(width, _ROOM)
     lines = [_ran_with(run, glyphs)]
+    if run.started and run.started.fork:
+        lines.append(Text(parted(run.started.fork, glyphs), "yellow"))
     if run.question:
         question = in_a_line(run.question, width - 3, ellipsis=glyphs.ellipsis)
         lines.insert(0, Text(glyphs.text(f"> {question}"), "bold"))

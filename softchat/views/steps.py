@@ -10,7 +10,7 @@ from rich.text import Text
 
 from softchat.base.text import printable
 from softchat.events import ConceptEntry, Lens, Step
-from softchat.views.wording import Glyphs, nats, short_nats, sparkline_top, would_answer
+from softchat.views.wording import Glyphs, changed, nats, short_nats, sparkline_top, would_answer
 
 _BAR = 10  # cells of a weight's bar
 _ANSWER = 24  # cells of an answer that was looked at ahead
@@ -45,13 +45,7 @@ def steps_table(steps: Iterable[Step], glyphs: Glyphs, *, lenses: Iterable[Lens]
         table.add_column("would answer", no_wrap=True)
     table.add_column("concept token", overflow="fold")
     for step in steps:
-        pieces = Text()
-        shown = _heaviest(step)
-        for entry in shown:
-            pieces.append(glyphs.piece(entry.piece), "bold" if not pieces else "")
-            pieces.append(f" {entry.weight:.2f}  ", "dim")
-        if len(step.concept) > len(shown):
-            pieces.append(f"+{len(step.concept) - len(shown)}  ", "dim")
+        pieces = fed(step, glyphs)
         pieces.append(_why(step, glyphs), "italic")
         table.add_row(
             Text(str(step.index), "dim"),
@@ -69,6 +63,20 @@ def _seen(lens: Lens | None, glyphs: Glyphs) -> Text:
         return Text()
     text = Text(would_answer(lens, glyphs, cells=_ANSWER))
     return text.append(f"  H {short_nats(lens.entropy)}", "dim")
+
+
+def fed(step: Step, glyphs: Glyphs) -> Text:
+    """The heaviest tokens of what a step feeds; and what its user has changed of it."""
+    pieces = Text()
+    shown = _heaviest(step)
+    for entry in shown:
+        pieces.append(glyphs.piece(entry.piece), "bold" if not pieces else "")
+        pieces.append(f" {entry.weight:.2f}  ", "dim")
+    if len(step.concept) > len(shown):
+        pieces.append(f"+{len(step.concept) - len(shown)}  ", "dim")
+    if said := changed(step, glyphs):
+        pieces.append(f"{said} ", "yellow")
+    return pieces
 
 
 def _heaviest(step: Step) -> Sequence[ConceptEntry]:
@@ -89,16 +97,28 @@ def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> RenderableType:
     title = f"step {step.index}{glyphs.dot}{mode}{glyphs.dot}H {step.entropy:.4f} nats, "
     title += f"{side} {glyphs.tau} {tau:g}"
     title += f" ({step.below} in a row)" if step.below else ""
+    said = changed(step, glyphs)
+    parts: list[RenderableType] = [Text(title), _entries_table(step.concept, glyphs)]
+    if said:
+        parts.insert(1, Text(said, "yellow"))
+    if step.change is not None and step.change.instead_of:
+        parts += [Text("as it was:", "dim"), _entries_table(step.change.instead_of, glyphs)]
+    return Group(*parts)
+
+
+def _entries_table(entries: Iterable[ConceptEntry], glyphs: Glyphs) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column("", justify="right", style="dim")
     table.add_column("weight", justify="right")
     table.add_column("")
     table.add_column("piece", overflow="fold")
     table.add_column("token", justify="right")
-    for entry in step.concept:
+    for place, entry in enumerate(entries, 1):
         table.add_row(
+            str(place),
             f"{entry.weight:.4f}",
             Text(glyphs.weight_bar(entry.weight, _BAR), "magenta"),
             Text(glyphs.piece(entry.piece)),
             Text(str(entry.id), "dim"),
         )
-    return Group(Text(title), table)
+    return table

@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softchat.base.text import encodable, is_unicode, printable, visible
-from softchat.events import Finished, FinishReason, Halted, HaltReason, Lens, ModelInfo
+from softchat.events import (
+    Finished,
+    FinishReason,
+    Halted,
+    HaltReason,
+    Lens,
+    ModelInfo,
+    Parting,
+    Step,
+)
 
 REASONS = {
     HaltReason.COLD_STOP: "cold stop",
@@ -136,6 +145,31 @@ def nats(entropy: float) -> str:
 def short_nats(entropy: float) -> str:
     """An entropy in two digits: 0.021, 0.43, 3.1."""
     return f"{entropy:.1f}" if entropy >= 1 else f"{entropy:.2g}" if entropy >= 0.001 else "0"
+
+
+def changed(step: Step, glyphs: Glyphs = UNICODE) -> str:
+    """What its user has changed of a step, in words; empty if nothing."""
+    if step.change is None:
+        return ""
+    said = []
+    if own := step.change.instead_of:
+        kept = {entry.id for entry in step.concept}
+        left = [glyphs.piece(entry.piece) for entry in own if entry.id not in kept]
+        only = len(step.concept) == 1
+        said.append(
+            f"{glyphs.piece(step.concept[0].piece)} alone" if only else f"without {' '.join(left)}"
+        )
+    if step.change.temperature is not None:
+        said.append(f"temperature {step.change.temperature:g}")
+    return ", ".join(said)
+
+
+def parted(fork: Parting, glyphs: Glyphs = UNICODE) -> str:
+    """Where a fork parts from the run that it is of, and by what."""
+    said = [glyphs.piece(fork.taken)] if fork.taken else []
+    said += [f"{name} {value}" for name, value in fork.settings.items()]
+    words = f"fork at step {fork.step}" + (f": {', '.join(said)}" if said else "")
+    return glyphs.text(printable(words, newlines=False))
 
 
 def looked(halted: Halted) -> str:

@@ -142,7 +142,7 @@ FAULTS = (
     Fault(
         "a prompt may leave no room for an answer",
         "softchat/thinking/think.py",
-        "if cached + len(tokens) + reserved > n_ctx:",
+        "if cached + decoded + reserved > n_ctx:",
         "if False:",
         "tests/faults/test_engine_limits.py -k full",
     ),

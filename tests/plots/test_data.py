@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from softchat.events import HaltReason, Mode
-from softchat.plots.data import labels_of, run_plot
+from softchat.events import HaltReason, Mode, Parting
+from softchat.plots.data import labels_of, run_plot, run_plots
 from softchat.record.runs import Run
 from tests.recordings import HOSTILE, run_of, started, step
 
@@ -86,3 +86,19 @@ def test_weights_below_nothing_hang_from_it():
     assert plot.bases.T.tolist() == [[0.0, 0.0, 0.75], [0.0, 0.6, 1.0]]
     assert plot.reach == (-0.25, 1.25)
     assert plotted(step(0, a=0.6, b=0.4)).reach == (0.0, 1.0)
+
+
+def test_a_fork_is_a_branch_of_the_run_that_it_is_of():
+    """From where their entropies part; without that run it is drawn whole; both are named."""
+    whole = Run.of(run_of(*STEPS))
+    fork = Parting(step=1, taken="SUB" + HOSTILE, settings={})
+    other = step(2, entropy=0.75, _MUL=1.0)
+    branch = Run.of(run_of(*STEPS[:2], other, begin=replace(started(), fork=fork)))
+    plots = run_plots([whole, branch], ["a", "b"])
+    assert [plot.start for plot in plots] == [0, 2]
+    assert plots[0].label == "a"
+    assert plots[1].label.startswith("b · fork at step 1: SUB")
+    assert "\x1b" not in plots[1].label
+    assert run_plots([branch], ["b"])[0].start == 0
+    apart = Run.of(run_of(step(0, entropy=9.0), *STEPS[1:]))
+    assert run_plots([apart, branch], ["a", "b"])[1].start == 0

@@ -499,3 +499,24 @@ def test_without_a_terminal_there_is_no_session(softchat):
     result = softchat(stdin="")
     assert result.status == 2
     assert "softchat ask" in result.err
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_a_thought_takes_another_turn(repl, columns):
+    """/fork shows the step's tokens, then both runs side by side; /back is the way back."""
+    flags = ("--max-think", "9", "--tau", "0", "--temperature", "1", "--max-answer", "20")
+    one = repl(*flags, "--answer-temperature", "0", columns=columns, lines=50)
+    say(one, QUESTION, r"thought \d+ soft steps[\s\S]*" + PROMPT)
+    before = one.text
+    say(one, "/fork 3", r"/fork 3 2 goes on with the second[\s\S]*" + PROMPT)
+    second = re.search(r"^ +2 +0\.\d+ +\S+ +(\S+) +\d+$", one.text, re.MULTILINE)[1]
+    say(one, "/fork 3 2", r"/back takes the fork back[\s\S]*" + PROMPT)
+    assert re.search(r"as it was +fork$", one.text, re.MULTILINE), one.text
+    assert re.search(rf"^step 3 .* {re.escape(second)} +1\.00", one.text, re.MULTILINE), one.text
+    assert re.search(r"^steps +\d+ +\d+$", one.text, re.MULTILINE), one.text
+    assert all(len(line) <= columns for line in one.text.splitlines())
+    say(one, "/why 3", rf"{re.escape(second)} alone[\s\S]*as it was:[\s\S]*" + PROMPT)
+    say(one, "/back", r"as it was: \S+[\s\S]*" + PROMPT)
+    said = re.search(r"as it was: (\S+)", one.text)[1]
+    assert said in before
+    assert leave(one) == 0

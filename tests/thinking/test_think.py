@@ -21,6 +21,7 @@ from softchat.events import (
 )
 from softchat.settings import resolve
 from softchat.testing import FakeEngine
+from softchat.thinking.sampling import Draws
 from softchat.thinking.think import Prompt, think
 
 VOCABULARY = ["<end>", "Q", "a", "b", "c", " ", "\n", "</think>", "</", "think", ">", ">\n\nb"]
@@ -218,7 +219,7 @@ def test_gaussian_noise_is_put_onto_the_mixture():
     _, plain = run([MIXED, END], strategy="soft", **knobs)
     _, noisy = run([MIXED, END], strategy="gaussian", gaussian_sigma=0.5, **knobs)
     rms = np.sqrt(np.mean(plain.embeddings**2))
-    noise = np.random.default_rng(5).standard_normal(4, np.float32)
+    noise = Draws(5).at_step(0).standard_normal(4, np.float32)
     np.testing.assert_allclose(noisy.fed[1] - plain.fed[1], 0.5 * rms * noise, rtol=1e-4, atol=1e-5)
 
 

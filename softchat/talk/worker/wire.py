@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from softchat.base.typed import read
 from softchat.errors import SoftchatError
 from softchat.events import Error
-from softchat.talk.backend import ChatRequest, PastTurn
+from softchat.talk.backend import ChatRequest
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -38,7 +39,8 @@ def write_line(descriptor: int, message: dict[str, Any]) -> None:
 
 def read_request(values: dict[str, Any]) -> ChatRequest:
     """The question that `dataclasses.asdict` and JSON made this of."""
-    return ChatRequest(**values | {"said": tuple(PastTurn(**turn) for turn in values["said"])})
+    request: ChatRequest = read(values, ChatRequest, "question")
+    return request
 
 
 def error_of(values: dict[str, str]) -> SoftchatError:

@@ -8,7 +8,7 @@ from softchat.settings import Settings
 from softchat.thinking.concept import Distribution
 from softchat.thinking.repetition import Repetition
 from softchat.thinking.sampling import sample
-from softchat.thinking.strategies.choice import Choice, hard, keep, soft, weighted
+from softchat.thinking.strategies.choice import Choice, Strategy, hard, keep, soft, weighted
 from softchat.thinking.strategies.hard import Hard
 
 # A block twice over, of so many tokens in all, is a repetition. Fewer would forbid the zeros of a
@@ -16,7 +16,7 @@ from softchat.thinking.strategies.hard import Hard
 _COPIES, _REPEATED = 2, 16
 
 
-class Adaptive:
+class Adaptive(Strategy):
     """Soft where one token carries the mixture, hard at forks and in repetitions.
 
     A mixture whose heaviest token has most of the weight points where that token's row does; an
@@ -41,6 +41,10 @@ class Adaptive:
             choice = soft(keep(p, self._settings), "one leads")
         self._repetition.add(choice.token)
         return choice
+
+    def follow(self, token: int, entropy: float) -> None:
+        """As `Strategy`: what was said can repeat itself."""
+        self._repetition.add(token)
 
     def _draw_other(self, p: Distribution, token: int) -> int:
         """One of the likeliest tokens but this one; at temperature 0 the likeliest all the same."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -43,12 +43,21 @@ class TagTokens:
     close: tuple[int, ...] = ()
 
 
-class Strategy(Protocol):
+class Strategy(ABC):
     """Chooses, step by step, what stands at the next position of the thoughts."""
 
+    @abstractmethod
     def choose(self, p: Distribution, entropy: float) -> Choice:
         """What to make of this step's distribution, whose entropy is `entropy` nats."""
-        ...
+
+    def follow(self, token: int, entropy: float) -> None:  # noqa: B027  # most remember nothing
+        """Remember a step that was made before as if it had been chosen here.
+
+        Args:
+            token: of the step in the text of the thoughts.
+            entropy: of its distribution, in nats.
+
+        """
 
 
 def keep(p: Distribution, settings: Settings, topn: int | None = None) -> Concept:

@@ -7,10 +7,10 @@ import numpy as np
 from softchat.settings import Settings
 from softchat.thinking.concept import Distribution
 from softchat.thinking.sampling import sample
-from softchat.thinking.strategies.choice import Choice, hard, keep
+from softchat.thinking.strategies.choice import Choice, Strategy, hard, keep
 
 
-class Hard:
+class Hard(Strategy):
     """One token is drawn and fed back."""
 
     def __init__(self, settings: Settings, rng: np.random.Generator) -> None:

@@ -10,10 +10,10 @@ from softchat.events import Mode
 from softchat.settings import Settings
 from softchat.thinking.concept import Distribution
 from softchat.thinking.sampling import sample
-from softchat.thinking.strategies.choice import Choice, keep, weighted
+from softchat.thinking.strategies.choice import Choice, Strategy, keep, weighted
 
 
-class MixedInput:
+class MixedInput(Strategy):
     """A token y is drawn as usual; what is fed is the posterior mean, given p and that draw.
 
     With a Dirichlet prior H p and β + 1 - H observations of y:

@@ -8,10 +8,10 @@ from softchat.events import Mode
 from softchat.settings import MultiplexWeights, Settings
 from softchat.thinking.concept import Distribution
 from softchat.thinking.sampling import sample
-from softchat.thinking.strategies.choice import Choice, hard, keep, weighted
+from softchat.thinking.strategies.choice import Choice, Strategy, hard, keep, weighted
 
 
-class Multiplex:
+class Multiplex(Strategy):
     """K tokens are drawn with replacement, of all that passes the filters.
 
         w_v = n_v / K                  n_v draws of token v

@@ -13,10 +13,10 @@ import numpy as np
 
 from softchat.settings import Settings
 from softchat.thinking.concept import Distribution
-from softchat.thinking.strategies.choice import Choice, from_scores, keep, soft
+from softchat.thinking.strategies.choice import Choice, Strategy, from_scores, keep, soft
 
 
-class Gumbel:
+class Gumbel(Strategy):
     """Gumbel-softmax: w = softmax((log p + g) / T), each g drawn from Gumbel(0, 1)."""
 
     def __init__(self, settings: Settings, rng: np.random.Generator) -> None:
@@ -31,7 +31,7 @@ class Gumbel:
         return soft(from_scores(kept.ids, scores))
 
 
-class Dirichlet:
+class Dirichlet(Strategy):
     """w is drawn from Dirichlet(c p): w = γ / Σ γ, each γ drawn from Gamma(c p, 1)."""
 
     def __init__(self, settings: Settings, rng: np.random.Generator) -> None:
@@ -49,7 +49,7 @@ class Dirichlet:
         return soft(from_scores(kept.ids, scores))
 
 
-class Gaussian:
+class Gaussian(Strategy):
     """Soft Tokens, Hard Truths (arXiv 2509.19170): s = Σ w_j E[v_j] + σ N(0, I).
 
     σ is `gaussian_sigma` times the root mean square of the entries of embedding rows. The weights

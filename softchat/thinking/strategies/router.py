@@ -6,11 +6,11 @@ import numpy as np
 
 from softchat.settings import Settings
 from softchat.thinking.concept import Distribution
-from softchat.thinking.strategies.choice import Choice, hard, keep, soft
+from softchat.thinking.strategies.choice import Choice, Strategy, hard, keep, soft
 from softchat.thinking.strategies.hard import Hard
 
 
-class ThinkRouter:
+class ThinkRouter(Strategy):
     """A token is drawn where the likeliest has a probability under `router_peak`; else it mixes.
 
     As `adaptive` does at forks, but without its way out of repetitions.

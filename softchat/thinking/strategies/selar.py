@@ -9,11 +9,11 @@ import numpy as np
 from softchat.events import Mode
 from softchat.settings import Settings
 from softchat.thinking.concept import Concept, Distribution
-from softchat.thinking.strategies.choice import Choice, keep
+from softchat.thinking.strategies.choice import Choice, Strategy, keep
 from softchat.thinking.strategies.hard import Hard
 
 
-class Selar:
+class Selar(Strategy):
     """A drawn token where the model is sure; elsewhere a mixture, pushed off its likeliest token.
 
     w are the k likeliest tokens, renormalised, and h = H(w) / log k, a share of what k tokens can

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from softchat.settings import Settings
 from softchat.thinking.concept import Distribution
-from softchat.thinking.strategies.choice import Choice, keep, soft
+from softchat.thinking.strategies.choice import Choice, Strategy, keep, soft
 
 
-class Soft:
+class Soft(Strategy):
     """The whole concept token is fed back: w = p over what passes the filters, / Σ."""
 
     def __init__(self, settings: Settings) -> None:

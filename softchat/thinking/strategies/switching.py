@@ -9,13 +9,13 @@ import numpy as np
 from softchat.events import HaltReason
 from softchat.settings import Settings
 from softchat.thinking.concept import Concept, Distribution
-from softchat.thinking.strategies.choice import Choice, TagTokens, keep, soft, weighted
+from softchat.thinking.strategies.choice import Choice, Strategy, TagTokens, keep, soft, weighted
 from softchat.thinking.strategies.hard import Hard
 
 OPENING = "The final answer is"
 
 
-class Switching:
+class Switching(Strategy):
     """Blocks of soft and hard steps, begun and ended by how the entropy H moves.
 
     It starts soft. Each block has a reference: H at its first step.
@@ -51,6 +51,12 @@ class Switching:
             kept = keep(p, self._settings)
             return replace(soft(self._blended(kept), turned), token=kept.argmax)
         return soft(keep(p, self._settings)) if self._soft else self._hard.choose(p, entropy)
+
+    def follow(self, token: int, entropy: float) -> None:
+        """As `Strategy`: the blocks are a matter of the entropies alone."""
+        self._step += 1
+        if self._halt is None:
+            self._turn(entropy)
 
     def _turn(self, entropy: float) -> str:
         """Begin another block if it is time, and say why; empty if it is not."""

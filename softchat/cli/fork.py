@@ -1,0 +1,251 @@
+"""`softchat fork`: a recorded run once more from one of its steps on, with another token."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softchat.base.interrupt import Interrupt, catch_interrupt
+from softchat.base.text import printable
+from softchat.cli import complain
+from softchat.cli.options import Loading, SettingFlags, flags_of, given, with_groups
+from softchat.cli.outputs import Force, Trace, open_trace
+from softchat.cli.traces import TraceFile, Turn, read_runs
+from softchat.config.layers import Layers
+from softchat.errors import DecodeAbortedError, ModelNotFoundError, UsageError
+from softchat.events import Event, ModelInfo, was_interrupted
+from softchat.models.folders import is_file
+from softchat.settings import KNOBS
+
+if TYPE_CHECKING:
+    from softchat.config.file import Config
+    from softchat.events import Started, Step
+    from softchat.models import Located
+    from softchat.record.runs import Run
+    from softchat.settings import Settings
+    from softchat.talk.backend import Backend
+    from softchat.thinking.fork import Fork
+
+_INTERRUPTED = DecodeAbortedError.exit_status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Branch:
+    """A fork that is to be run."""
+
+    name: str
+    weight: float
+    fork: Fork
+    settings: Settings
+
+
+@with_groups
+def fork(
+    trace: TraceFile,
+    *,
+    context: typer.Context,
+    at: Annotated[int, typer.Option("--at", metavar="STEP", min=0, help="The step to go back to.")],
+    take: Annotated[
+        str | None,
+        typer.Option(metavar="TOKEN|N", help="Feed this token alone there; or the Nth heaviest."),
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Take each token of the step in turn: which leads where.")
+    ] = False,
+    turn: Turn = None,
+    settings: SettingFlags,  # `given` reads them
+    loading: Loading,
+    out: Trace = None,
+    force: Force = False,
+    json: Annotated[bool, typer.Option("--json", help="The events, as JSON lines.")] = False,
+) -> int:
+    """Think a recorded run on from a step with another token, or with other settings.
+
+    The steps before are not thought again: softchat fork last --at 14 --take patience
+    """
+    from softchat.cli.model import Backends, told_if_slow, user_config
+
+    run = _only(read_runs(trace, turn))
+    started, step = _parting(run, at)
+    flags = flags_of(context)
+    once = {k: v for k, v in given(context).values.items() if k in KNOBS and k in flags}
+    planned = _planned(started, run.steps, step, take=take, all_=all_, once=once)
+    config = user_config()
+    found = _find(started.model, loading.model, config, quiet=json)
+    with ExitStack() as stack:
+        backends = stack.enter_context(closing(Backends()))
+        interrupt = stack.enter_context(catch_interrupt())
+        shows = [stack.enter_context(open_trace(out, force=force)).write] if out else []
+        loading = loading.after(Layers(suits=config.suits(found), chosen=[given(context)]))
+        with told_if_slow(found.name, quiet=json):
+            # As much context as it had: how long it may think depends on that.
+            backend = stack.enter_context(
+                backends.open(found, loading, n_ctx_most=started.model.n_ctx, cancelled=interrupt)
+            )
+        _refuse_other(started.model, backend.info)
+        if not json:
+            _write(run.events, shows)
+        forks = []
+        for one in planned:
+            events = list(_told(one, run, backend, interrupt, json=json))
+            _write(events, shows)
+            if was_interrupted(events):
+                return _INTERRUPTED
+            forks.append(events)
+        if not json:
+            _show(run, step, planned, forks, tabulated=all_)
+    return 0
+
+
+def _only(runs: list[Run]) -> Run:
+    if len(runs) > 1:
+        raise UsageError(f"the trace holds {len(runs)} runs", hint="name one with --turn")
+    return runs[0]
+
+
+def _parting(run: Run, at: int) -> tuple[Started, Step]:
+    """The beginning of the run, and the step that it parts at. Raises UsageError."""
+    steps = run.steps
+    if run.started is None or not steps:
+        raise UsageError("this run has no steps", hint="was max_think 0?")
+    if at >= len(steps):
+        raise UsageError(f"no step {at}", hint=f"--at STEP, from 0 to {len(steps) - 1}")
+    if not run.started.prompt:
+        raise UsageError(
+            "this trace does not hold its prompt",
+            hint="it was written by an older softchat, or with --keep-thoughts; ask once more",
+        )
+    return run.started, steps[at]
+
+
+def _planned(
+    started: Started,
+    steps: tuple[Step, ...],
+    step: Step,
+    *,
+    take: str | None,
+    all_: bool,
+    once: dict[str, object],
+) -> list[_Branch]:
+    from softchat.thinking.fork import find_token, make_fork, own_concept
+    from softchat.views.wording import glyphs_for
+
+    glyphs = glyphs_for(sys.stdout.encoding)
+    if take is not None and all_:
+        raise UsageError("--take and --all exclude each other", hint="choose one")
+    if all_:
+        entries = [entry for entry in own_concept(step) if entry.weight > 0]
+    elif take is not None:
+        entries = [find_token(step, take)]
+    elif once:
+        begun, settings = make_fork(started, steps, step.index, once=once)
+        name = ", ".join(f"{name} {value}" for name, value in once.items())
+        return [_Branch(name=name, weight=1.0, fork=begun, settings=settings)]
+    else:
+        there = ", ".join(glyphs.piece(entry.piece) for entry in own_concept(step)[:8])
+        raise UsageError(
+            "nothing would differ", hint=f"--take one of these: {there}; --all; or --strategy hard"
+        )
+    planned = []
+    for entry in entries:
+        begun, settings = make_fork(started, steps, step.index, take=entry, once=once)
+        name = glyphs.piece(entry.piece)
+        planned.append(_Branch(name=name, weight=entry.weight, fork=begun, settings=settings))
+    return planned
+
+
+def _find(then: ModelInfo, wanted: str | None, config: Config, *, quiet: bool) -> Located:
+    """The model of the run, unless another one is wanted. A trace fetches nothing."""
+    from softchat.cli.model import find
+    from softchat.models.catalogue import user_catalogue
+    from softchat.models.folders import expand
+    from softchat.models.local import local_models
+
+    if wanted is not None:
+        return find(wanted, config=config, quiet=quiet)
+    known = {entry.name for entry in user_catalogue(os.environ).entries.values()}
+    known |= {model.name for model in local_models(os.environ)}
+    if then.name in known:
+        return find(then.name, config=config, quiet=quiet)
+    if is_file(expand(then.path)):
+        return find(then.path, config=config, quiet=quiet)
+    name = printable(then.name, newlines=False)
+    raise ModelNotFoundError(f"the model of this run, {name}, is not here", hint="-m NAME|FILE")
+
+
+def _refuse_other(then: ModelInfo, now: ModelInfo) -> None:
+    """Raise UsageError if a token of the one is hardly a token of the other."""
+    if (then.architecture, then.n_vocab, then.n_embd) != (
+        now.architecture,
+        now.n_vocab,
+        now.n_embd,
+    ):
+        raise UsageError(
+            printable(f"the run is of {then.name}, and this is {now.name}", newlines=False),
+            hint="tokens of the one mean nothing to the other",
+        )
+    if then.loras != now.loras:
+        complain("its adapters were others", "--lora FILE, or none")
+
+
+def _told(
+    one: _Branch, run: Run, backend: Backend, interrupt: Interrupt, *, json: bool
+) -> Iterator[Event]:
+    """The events of a fork, while stderr tells how far it is; as lines on stdout with `json`."""
+    from softchat.cli.compare import counted
+    from softchat.talk.backend import ChatRequest
+    from softchat.views.jsonl import JsonView
+
+    asked = ChatRequest(text=run.question, fork=one.fork)
+    events = backend.ask(asked, one.settings, cancelled=interrupt)
+    if not json:
+        yield from counted(one.name, events)
+        return
+    with JsonView(sys.stdout) as view:
+        for event in events:
+            view.show(event)
+            yield event
+
+
+def _write(events: Iterable[Event], shows: Sequence[Callable[[Event], None]]) -> None:
+    for event in events:
+        for show in shows:
+            show(event)
+
+
+def _show(
+    run: Run, step: Step, planned: list[_Branch], forks: list[list[Event]], *, tabulated: bool
+) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from softchat.record.runs import Run
+    from softchat.views.branches import Lead, answers_table, branches, leads_table
+    from softchat.views.wording import glyphs_for
+
+    console = Console()
+    glyphs = glyphs_for(console.encoding)
+    made = [Run.of(events) for events in forks]
+    if run.question:
+        console.print(Text(glyphs.text(printable(run.question)), "bold"))
+    if not tabulated:
+        shown = {"as it was": run, planned[0].name: made[0]}
+        console.print(branches(shown, step.index, width=console.width, glyphs=glyphs))
+        return
+    leads = [
+        Lead(piece=one.name, weight=one.weight, run=each)
+        for one, each in zip(planned, made, strict=True)
+    ]
+    answer = " ".join(run.answer.split())
+    console.print(
+        Text(f"step {step.index}; as it was: ", "dim") + Text(glyphs.text(printable(answer)))
+    )
+    console.print(leads_table(leads, glyphs))
+    console.print()
+    console.print(answers_table(leads, glyphs))

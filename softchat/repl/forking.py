@@ -1,0 +1,95 @@
+"""Slash commands that go back into a thought: another token, other settings from a step on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from softchat.base.text import printable
+from softchat.errors import UsageError
+from softchat.events import ModelInfo
+from softchat.record.runs import Run
+from softchat.repl.context import Context
+from softchat.settings import KNOBS, parse
+from softchat.thinking.fork import find_token, make_fork
+from softchat.views.branches import branches
+from softchat.views.steps import step_in_full
+from softchat.views.wording import number
+
+_USAGE = "/fork 14 WORD takes another token at step 14; /fork 14 2 the second; /think has the steps"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What stands behind `/fork`."""
+
+    step: int
+    token: str
+    settings: dict[str, object]
+
+
+def fork(repl: Context, rest: str) -> None:
+    """Think the last turn once more from a step on, with another token or other settings."""
+    turn = repl.session.last()
+    run = Run.of(turn.events)
+    if run.started is None or not run.steps:
+        raise UsageError("the steps of the last turn are not there", hint="/again thinks once more")
+    _refuse_other_model(run.started.model, repl.session.info)
+    wish = _wish(rest)
+    if not 0 <= wish.step < len(run.steps):
+        raise UsageError(f"no step {wish.step}", hint=f"there are steps 0 to {len(run.steps) - 1}")
+    step = run.steps[wish.step]
+    if not (wish.token or wish.settings):
+        tau = number(run.settings.get("tau"))
+        repl.console.print(step_in_full(step, tau=tau, glyphs=repl.glyphs))
+        repl.say(f"/fork {wish.step} 2 goes on with the second of these alone", "dim")
+        return
+    take = find_token(step, wish.token) if wish.token else None
+    begun, settings = make_fork(run.started, run.steps, wish.step, take=take, once=wish.settings)
+    repl.run_turn(repl.session.fork(begun, settings))
+    now = repl.session.last()
+    if now is turn:
+        return
+    runs = {"as it was": run, "fork": Run.of(now.events)}
+    repl.console.print(Text())
+    repl.console.print(branches(runs, wish.step, width=repl.console.width, glyphs=repl.glyphs))
+    repl.say("/back takes the fork back; /fork again goes on from it", "dim")
+
+
+def back(repl: Context, rest: str) -> None:
+    """Have the turn as it was before it was forked."""
+    turn = repl.session.back()
+    repl.keep()
+    answer = printable(" ".join(turn.answer.split()), newlines=False)
+    repl.say(f"as it was: {answer[:60] or 'no answer'}", "dim")
+
+
+def _refuse_other_model(then: ModelInfo, now: ModelInfo | None) -> None:
+    if now is not None and (then.name, then.n_vocab, then.loras) != (
+        now.name,
+        now.n_vocab,
+        now.loras,
+    ):
+        name = printable(then.name, newlines=False)
+        raise UsageError(
+            f"the last turn was thought by {name}", hint="/again asks the model of now"
+        )
+
+
+def _wish(rest: str) -> _Wish:
+    at, _, behind = rest.strip().partition(" ")
+    try:
+        step = int(at)
+    except ValueError:
+        raise UsageError("no step named", hint=_USAGE) from None
+    settings: dict[str, object] = {}
+    token = []
+    for word in behind.split():
+        name, equals, value = word.partition("=")
+        name = name.replace("-", "_")
+        if equals and name in KNOBS:
+            settings[name] = parse(name, value)
+        else:
+            token.append(word)
+    return _Wish(step, " ".join(token), settings)

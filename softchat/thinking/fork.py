@@ -1,0 +1,141 @@
+"""Where a run parts from an earlier one, and what can be changed of a step. Knows events alone.
+
+A fork is a run of its own. The steps before it are told again, and not computed: what they fed is
+put back into the model's memory as far as it is not there any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from softchat.errors import UsageError
+from softchat.events import Change, ConceptEntry, Mode, Parting, Started, Step
+from softchat.settings import Settings, resolve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """What a run begins with that parts from an earlier one."""
+
+    steps: tuple[Step, ...] = ()
+    """Of the earlier run, those before it parts."""
+    first: Step | None = None
+    """The first step of its own, if it is known already: one that was changed."""
+    prompt: tuple[int, ...] = ()
+    """The earlier run's; without it the question's own is used."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Those that differ from the earlier run's."""
+
+    @property
+    def parting(self) -> Parting:
+        """As the run's first event tells of it."""
+        taken = self.first.concept[0].piece if self.first else ""
+        return Parting(step=len(self.steps), taken=taken, settings=self.settings)
+
+
+def make_fork(
+    started: Started,
+    steps: Sequence[Step],
+    at: int,
+    *,
+    take: ConceptEntry | None = None,
+    once: Mapping[str, object] | None = None,
+) -> tuple[Fork, Settings]:
+    """The fork of a run, and the settings that it runs with.
+
+    Args:
+        started: of the run.
+        steps: all of the run's.
+        at: the first step that is not to be as it was.
+        take: the token that is fed there, alone; None: whatever comes of other settings.
+        once: settings that are others from there on.
+
+    Raises:
+        UsageError: there is no such step.
+
+    """
+    if not 0 <= at < len(steps):
+        last = f"steps are from 0 to {len(steps) - 1}" if steps else "the run has none"
+        raise UsageError(f"no step {at}", hint=last)
+    changed = dict(once or {})
+    before = steps[at - 1].change if at else None
+    if before is not None and before.temperature is not None:  # it goes on as it was
+        changed = {"temperature": before.temperature, **changed}
+    settings = resolve({}, started.settings | changed)
+    fork = Fork(
+        steps=tuple(steps[:at]),
+        first=take_alone(steps[at], take) if take else None,
+        prompt=started.prompt,
+        settings={name: settings.to_dict()[name] for name in changed},
+    )
+    return fork, settings
+
+
+def own_concept(step: Step) -> tuple[ConceptEntry, ...]:
+    """What a step would have fed if nobody had changed it."""
+    return (step.change and step.change.instead_of) or step.concept
+
+
+def find_token(step: Step, wanted: str) -> ConceptEntry:
+    """The token of a step that is meant: by its place, 1 being the heaviest, or by its text.
+
+    White space around a text need not be said; of several tokens the heaviest is meant. A number
+    between quotes is a text.
+
+    Raises:
+        UsageError: the step has no such token.
+
+    """
+    entries = own_concept(step)
+    if wanted.isascii() and wanted.isdecimal() and 0 < int(wanted) <= len(entries):
+        return entries[int(wanted) - 1]
+    quoted = len(wanted) > 2 and wanted[0] == wanted[-1] and wanted[0] in "\"'"
+    text = wanted[1:-1] if quoted else wanted
+    for alike in (_exactly, _bare, _caseless):
+        for entry in entries:
+            if alike(entry.piece) == alike(text):
+                return entry
+    there = ", ".join(repr(entry.piece) for entry in entries[:8])
+    more = f", and {len(entries) - 8} more" if len(entries) > 8 else ""
+    raise UsageError(
+        f"step {step.index} has no token {wanted!r}", hint=f"it has {there}{more}; or a number"
+    )
+
+
+def _exactly(text: str) -> str:
+    return text
+
+
+def _bare(text: str) -> str:
+    return text.strip(" \u0120\u2581")  # as pieces write a space in front of a word
+
+
+def _caseless(text: str) -> str:
+    return _bare(text).casefold()
+
+
+def take_alone(step: Step, entry: ConceptEntry) -> Step:
+    """The step with this token alone in place of its mixture."""
+    return _changed(step, (replace(entry, weight=1.0),), Mode.HARD)
+
+
+def without_heaviest(step: Step) -> Step | None:
+    """The step without the token that weighs most; None if it has no other."""
+    left = [entry for entry in step.concept[1:] if entry.weight > 0]
+    total = sum(entry.weight for entry in left)
+    if not left:
+        return None
+    concept = tuple(replace(entry, weight=entry.weight / total) for entry in left)
+    return _changed(step, concept, step.mode if len(concept) > 1 else Mode.HARD)
+
+
+def _changed(step: Step, concept: tuple[ConceptEntry, ...], mode: Mode) -> Step:
+    change = Change(
+        instead_of=own_concept(step), temperature=step.change.temperature if step.change else None
+    )
+    # Whoever changes a step is not as sure of it as the model may be: it is not cold.
+    return replace(
+        step, concept=concept, mode=mode, change=change, below=0, why="", token=None, noise=None
+    )

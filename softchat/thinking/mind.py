@@ -1,0 +1,102 @@
+"""What makes the steps of a run, and remembers them: a strategy, and what ends the thinking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from softchat.engine.protocol import Engine
+from softchat.events import Change, Noise, Step
+from softchat.settings import Settings
+from softchat.thinking.concept import Distribution, Floats
+from softchat.thinking.ending import Ending, Halting
+from softchat.thinking.feed import chosen_in
+from softchat.thinking.sampling import Draws
+from softchat.thinking.strategies import Choice, Strategy
+from softchat.thinking.telling import concept_entries
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A step as it is told, and as it is fed."""
+
+    step: Step
+    choice: Choice
+
+
+class Mind:
+    """Makes steps, one after the other.
+
+    Args:
+        engine: what the thinking is on; only its vocabulary is used here.
+        settings: of the run.
+        draws: where randomness comes from.
+        make_strategy: anew; its randomness is `draws.generator`.
+        make_halting: anew.
+
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        draws: Draws,
+        make_strategy: Callable[[], Strategy],
+        make_halting: Callable[[], Halting],
+    ) -> None:
+        self._engine, self._settings, self._draws = engine, settings, draws
+        self._make_strategy, self._make_halting = make_strategy, make_halting
+        self._pieces: dict[int, str] = {}
+        self.temperature = settings.temperature
+        """Of the next step."""
+        self.remember(())
+
+    def remember(self, steps: Iterable[Step]) -> list[bytes]:
+        """Be as if these steps, and no others, had been made here; what their tokens spell."""
+        self._strategy, self._halting = self._make_strategy(), self._make_halting()
+        pieces = []
+        for step in steps:
+            self._count(step, choice := chosen_in(step))
+            pieces.append(piece := self._engine.piece(choice.token))
+            self._halting.follow(piece)
+        return pieces
+
+    def _count(self, step: Step, choice: Choice) -> None:
+        self._strategy.follow(choice.token, step.entropy)
+        if step.change is not None and step.change.instead_of:
+            self._halting.count_changed(choice)
+        else:
+            self._halting.count(choice, step.entropy)
+
+    def take_up(self, step: Step) -> Made:
+        """A step that was changed, as the next one."""
+        self._count(step, choice := chosen_in(step))
+        return Made(step, choice)
+
+    def make(self, logits: Floats, index: int, elapsed_s: Callable[[], float]) -> Made:
+        """The next step, of the distribution that these logits, (V,), are."""
+        p = Distribution(logits, self.temperature)
+        entropy = p.entropy
+        self._draws.at_step(index)
+        choice = self._strategy.choose(p, entropy)
+        self._halting.count(choice, entropy)
+        concept = concept_entries(choice.concept, self._engine, self._pieces)
+        warmed = self.temperature != self._settings.temperature
+        step = Step(
+            index=index,
+            entropy=entropy,
+            concept=concept,
+            below=self._halting.below,
+            mode=choice.mode,
+            elapsed_s=elapsed_s(),
+            why=choice.why,
+            token=None if choice.token == concept[0].id else choice.token,
+            noise=Noise(sigma=choice.noise, seed=self._draws.seed) if choice.noise else None,
+            change=Change(temperature=self.temperature) if warmed else None,
+        )
+        return Made(step, choice)
+
+    def ending(self, choice: Choice) -> Ending | None:
+        """How the thinking ends with the step that was made last; None: it goes on."""
+        return self._halting.ending(choice)

@@ -1,0 +1,122 @@
+"""`softchat fork`, on the real model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from softchat.record.runs import Run, split_runs
+from softchat.record.trace import replay
+from tests.recordings import HOSTILE, run_of, started, step, write_trace
+
+ASKED = ("ask", "-q", "How many legs have three spiders?", "--max-answer", "30", "--seed", "3")
+
+
+@pytest.fixture
+def trace(softchat, tmp_path):
+    """A run of the real model, in which single tokens are drawn."""
+    path = tmp_path / "run.jsonl"
+    hard = ("--strategy", "hard", "--temperature", "1", "--max-think", "24")
+    assert softchat(*ASKED, *hard, "--trace", str(path)).status == 0
+    return path
+
+
+def test_the_token_it_took_anyway_is_the_same_run(softchat, trace):
+    """In a new process, from the file alone: each entropy, each token, the answer."""
+    run = Run.of(replay(trace))
+    at = len(run.steps) // 2
+    done = softchat("fork", str(trace), "--at", str(at), "--take", "1", "--json")
+    assert done.status == 0, done
+    lines = trace.with_name("again.jsonl")
+    lines.write_text(done.out)
+    again = Run.of(replay(lines))
+    assert [s.entropy for s in again.steps] == [s.entropy for s in run.steps]
+    assert [s.concept for s in again.steps] == [s.concept for s in run.steps]
+    assert again.halted.reason == run.halted.reason
+    assert again.answer == run.answer
+    assert again.started.fork.step == at
+
+
+def test_both_are_shown_side_by_side_and_traced(softchat, trace, tmp_path):
+    """Where they part, how they end, what they answer; and `plot` has the fork as a branch."""
+    run = Run.of(replay(trace))
+    both, page = tmp_path / "both.jsonl", tmp_path / "both.html"
+    done = softchat(
+        "fork", str(trace), "--at", "2", "--strategy", "soft", "--trace", str(both), COLUMNS="90"
+    )
+    assert done.status == 0, done
+    assert re.search(r"as it was +strategy soft", done.out)
+    assert re.search(r"^step 2 ", done.out, re.MULTILINE)
+    assert re.search(rf"^steps +{len(run.steps)} +\d+ *$", done.out, re.MULTILINE)
+    assert re.search(r"^answer ", done.out, re.MULTILINE)
+    first, second = split_runs(replay(both))
+    assert first.events == run.events
+    assert second.steps[:2] == run.steps[:2]
+    assert second.started.fork.settings == {"strategy": "soft"}
+    assert softchat("plot", str(both), "-o", str(page)).status == 0
+    assert '"start": ' in page.read_text()
+    assert "fork at step 2: strategy soft" in softchat("show", str(both), "--turn", "2").out
+
+
+def test_which_token_leads_where(softchat, tmp_path):
+    """Each token of the step in turn, and each answer with the weight that leads to it."""
+    path = tmp_path / "soft.jsonl"
+    assert softchat(*ASKED, "--max-think", "12", "--trace", str(path)).status == 0
+    run = Run.of(replay(path))
+    at, widest = max(enumerate(run.steps), key=lambda pair: len(pair[1].concept))
+    done = softchat("fork", "last", "--at", str(at), "--all")  # it is what was asked last
+    assert done.status == 0, done
+    rows = re.findall(r"^ (\d\.\d{3})  ", done.out, re.MULTILINE)
+    weights = [round(entry.weight, 3) for entry in widest.concept]
+    assert [float(row) for row in rows[: len(weights)]] == pytest.approx(weights, abs=2e-3)
+    answers = [float(row) for row in rows[len(weights) :]]
+    assert sum(answers) == pytest.approx(1, abs=0.02)
+    assert answers == sorted(answers, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--at", "999", "--take", "1"), "no step 999"),
+        (("--at", "1"), "nothing would differ"),
+        (("--at", "1", "--take", "1", "--all"), "exclude each other"),
+        (("--at", "1", "--take", "no such"), "step 1 has no token"),
+        (("--at", "1", "--topn", "0"), "topn"),
+        ((), "--at"),
+    ],
+)
+def test_what_can_not_be_forked_is_told(softchat, tmp_path, flags, message):
+    """Before a model is loaded: one line, a hint, status 2."""
+    path = write_trace(tmp_path / "t.jsonl", run_of(step(0), step(1), begin=with_prompt()))
+    done = softchat("fork", str(path), *flags)
+    assert done.status == 2
+    assert message in done.err
+    assert "hint: " in done.err
+    assert "Traceback" not in done.err
+
+
+def with_prompt(**more):
+    return replace(started(**more), prompt=(1, 2))
+
+
+def test_a_trace_without_its_prompt_or_model_is_told(softchat, tmp_path):
+    """An older trace holds no prompt; a model that is not here is not fetched for a trace."""
+    old = write_trace(tmp_path / "old.jsonl", run_of(step(0)))
+    done = softchat("fork", str(old), "--at", "0", "--take", "1")
+    assert (done.status, "does not hold its prompt" in done.err) == (2, True)
+    begin = with_prompt(name=f"hf:somebody/else{HOSTILE}")
+    other = write_trace(tmp_path / "other.jsonl", run_of(step(0), begin=begin))
+    done = softchat("fork", str(other), "--at", "0", "--take", "1")
+    assert done.status == 3
+    assert "is not here" in done.err
+    assert "\x1b" not in done.err
+
+
+def test_a_trace_of_another_model_is_refused(softchat, tmp_path):
+    """Tokens of the one mean nothing to the other."""
+    path = write_trace(tmp_path / "t.jsonl", run_of(step(0), begin=with_prompt()))
+    done = softchat("fork", str(path), "--at", "0", "--take", "1", "-m", "smollm2-135m")
+    assert done.status == 2
+    assert "the run is of model, and this is smollm2" in done.err

@@ -1,0 +1,337 @@
+"""Forks in a session: what the commands do, and that the cache stays right whatever comes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from rich.console import Console
+
+from softchat.config.file import Config
+from softchat.config.layers import Source
+from softchat.engine.sequence import Sequence
+from softchat.errors import SoftchatError
+from softchat.events import Finished, FinishReason
+from softchat.models import Located
+from softchat.record.runs import Run
+from softchat.record.sessions import SessionFile, load_session
+from softchat.repl.loop import Repl
+from softchat.repl.session import Session
+from softchat.settings import resolve
+from softchat.talk.local import LocalBackend
+from softchat.testing import FakeEngine
+from softchat.thinking.fork import make_fork, own_concept
+from softchat.views.plain import AnswerView
+from tests import tiny, zoo
+from tests.talk.test_conversation import TEMPLATE, TOLERANCE
+from tests.talk.test_fork import TAGS, Lettered
+
+LETTERS = [chr(0x4E00 + i) for i in range(90)]
+KNOBS = {"tau": 0.0, "topn": 3, "temperature": 1.5, "max_think": 6, "max_answer": 3, "top_k": 0}
+
+
+def session_on(engine, **chosen):
+    """A session whose model is this engine."""
+    return Session(
+        Located(name="tiny", path=Path("tiny.gguf"), entry=None),
+        lambda found, cancelled: LocalBackend(engine, tags=TAGS),
+        config=Config(),
+        chosen=Source(values=KNOBS | chosen, origin=lambda name: f"--{name}"),
+    )
+
+
+def make_machine(path, **chosen):
+    class Machine(RuleBasedStateMachine):
+        def __init__(self):
+            super().__init__()
+            self.left = 10**9  # how often the engine may ask before it is told to stop
+            self.session = None
+            self.engine = Lettered(path, n_ctx=512, n_threads=1, cancelled=self.cancelled)
+            self.fresh = Lettered(path, n_ctx=512, n_threads=1)
+            self.session = session_on(self.engine, **chosen)
+
+        def teardown(self):
+            self.session.close()
+            self.fresh.close()
+
+        def cancelled(self):
+            self.left -= 1
+            return self.left < 0 or bool(self.session and self.session.interrupt.pressed)
+
+        def run(self, events, stop_after):
+            """Until the end, or a Ctrl-C after so many events."""
+            try:
+                for number, _ in enumerate(events):
+                    if number == stop_after:
+                        self.session.interrupt.pressed = True
+            except SoftchatError:
+                pass  # it was stopped where the prompt was put back
+            self.session.interrupt.clear()
+
+        stop = st.one_of(st.just(10**6), st.integers(0, 12))
+        seed = st.integers(0, 99)
+
+        @rule(question=st.text(LETTERS, min_size=1, max_size=6), seed=seed, stop=stop)
+        def ask(self, question, seed, stop):
+            self.run(self.session.ask(question, seed=seed), stop)
+
+        def begin_fork(self, data):
+            turn = self.session.last()
+            run = Run.of(turn.events)
+            at = data.draw(st.integers(0, len(run.steps) - 1))
+            entry = data.draw(st.sampled_from([None, *own_concept(run.steps[at])]))
+            once = data.draw(st.sampled_from([{}, {"strategy": "hard"}, {"topn": 2, "seed": 8}]))
+            return run, make_fork(run.started, run.steps, at, take=entry, once=once)
+
+        @precondition(lambda self: self.session.turns and Run.of(self.session.last().events).steps)
+        @rule(data=st.data(), stop=stop)
+        def fork(self, data, stop):
+            turn = self.session.last()
+            run, (fork, settings) = self.begin_fork(data)
+            self.run(self.session.fork(fork, settings), stop)
+            now = self.session.last()
+            if now is not turn:
+                assert now.forked is turn
+                steps = Run.of(now.events).steps[: len(fork.steps)]
+                assert steps == run.steps[: len(steps)]
+
+        @precondition(lambda self: self.session.turns and Run.of(self.session.last().events).steps)
+        @rule(data=st.data(), left=st.integers(0, 150))
+        def fork_and_stop_within_a_decode(self, data, left):
+            _, (fork, settings) = self.begin_fork(data)
+            self.left = left
+            self.run(self.session.fork(fork, settings), 10**6)
+            self.left = 10**9
+
+        @precondition(lambda self: self.session.turns and self.session.last().forked)
+        @rule()
+        def back(self):
+            before = self.session.last().forked
+            assert self.session.back() is before is self.session.last()
+
+        @precondition(lambda self: self.session.turns)
+        @rule(seed=seed, stop=stop)
+        def again(self, seed, stop):
+            self.run(self.session.again(seed=seed), stop)
+
+        @precondition(lambda self: self.session.turns)
+        @rule()
+        def undo(self):
+            self.session.undo()
+
+        @invariant()
+        def the_next_logits_are_those_of_an_empty_cache(self):
+            talk = self.session.conversation()
+            backend = talk.backend
+            _, items = backend._prompt(talk.question("一"), resolve({}))
+            sequence = backend._sequence
+            kept = sequence.rewind(items)
+            sequence.replay(items[kept:-1])
+            reused = sequence.decode_tokens(items[-1:]).copy()
+            self.fresh.rollback(0)
+            fresh = Sequence(self.fresh)
+            fresh.replay(items[:-1])
+            anew = fresh.decode_tokens(items[-1:])
+            assert sequence.position == self.engine.position == len(items)
+            assert np.abs(reused - anew).max() <= TOLERANCE * np.ptp(anew)
+
+    return Machine
+
+
+def run_machine(path, examples, **chosen):
+    machine = make_machine(path, **chosen)
+    machine.TestCase.settings = hypothesis_settings(
+        max_examples=examples, stateful_step_count=12, deadline=None, derandomize=True
+    )
+    machine.TestCase("runTest").runTest()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("forking") / "tiny.gguf", chat_template=TEMPLATE)
+
+
+@pytest.mark.parametrize("keep_thoughts", [False, True])
+def test_random_forks(model, keep_thoughts):
+    """After any forks, ways back, agains, undos and Ctrl-Cs the cache is right."""
+    run_machine(model, 20, keep_thoughts=keep_thoughts)
+
+
+@pytest.mark.parametrize("kind", ["mamba", "jamba"])
+def test_random_forks_of_recurrent_models(tmp_path, monkeypatch, kind):
+    """So it is where the memory can't be cut."""
+    monkeypatch.setattr("softchat.engine.decoder._TAIL", 4)  # these prompts are short
+    path = zoo.write(tmp_path / "tiny.gguf", kind, chat_template=TEMPLATE)
+    run_machine(path, 6, keep_thoughts=True)
+
+
+# -- the commands ------------------------------------------------------------------------------
+
+SCRIPT = [
+    {"a": 0.6, "b": 0.4},
+    {"c": 0.5, "d": 0.3, "e": 0.2},
+    {"</think>": 1.0},
+    {"x": 1.0},
+    {"<end>": 1.0},
+    # The fork: what comes behind `d`, and then its answer.
+    {"</think>": 1.0},
+    {"y": 1.0},
+    {"<end>": 1.0},
+]
+
+
+@pytest.fixture
+def repl(tmp_path):
+    """A session on the fake engine, and what it prints."""
+    pieces = ["</think>", "<end>", "\n", *map(chr, range(32, 127))]
+    engine = FakeEngine(pieces, SCRIPT)
+    session = Session(
+        Located(name="fake", path=Path("fake.gguf"), entry=None),
+        lambda found, cancelled: LocalBackend(engine),
+        config=Config(),
+        chosen=Source(values={"temperature": 1.0, "answer_temperature": 0.0, "seed": 1},
+                      origin=lambda name: f"--{name}"),
+    )  # fmt: skip
+    out = StringIO()
+    saved = SessionFile(tmp_path / "sessions")
+    repl = Repl(
+        session,
+        Console(file=out, width=100),
+        make_view=lambda: AnswerView(out),
+        find=pytest.fail,
+        saved=saved,
+    )
+    repl.out, repl.folder, repl.saved = out, tmp_path / "sessions", saved
+    yield repl
+    repl.close()
+
+
+def said(repl):
+    """What was printed since the last time."""
+    text = repl.out.getvalue()
+    repl.out.seek(0)
+    repl.out.truncate()
+    return text
+
+
+def test_a_fork_is_shown_beside_the_run(repl):
+    """Where they part, how they end, what they answer; and the last turn is the fork."""
+    repl.handle("Q")
+    assert repl.session.last().answer == "x"
+    said(repl)
+    repl.handle("/fork 1 d")
+    text = said(repl)
+    assert repl.session.last().answer == "y"
+    rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert "as it was" in text
+    assert "c 0.50" in rows["step"]
+    assert "d alone" in rows["step"]
+    assert rows["answer"].split() == ["answer", "x", "y"]
+    assert "/back" in text
+
+
+def test_back_is_the_way_back(repl):
+    """The turn is as it was, its steps too; and no fork any more."""
+    repl.handle("Q")
+    before = repl.session.last()
+    repl.handle("/fork 1 2")
+    assert repl.session.last().forked is before
+    repl.handle("/back")
+    assert repl.session.last() is before
+    said(repl)
+    repl.handle("/back")
+    assert "the last turn is no fork" in said(repl)
+
+
+def test_a_step_without_a_wish_is_shown(repl):
+    """With numbers to choose from; nothing is run."""
+    repl.handle("Q")
+    said(repl)
+    repl.handle("/fork 1")
+    text = said(repl)
+    assert "2  0.3000" in text
+    assert "/fork 1 2 goes on with the second" in text
+    assert repl.session.last().answer == "x"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("/fork", "no step named"),
+        ("/fork x", "no step named"),
+        ("/fork 9 d", "no step 9"),
+        ("/fork -1 d", "no step -1"),
+        ("/fork 1 zebra", "step 1 has no token 'zebra'"),
+        ("/fork 1 topn=0", "topn is 0"),
+        ("/fork 1 \x1b[2J", "step 1 has no token"),
+    ],
+)
+def test_what_can_not_be_forked_is_told(repl, line, message):
+    """In a line, with a hint; the turn stays."""
+    repl.handle("Q")
+    before = repl.session.last()
+    said(repl)
+    repl.handle(line)
+    text = said(repl)
+    assert message in text
+    assert "hint: " in text
+    assert "\x1b[2J" not in text
+    assert repl.session.last() is before
+
+
+def test_without_a_turn_there_is_nothing_to_fork(repl):
+    """The hint says what to do first."""
+    repl.handle("/fork 1 d")
+    assert "nothing has been asked yet" in said(repl)
+
+
+def test_other_settings_go_on_from_a_step(repl):
+    """Named as /again names them; told in the trace."""
+    repl.handle("Q")
+    repl.handle("/fork 1 strategy=hard temperature=0")
+    turn = repl.session.last()
+    fork = Run.of(turn.events).started.fork
+    assert (fork.step, fork.taken) == (1, "")
+    assert fork.settings == {"strategy": "hard", "temperature": 0.0}
+    assert turn.settings["strategy"] == "hard"
+
+
+def test_a_fork_outlives_the_session(repl):
+    """Both runs are in its trace, and the way back is there when it is resumed."""
+    repl.handle("Q")
+    repl.handle("/fork 1 d")
+    before = repl.session.last()
+    turn = load_session(repl.folder, repl.saved.id).turns[-1]
+    assert turn.answer == "y"
+    assert turn.events == before.events
+    assert turn.forked.answer == "x"
+    assert turn.forked.events == before.forked.events
+
+
+def test_a_stopped_fork_is_a_turn_that_was_stopped(repl):
+    """Ctrl-C while a fork is told: it can be taken back."""
+    repl.handle("Q")
+    turn = repl.session.last()
+    run = Run.of(turn.events)
+    fork, settings = make_fork(run.started, run.steps, 1, take=run.steps[1].concept[1])
+    repl.session.interrupt.pressed = True
+    events = list(repl.session.fork(fork, settings))
+    repl.session.interrupt.clear()
+    assert isinstance(events[-1], Finished)
+    assert events[-1].finish_reason is FinishReason.INTERRUPTED
+    assert repl.session.back() is turn
+
+
+def test_a_turn_of_another_model_is_not_forked(repl):
+    """Its tokens mean nothing to this one."""
+    repl.handle("Q")
+    repl.session.conversation().backend._engine.info = replace(repl.session.info, name="other")
+    said(repl)
+    repl.handle("/fork 1 d")
+    assert "the last turn was thought by fake" in said(repl)

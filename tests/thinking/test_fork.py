@@ -1,0 +1,122 @@
+"""Forks: which step, which token, what goes on from there. Events alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from softchat.errors import UsageError
+from softchat.events import Change, ConceptEntry, Mode, ModelInfo, Noise, Started, Step, told_last
+from softchat.settings import Settings
+from softchat.thinking.fork import find_token, make_fork, own_concept, take_alone, without_heaviest
+
+
+def step(index, *tokens, **more):
+    """A step of these pieces and weights; the id of a piece is its place in the alphabet."""
+    concept = tuple(ConceptEntry(id=i, piece=piece, weight=weight) for i, piece, weight in tokens)
+    return Step(
+        index=index, entropy=0.5, concept=concept, below=2, mode=Mode.SOFT, elapsed_s=1.0, **more
+    )
+
+
+MIXED = step(3, (7, " wait", 0.5), (8, " Patience", 0.3), (9, "2", 0.2))
+STARTED = Started(
+    model=ModelInfo(name="m", path="", architecture="a", n_vocab=99, n_embd=4, n_ctx=64),
+    settings=Settings(seed=5).to_dict(),
+    prompt_tokens=2,
+    prompt=(1, 2),
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "id_"),
+    [
+        *((" wait", 7), ("wait", 7), ("WAIT", 7), ("patience", 8)),
+        *(("1", 7), ("2", 8), ("3", 9), ('"2"', 9), ("'2'", 9)),
+    ],
+)
+def test_a_token_is_found_by_its_place_or_its_text(wanted, id_):
+    """A number is a place unless quoted; spaces and capitals need not be said."""
+    assert find_token(MIXED, wanted).id == id_
+
+
+@pytest.mark.parametrize("wanted", ["0", "4", "x", "", "²", "-1", '"9"'])
+def test_what_a_step_has_not_is_told_with_what_it_has(wanted):
+    """One error, with the tokens that there are."""
+    with pytest.raises(UsageError) as caught:
+        find_token(MIXED, wanted)
+    assert "' wait', ' Patience', '2'" in caught.value.hint
+
+
+def test_a_token_taken_alone_is_a_hard_step():
+    """It is told as it is fed, with what it is fed in place of; it is not a cold one."""
+    taken = take_alone(MIXED, MIXED.concept[1])
+    assert taken.mode is Mode.HARD
+    assert taken.concept == (ConceptEntry(id=8, piece=" Patience", weight=1.0),)
+    assert taken.change == Change(instead_of=MIXED.concept)
+    assert taken.below == 0
+    assert own_concept(taken) == own_concept(MIXED) == MIXED.concept
+    # Another one can still be taken, of all that there was.
+    assert find_token(taken, "3").id == 9
+
+
+def test_the_heaviest_is_left_out_again_and_again():
+    """What is left is renormalised; the last one is a token alone, and it is not left out."""
+    once = without_heaviest(MIXED)
+    assert [(e.piece, e.weight) for e in once.concept] == [(" Patience", 0.6), ("2", 0.4)]
+    assert once.mode is Mode.SOFT
+    twice = without_heaviest(once)
+    assert [(e.piece, e.weight) for e in twice.concept] == [("2", 1.0)]
+    assert twice.mode is Mode.HARD
+    assert twice.change.instead_of == MIXED.concept
+    assert without_heaviest(twice) is None
+
+
+def test_a_change_keeps_the_temperature_and_drops_what_was_of_the_mixture():
+    """The noise and the drawn token were those of the mixture that is not fed."""
+    warm = step(0, (1, "a", 0.5), (2, "b", 0.5), change=Change(temperature=0.9), token=2,
+                noise=Noise(sigma=0.3, seed=1))  # fmt: skip
+    taken = take_alone(warm, warm.concept[0])
+    assert taken.change == Change(instead_of=warm.concept, temperature=0.9)
+    assert (taken.token, taken.noise) == (None, None)
+
+
+def test_a_fork_has_the_steps_before_and_the_settings_of_the_run():
+    """The first step of its own is known where a token is taken; the seed stays."""
+    steps = [step(i, (i, str(i), 1.0)) for i in range(4)]
+    fork, settings = make_fork(STARTED, steps, 2, take=steps[2].concept[0])
+    assert fork.steps == tuple(steps[:2])
+    assert fork.first.index == 2
+    assert fork.prompt == (1, 2)
+    assert settings == Settings(seed=5)
+    assert fork.parting.step == 2
+    assert fork.parting.taken == "2"
+    other, settings = make_fork(STARTED, steps, 0, once={"strategy": "hard", "topn": 3})
+    assert (other.steps, other.first) == ((), None)
+    assert (settings.strategy, settings.topn, settings.seed) == ("hard", 3, 5)
+    assert other.parting.settings == {"strategy": "hard", "topn": 3}
+
+
+@pytest.mark.parametrize("at", [-1, 4, 99])
+def test_there_must_be_such_a_step(at):
+    """The hint says which there are."""
+    steps = [step(i, (i, str(i), 1.0)) for i in range(4)]
+    with pytest.raises(UsageError, match=f"no step {at}") as caught:
+        make_fork(STARTED, steps, at)
+    assert "0 to 3" in caught.value.hint
+
+
+def test_a_temperature_that_was_changed_by_hand_goes_on():
+    """Unless the fork says another one."""
+    steps = [step(0, (1, "a", 1.0), change=Change(temperature=0.9)), step(1, (2, "b", 1.0))]
+    assert make_fork(STARTED, steps, 1)[1].temperature == 0.9
+    assert make_fork(STARTED, steps, 1, once={"temperature": 0.2})[1].temperature == 0.2
+    assert make_fork(STARTED, steps, 0)[1].temperature == Settings().temperature
+
+
+def test_of_steps_told_again_the_last_count():
+    """A step takes the place of that of its index, and of all behind it."""
+    a, b, c = (step(i, (i, str(i), 1.0)) for i in range(3))
+    other = step(1, (9, "z", 1.0))
+    assert told_last([a, b, c, other]) == [a, other]
+    assert told_last([a, a, b]) == [a, b]
+    assert told_last([]) == []
