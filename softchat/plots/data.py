@@ -13,10 +13,22 @@ import numpy.typing as npt
 from softchat.base.text import REPLACEMENT, printable, visible
 from softchat.events import ConceptEntry, Mode
 from softchat.record.runs import Run
-from softchat.views.wording import REASONS, changed, number, parted
+from softchat.views.wording import REASONS, UNICODE, changed, number, parted, would_answer
 
 _NO_XML = dict.fromkeys((0xFFFE, 0xFFFF), REPLACEMENT)  # an SVG with them is no XML
+_ANSWER = 60  # cells of an answer that was looked at ahead
 _MOST = 4.0  # of a weight, either way; `selar` stays within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a look ahead has seen."""
+
+    step: int
+    entropy: float
+    """Nats."""
+    answer: str
+    """In a line; one that would go on ends in dots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,6 +56,8 @@ class RunPlot:
     """(S) each step's tokens; white space in the pieces is visible."""
     why: tuple[str, ...]
     """(S) the strategy's reason for each step's mode; empty where it has none."""
+    seen: tuple[Seen, ...]
+    """What it would have answered, where it looked ahead."""
     reason: str
     """Why the thinking ended behind the last step; empty if the trace does not tell."""
     answer: str
@@ -123,6 +137,15 @@ def run_plot(run: Run, label: str, *, ranks: int = 20) -> RunPlot:
             for step in steps
         ),
         why=tuple(_words(", ".join(filter(None, (step.why, changed(step))))) for step in steps),
+        seen=tuple(
+            Seen(
+                step=lens.index,
+                entropy=max(0.0, lens.entropy),
+                answer=would_answer(lens, UNICODE, cells=_ANSWER).translate(_NO_XML),
+            )
+            for lens in run.lenses
+            if lens.index < len(steps)
+        ),
         reason=REASONS[run.halted.reason] if run.halted else "",
         answer=printable(run.answer.strip()).translate(_NO_XML),
     )

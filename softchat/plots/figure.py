@@ -116,6 +116,22 @@ def turns(plot: RunPlot, *, step: float) -> Iterator[tuple[int, str]]:
             yield place, _shortened(why, _WHY_LONGEST)
 
 
+def glances(plot: RunPlot, *, step: float) -> Iterator[tuple[int, str]]:
+    """Steps at which a look ahead saw another answer than the one before, and which, if room is.
+
+    Args:
+        plot: the run.
+        step: points that a step is wide.
+
+    """
+    free, before = 0.0, ""
+    for seen in plot.seen:
+        if seen.answer != before and seen.step * step >= free:
+            free = seen.step * step + 1.2 * _WHY_FONT
+            before = seen.answer
+            yield seen.step, _shortened(seen.answer, _WHY_LONGEST)
+
+
 def _shortened(text: str, longest: int) -> str:
     return text if cell_len(text) <= longest else set_cell_size(text, longest - 1) + "…"
 
@@ -124,11 +140,12 @@ def _detail(plot: RunPlot) -> Figure:
     count = len(plot.entropy)
     width = min(_WIDEST, max(_NARROWEST, _STEP * count + _LEFT + _RIGHT))
     step = (width - _LEFT - _RIGHT) / _POINT / max(1, count)
-    said = list(turns(plot, step=step))
-    # The reasons stand upright in a strip as high as the longest of them.
-    cells = max((cell_len(why) for _, why in said), default=0)
-    strip = [(cells + 4) * 0.5 * _WHY_FONT * _POINT] if said else []
-    figure, axes = _figure(width, (*_HEIGHTS[:2], *strip, _HEIGHTS[2]))
+    strips = {
+        "would answer": list(glances(plot, step=step)),
+        "why": list(turns(plot, step=step)),
+    }
+    strips = {name: said for name, said in strips.items() if said}
+    figure, axes = _figure(width, (*_HEIGHTS[:2], *map(_strip, strips.values()), _HEIGHTS[2]))
     entropy, cold, weights = axes[0], axes[1], axes[-1]
     _draw_entropy(entropy, [plot], [_SOFT], step=step)
     room = int((width - _LEFT - _RIGHT) / _POINT / (8 * _CELL))
@@ -147,8 +164,8 @@ def _detail(plot: RunPlot) -> Figure:
     cold.set_ylabel("cold steps")
     cold.yaxis.set_major_locator(MaxNLocator(3, integer=True))
 
-    for why in axes[2:-1]:
-        _draw_turns(why, said)
+    for strip, (name, said) in zip(axes[2:-1], strips.items(), strict=True):
+        _draw_words(strip, name, said)
     _draw_weights(weights, plot, step=step)
     for label in labels(plot, step=step, height=_HEIGHTS[2] / _POINT):
         _put_label(weights, label)
@@ -189,6 +206,12 @@ def _draw_entropy(
         shown = np.arange(max(0, plot.start - 1), len(plot.entropy))
         axes.plot(shown, plot.entropy[shown], color=color, lw=min(1.2, max(0.5, step)), **dots)
     highest = max(plot.entropy.max(initial=0.1) for plot in plots)
+    if len(plots) == 1 and plots[0].seen:
+        seen = plots[0].seen
+        highest = max(highest, *(one.entropy for one in seen))
+        places, entropies = [one.step for one in seen], [one.entropy for one in seen]
+        axes.plot(places, entropies, "D", color=_COLD, ms=4, mfc="none", mew=0.9)
+        _put(axes, "◇ of the answer ahead", x=0, y=1, dx=4, va="top", size=7, color=_COLD)
     top = 1.15 * max(highest, *(2 * plot.tau for plot in plots))
     for tau in sorted({plot.tau for plot in plots if plot.tau > 0}):
         axes.axhline(tau, color=_COLD, lw=0.9, ls="--")
@@ -209,14 +232,21 @@ def _draw_entropy(
     axes.set_ylabel("entropy (nats)")
 
 
-def _draw_turns(axes: Axes, said: Sequence[tuple[int, str]]) -> None:
+def _strip(said: Sequence[tuple[int, str]]) -> float:
+    """Inches of a strip in which words stand upright: as high as the longest."""
+    cells = max(cell_len(words) for _, words in said)
+    # No lower than its own name beside it.
+    return max((cells + 4) * 0.5 * _WHY_FONT, 48) * _POINT
+
+
+def _draw_words(axes: Axes, name: str, said: Sequence[tuple[int, str]]) -> None:
     for place, why in said:
         axes.text(
             place, 0, why, fontsize=_WHY_FONT, rotation=90, color=_INK, ha="center", va="bottom",
             parse_math=False, clip_on=True,
         )  # fmt: skip
     axes.set_ylim(0, 1)
-    axes.set_ylabel("why")
+    axes.set_ylabel(name)
     axes.yaxis.set_major_locator(NullLocator())
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(bottom=False)

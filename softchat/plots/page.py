@@ -40,6 +40,7 @@ def _plain(plot: RunPlot) -> dict[str, Any]:
         ],
         "ranks": len(plot.weights),
         "reach": plot.reach,
+        "seen": [[one.step, round(one.entropy, 6), one.answer] for one in plot.seen],
         "reason": plot.reason,
         "answer": plot.answer,
         "start": plot.start,

@@ -18,7 +18,7 @@ from softchat.thinking.ending import Ending
 from softchat.thinking.halting import Loop
 from softchat.thinking.sampling import sample
 from softchat.thinking.tally import Tally
-from softchat.thinking.telling import answer_token
+from softchat.thinking.telling import answer_token, text_of
 
 
 def answer(
@@ -87,6 +87,12 @@ def answer(
             break
         logits = engine.decode_tokens([token])
     yield from say(text.feed(spelled.finish()) + text.finish())
+
+
+def answer_text(engine: Engine, tokens: Sequence[int], *, tags: Sequence[str], stop: str) -> str:
+    """What these tokens would be as an answer: without the thinking's tags, up to a stop string."""
+    text = AnswerText([*tags], stop_strings(stop))
+    return (text.feed(text_of(engine, tokens)) + text.finish()).strip()
 
 
 def draw(logits: Floats, settings: Settings, rng: np.random.Generator) -> int:

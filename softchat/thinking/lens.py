@@ -19,7 +19,7 @@ class LookAhead:
     Args:
         settings: of the run.
         probe: looks, and counts what that costs.
-        text_of: the text of tokens.
+        text_of: what tokens are as an answer.
         elapsed: seconds since the thinking began.
 
     """
@@ -54,7 +54,7 @@ class LookAhead:
             return None
         return Lens(
             index=index,
-            text=self._text_of([guess.token for guess in seen if not guess.is_end]).strip(),
+            text=self._text_of([guess.token for guess in seen if not guess.is_end]),
             entropy=max(guess.entropy for guess in seen),
             whole=seen[-1].is_end,
             elapsed_s=self._elapsed(),

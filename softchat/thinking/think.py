@@ -21,7 +21,7 @@ from softchat.engine.protocol import Engine
 from softchat.errors import ContextError, DecodeAbortedError, NumericsError
 from softchat.events import Event, Halted, HaltReason, Lens, Prefill, Started, Step
 from softchat.settings import Settings
-from softchat.thinking.answer import answer
+from softchat.thinking.answer import answer, answer_text
 from softchat.thinking.concept import Floats
 from softchat.thinking.ending import Ending, Halting
 from softchat.thinking.feed import Feed, decode_item
@@ -95,7 +95,6 @@ def think(
     cue = engine.tokenize(settings.halt_cue) if settings.halt_cue else []
     free = reserved(engine, prompt, settings)
     probe = Probe(engine, [*inject, *cue], clock=clock)
-    spell = partial(text_of, engine)
     tags = _tags(engine, prompt)
     mind = Mind(
         engine,
@@ -106,14 +105,19 @@ def think(
             engine,
             settings,
             close=prompt.close,
-            rule=make_rule(settings, probe, spell),
+            rule=make_rule(settings, probe, partial(text_of, engine)),
             reserved=free,
         ),
     )
     thinks = prompt.thinks and not prompt.begun
     before = len(fork.steps) if fork else 0
     tally = Tally(clock, halted=not thinks)
-    lens = LookAhead(settings, probe, text_of=spell, elapsed=tally.thought_s)
+    lens = LookAhead(
+        settings,
+        probe,
+        text_of=partial(answer_text, engine, tags=_bare_tags(prompt), stop=settings.stop),
+        elapsed=tally.thought_s,
+    )
     yield Started(
         model=engine.info,
         settings=settings.to_dict(),
@@ -152,7 +156,7 @@ def think(
             logits,
             settings,
             ending=ending,
-            tags=(prompt.close.strip(), prompt.open.strip()),
+            tags=_bare_tags(prompt),
             goes_on=prompt.begun,
             rng=draws.at_answer(),
             tally=tally,
@@ -280,6 +284,11 @@ def halt(
     logits = engine.decode_tokens(ending.tokens)
     tally.answering = tally.clock()
     return logits
+
+
+def _bare_tags(prompt: Prompt) -> tuple[str, str]:
+    """The tags of the thinking, which are no part of an answer."""
+    return prompt.close.strip(), prompt.open.strip()
 
 
 def _tags(engine: Engine, prompt: Prompt) -> TagTokens:

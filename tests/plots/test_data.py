@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from softchat.events import HaltReason, Mode, Parting
-from softchat.plots.data import labels_of, run_plot, run_plots
+from softchat.events import HaltReason, Lens, Mode, Parting
+from softchat.plots.data import Seen, labels_of, run_plot, run_plots
 from softchat.record.runs import Run
 from tests.recordings import HOSTILE, run_of, started, step
 
@@ -36,6 +36,21 @@ def test_a_run_as_arrays():
     assert (plot.tau, plot.patience, plot.reason) == (0.5, 3, "closed by the model")
     assert (plot.label, plot.answer) == ("run", "four legs")
     assert plot.caption == "tiny · strategy soft · tau 0.5 · patience 3 · topn 3"
+
+
+def test_what_it_would_have_answered():
+    """By step; what lies outside of the run, as a stranger may have written, is left out."""
+
+    def lens(index, text, entropy=0.5, *, whole=True):
+        return Lens(index=index, text=text, entropy=entropy, whole=whole, elapsed_s=0.1)
+
+    seen = [lens(0, "four\nlegs"), lens(1, HOSTILE, -3.0, whole=False), lens(9, "beyond")]
+    plot = plotted(step(0), seen[0], step(1), *seen[1:])
+    assert plot.seen[0] == Seen(step=0, entropy=0.5, answer="four legs")
+    assert (plot.seen[1].step, plot.seen[1].entropy, len(plot.seen)) == (1, 0.0, 2)
+    assert plot.seen[1].answer.endswith("…")
+    assert "\x1b" not in plot.seen[1].answer
+    assert plotted(*STEPS).seen == ()
 
 
 def test_of_many_tokens_the_heaviest_are_drawn():

@@ -7,9 +7,9 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from softchat.events import Mode
+from softchat.events import Lens, Mode
 from softchat.plots.data import run_plot
-from softchat.plots.figure import _ticks, draw, labels, to_bytes, turns
+from softchat.plots.figure import _ticks, draw, glances, labels, to_bytes, turns
 from softchat.record.runs import Run
 from tests.recordings import HOSTILE, run_of, started, step
 
@@ -70,6 +70,31 @@ def test_the_strategys_reasons():
     strip = figure.axes[2]
     assert [(text.get_position()[0], text.get_text()) for text in strip.texts] == said
     assert len(draw([PLOT]).axes) == 3  # no strip without any
+
+
+def test_the_answers_ahead_have_a_track():
+    """A mark at each entropy; a strip with each answer that is not the one before."""
+    seen = [
+        Lens(index=place, text=text, entropy=entropy, whole=True, elapsed_s=0.1)
+        for place, text, entropy in (
+            (0, "3", 2.5),
+            (1, "4", 0.5),
+            (3, "4", 0.25),
+            (4, "w" * 99, 9.0),
+        )
+    ]
+    steps = [step(place) for place in range(5)]
+    plot = plot_of(*steps[:2], *seen, *steps[2:])
+    said = [(0, "3"), (1, "4"), (4, "w" * 31 + "…")]
+    assert list(glances(plot, step=10)) == said
+    assert [place for place, _ in glances(plot, step=2)] == [0, 4]
+    figure = draw([plot])
+    assert [(text.get_position()[0], text.get_text()) for text in figure.axes[2].texts] == said
+    marks = figure.axes[0].get_lines()[1]
+    assert marks.get_xydata().tolist() == [[0, 2.5], [1, 0.5], [3, 0.25], [4, 9.0]]
+    assert figure.axes[0].get_ylim()[1] > 9
+    assert "◇ of the answer ahead" in texts_of(figure)
+    assert "svg" in to_bytes(figure, "svg").decode()
 
 
 def test_a_long_run_is_a_small_file():

@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+from softchat.events import Lens
 from softchat.plots.data import run_plot
 from softchat.plots.page import make_page
 from softchat.record.runs import Run
@@ -44,6 +45,15 @@ def test_the_page_carries_the_run():
     assert run["why"] == ["one leads"]
     assert (run["tau"], run["patience"], run["reason"]) == (0.5, 3, "cold stop")
     assert run["answer"] == "four legs"
+
+
+def test_the_page_has_what_it_would_have_answered():
+    """By step, with its entropy."""
+    seen = Lens(index=0, text="</script>4", entropy=0.5, whole=False, elapsed_s=0.1)
+    page = page_of(step(0), seen)
+    (run,) = json.loads(page.scripts[0])
+    assert run["seen"] == [[0, 0.5, "</script>4…"]]
+    assert page.elements == page_of().elements
 
 
 def test_nothing_of_a_trace_is_markup_or_code():

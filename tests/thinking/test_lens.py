@@ -42,6 +42,14 @@ def test_an_answer_that_goes_on_is_not_whole():
     assert only(events, Halted)[0].probe_tokens == 4 + 2
 
 
+def test_a_tag_that_leaks_is_no_part_of_it():
+    """As it is none of the answer; a stop string ends it."""
+    script = [LINE, {"b": 1.0}, {"</think>": 1.0}, {"c": 1.0}, {"a": 1.0}, END]
+    for stop, text in (("", "bca"), ("c", "b")):
+        events, _ = run(script, lens=True, max_think=1, stop=stop)
+        assert only(events, Lens)[0].text == text
+
+
 def test_every_so_many_steps():
     """`lens_every` alone means the lens, and has nothing to do with lines."""
     events, _ = run([MIXED], lens_every=2, max_think=5, max_answer=1)
