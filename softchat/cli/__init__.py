@@ -34,17 +34,25 @@ def main() -> None:
     """
     gc.set_threshold(_RARELY)
     _open_what_is_closed()
-    signals.end_in_order()
+    try:
+        with signals.in_order():
+            status = _main()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    # All is closed and written: to tear the interpreter down would take 30 ms more.
+    os._exit(status)
+
+
+def _main() -> int:
     sys.stdout, sys.stderr = _legible(_whole(sys.stdout)), _legible(_whole(sys.stderr))
     try:
         status = _run()
         sys.stdout.flush()
         sys.stderr.flush()
+        return status
     except SoftchatError as error:
         _report(error)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
     except MemoryError:
         complain("out of memory", "close other programs")
         sys.exit(1)
@@ -65,10 +73,6 @@ def main() -> None:
             complain("the current folder is gone", "cd to one that is there")
             sys.exit(1)
         raise
-    except signals.Ended as ended:
-        signals.die_of(ended)
-    # All is closed and written: to tear the interpreter down would take 30 ms more.
-    os._exit(status)
 
 
 def _shown(name: object) -> str:

@@ -1,4 +1,7 @@
-"""SIGTERM and SIGHUP: what was begun is put in order, then the process ends of the signal."""
+"""SIGTERM, SIGHUP and SIGTSTP: what was begun is put in order, and the terminal is as it was found.
+
+Knows nothing of what is begun.
+"""
 
 from __future__ import annotations
 
@@ -7,56 +10,156 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
+
+if sys.platform != "win32":
+    import termios
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
 _SOON_S = 0.02
-_AGAIN_S = 2.0  # what is put in order on the way out takes far less
+_PATIENCE_S = 5.0  # what is put in order on the way out takes far less
+
+_DUMB = {"", "dumb", "unknown"}  # values of TERM
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Ended(BaseException):
     """This process is to end: terminals are given back on the way out, sessions written."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """A signal that ends the process raises `Ended` in here, and it ends of that signal behind it.
+
+    However it comes out of here but in peace, and while it is stopped (Ctrl-Z), its terminal is as
+    it was before: that is more than whoever draws there can see to, as a signal may come at any
+    moment of the drawing.
+    """
+    terminal = _Terminal()
+    ending = _Ending(terminal)
+    if hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+        signal.signal(signal.SIGTSTP, terminal.stop)
+    try:
+        ending.listen()
+        yield
+    except KeyboardInterrupt:
+        terminal.restore()
+        raise
+    finally:
+        with suppress(Ended):
+            _end_at_once()
+        if ending.number:  # whatever has become of `Ended` since
+            ending.die()
+
+
+class _Ending:
+    """Whether a signal is to end this process, and how it does."""
+
+    def __init__(self, terminal: _Terminal) -> None:
+        self.number = 0
+        self._terminal = terminal
+        self._swallowed = False
+
+    def listen(self) -> None:
+        before = sys.unraisablehook
+
+        def again(what: sys.UnraisableHookArgs) -> None:
+            # Native code that has called back swallows what is raised there: once more, outside.
+            if not isinstance(what.exc_value, Ended):
+                before(what)
+            else:
+                self._swallowed = True
+                _wake_in(_SOON_S)
+
+        sys.unraisablehook = again
+        for number in _ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, self._end)
+
+    def _end(self, number: int, _frame: FrameType | None) -> NoReturn:
         self.number = number
+        _end_at_once()  # at the second one
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, self._wake)
+        _wake_in(_PATIENCE_S)
+        raise Ended(number)
+
+    def _wake(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        if not self._swallowed:
+            self.die()
+        self._swallowed = False
+        _wake_in(_PATIENCE_S)
+        raise Ended(self.number)
+
+    def die(self) -> NoReturn:
+        """End of the signal, as whoever waits for this process expects."""
+        _wake_in(0)
+        self._terminal.restore()
+        signal.signal(self.number, signal.SIG_DFL)
+        os.kill(os.getpid(), self.number)
+        os._exit(128 + self.number)  # where the signal is blocked
 
 
-def end_in_order() -> None:
-    """Have these signals raise `Ended` where the program is; the second one ends it at once."""
-    before = sys.unraisablehook
-
-    def again(what: sys.UnraisableHookArgs) -> None:
-        # Native code that has called back swallows what is raised there: once more, outside of it.
-        if not isinstance(what.exc_value, Ended):
-            before(what)
-        elif hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, _SOON_S)
-
-    sys.unraisablehook = again
+def _end_at_once() -> None:
     for number in _ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _end)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    for each in _ENDING:
-        signal.signal(each, signal.SIG_DFL)
+def _wake_in(seconds: float) -> None:
     if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, lambda *_: _end(number, None))
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
-    raise Ended(number)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def die_of(ended: Ended) -> NoReturn:
-    """End of the signal, as whoever waits for this process expects."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(ended.number, signal.SIG_DFL)
-    os.kill(os.getpid(), ended.number)
-    sys.exit(128 + ended.number)  # where the signal is blocked
+class _Terminal:
+    """The terminal of this process, if it has one, as it is now."""
+
+    def __init__(self) -> None:
+        self._descriptor = next(filter(os.isatty, (2, 1, 0)), -1)
+        self._modes = self._get()
+
+    def restore(self) -> None:
+        """Have it so again, with a cursor, if it is ours to change. Waits for nobody."""
+        if self._modes is None or not self._in_front():
+            return
+        self._set(self._modes)
+        if os.environ.get("TERM", "") not in _DUMB:
+            with suppress(OSError):
+                # One that is held (Ctrl-S) takes nothing.
+                if select.select([], [self._descriptor], [], 0)[1]:
+                    os.write(self._descriptor, _SHOW_CURSOR)
+
+    def stop(self, number: int, _frame: FrameType | None) -> None:
+        """Stop as the signal says; what was set here is set again by `fg`."""
+        modes = self._get()
+        self.restore()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)  # and here it stands
+        signal.signal(number, self.stop)
+        if modes is not None and self._in_front():
+            self._set(modes)
+
+    def _in_front(self) -> bool:
+        try:
+            return os.tcgetpgrp(self._descriptor) == os.getpgrp()
+        except OSError:  # it has gone
+            return False
+
+    def _get(self) -> list[Any] | None:
+        if sys.platform == "win32" or self._descriptor < 0:
+            return None
+        try:
+            return termios.tcgetattr(self._descriptor)
+        except (OSError, termios.error):
+            return None
+
+    def _set(self, modes: list[Any]) -> None:
+        if sys.platform != "win32":
+            with suppress(OSError, termios.error):
+                termios.tcsetattr(self._descriptor, termios.TCSANOW, modes)
 
 
 def end_with_reader() -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import signal
+import ssl
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests import tiny
 from tests.faults.soak import times
+from tests.models.server import Served, serving
 from tests.terminal import LONG, Terminal
 
 termios = pytest.importorskip("termios")
@@ -30,11 +35,29 @@ def model(tmp_path_factory):
     return tiny.write(tmp_path_factory.mktemp("m") / "m.gguf", letters=letters)
 
 
+@pytest.fixture(scope="module")
+def download(tmp_path_factory):
+    """What models.toml says of a model whose second half does not come, and who to trust for it."""
+    content = b"GGUF" + bytes(3_000_000)
+    served = Served(files={"/m.gguf": content}, pause=threading.Event())
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusted = tmp_path_factory.mktemp("ca") / "authority.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    with serving(served, context=context) as address:
+        table = f'[models.big.source]\ntype = "url"\nurl = "{address}/m.gguf"\n'
+        table += f'sha256 = "{hashlib.sha256(content).hexdigest()}"\nsize = {len(content)}\n'
+        yield table, {"SSL_CERT_FILE": str(trusted), "NO_PROXY": "127.0.0.1"}
+
+
 @pytest.fixture
-def begin(model, tmp_path):
+def begin(model, download, tmp_path):
     """A function that starts one of the commands in a terminal, and is at work soon."""
     mine = {k: v for k, v in os.environ.items() if not k.startswith("SOFTCHAT_")}
-    environ = mine | {"SOFTCHAT_HOME": str(tmp_path / "home"), "PYTHONUTF8": "1"}
+    table, trusted = download
+    environ = mine | trusted | {"SOFTCHAT_HOME": str(tmp_path / "home"), "PYTHONUTF8": "1"}
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "models.toml").write_text(table)
     data = tmp_path / "data.jsonl"
     lines = (json.dumps({"question": f"{n}?", "answer": "1"}) for n in range(500))
     data.write_text("\n".join(lines))
@@ -43,13 +66,10 @@ def begin(model, tmp_path):
     def begin(command, *, shell=False):
         if command == "eval":
             few = ["-m", str(model), "--max-think", "300", "--max-answer", "30"]
-            arguments = [
-                "eval",
-                str(data),
-                *few,
-                "--out",
-                str(tmp_path / f"{random.random()}.jsonl"),
-            ]
+            out = str(tmp_path / f"{random.random()}.jsonl")
+            arguments = ["eval", str(data), *few, "--out", out]
+        elif command == "pull":
+            arguments = ["models", "pull", "big"]
         else:
             arguments = [command, *flags, *([QUESTION] if command == "ask" else [])]
         # A shell, as nobody stops a process that has none above it; it goes on with it in a second.
@@ -110,7 +130,7 @@ def run_for(one, seconds):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("command", ["ask", "chat", "eval"])
+@pytest.mark.parametrize("command", ["ask", "chat", "eval", "pull"])
 def test_it_ends_in_order(begin, command, number):
     """The terminal is as before, no process is left, what was asked is on disk, no traceback."""
     rng = random.Random(int(number))
@@ -133,7 +153,7 @@ def test_it_ends_in_order(begin, command, number):
             path.unlink()
 
 
-@pytest.mark.parametrize("command", ["ask"])  # the bar of eval leaves its cursor hidden
+@pytest.mark.parametrize("command", ["ask", "chat", "eval", "pull"])
 def test_it_stops_and_goes_on(begin, command):
     """Stopped, the terminal has its cursor; continued, the run goes on, and ends as any."""
     rng = random.Random(7)

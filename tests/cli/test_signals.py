@@ -1,0 +1,126 @@
+"""Signals: the process ends of them, and the terminal is as it was, whatever is done with it then."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import Terminal
+
+termios = pytest.importorskip("termios")
+
+# A program that leaves a terminal without echo and cursor, and does not look after either.
+SPOILED = """
+import os, signal, sys, termios, time
+from softchat.cli import signals
+with signals.in_order():
+    modes = termios.tcgetattr(2)
+    modes[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(2, termios.TCSANOW, modes)
+    os.write(2, b"\\x1b[?25l")
+    {then}
+"""
+TERM, STOP = ("os.kill(os.getpid(), signal.SIG%s)" % name for name in ("TERM", "TSTP"))
+TRY = "\n    try: " + TERM + "\n    "
+
+
+@pytest.fixture
+def spoil():
+    """A function that runs such a program on a terminal, in a shell if it is to be gone on with."""
+
+    def run(then, *, program=(), **terminal):
+        command = [*program, sys.executable, "-c", SPOILED.format(then=then)]
+        environ = os.environ | {"PYTHONPATH": str(Path.cwd())}
+        return Terminal((), environ, program=command, **terminal)
+
+    return run
+
+
+def read_all(one):
+    """Up to its end; the terminal stays."""
+    while one.read(0.1):
+        pass
+
+
+def assert_as_it_was(one):
+    """With echo, lines, and a cursor."""
+    flags = termios.tcgetattr(one.child.child_fd)[3]
+    assert flags & termios.ECHO
+    assert flags & termios.ICANON
+    assert not one.screen.cursor.hidden
+
+
+# Where its exception may go.
+WAYS = {
+    "SIGTERM": TERM,
+    "SIGHUP": "os.kill(os.getpid(), signal.SIGHUP)",
+    "lost": TRY + "except signals.Ended: pass",
+    "another status": TRY + "except signals.Ended: sys.exit(3)",
+    "another error": TRY + "except signals.Ended: raise ValueError",
+    "a way out without end": TRY + "finally: time.sleep(1000)",
+    "ctrl-c on the way out": TRY + "finally: raise KeyboardInterrupt",
+    "swallowed by native code": "import ctypes; call = ctypes.CFUNCTYPE(None)(lambda: "
+    + TERM + ")\n    call(); time.sleep(1000)",
+    "waiting": "import threading; threading.Timer(0.1, lambda: " + TERM + ").start()"
+    "\n    time.sleep(1000)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_signal_ends_it(spoil, way):
+    """Also where its exception is lost, or the way out is long; no traceback."""
+    one = spoil(WAYS[way])
+    read_all(one)
+    assert_as_it_was(one)
+    one.child.close()
+    assert one.child.signalstatus in (signal.SIGTERM, signal.SIGHUP), one.text
+    assert b"Traceback" not in one.raw
+
+
+def test_ctrl_c_leaves_the_terminal(spoil):
+    """As whatever else ends it."""
+    one = spoil("raise KeyboardInterrupt")
+    read_all(one)
+    assert_as_it_was(one)
+
+
+def test_a_stop_gives_the_terminal_back(spoil):
+    """And `fg` finds the modes that were set; the end leaves it as it was in the beginning."""
+    shell = ["bash", "-mc", '"$0" "$@"; echo stopped; read line; fg']
+    one = spoil(
+        STOP + "\n    print('modes', bool(termios.tcgetattr(2)[3] & termios.ECHO))\n    " + TERM,
+        program=shell,
+    )
+    one.until("stopped")
+    assert_as_it_was(one)
+    one.child.send("\r")
+    one.until("modes False")
+    read_all(one)
+    assert_as_it_was(one)
+
+
+def test_a_dumb_terminal_gets_no_escapes(spoil):
+    """It would print them."""
+    one = spoil(TERM, term="dumb")
+    one.finish()
+    assert b"\x1b[?25h" not in one.raw
+
+
+def test_one_that_is_held_is_not_waited_for(spoil):
+    """After a Ctrl-S it takes nothing."""
+    one = spoil("os.write(2, b'!')\n    time.sleep(1)\n    " + TERM)
+    one.until("!")
+    termios.tcflow(one.child.child_fd, termios.TCOOFF)
+    one.child.sendcontrol("s")
+    one.child.wait()
+    assert one.child.signalstatus == signal.SIGTERM
+
+
+def test_a_signal_that_is_ignored_stays_so(spoil):
+    """As nohup has it."""
+    one = spoil(TERM, program=["sh", "-c", 'trap \'\' TERM HUP; exec "$0" "$@"'])
+    assert one.finish() == 0
