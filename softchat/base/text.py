@@ -63,6 +63,14 @@ def visible(piece: str) -> str:
     return f"◌{shown}" if unicodedata.category(shown[0]).startswith("M") else shown
 
 
+def storable(text: str) -> str:
+    """The text with `?` for each lone surrogate: alone they are no text, and no file takes them.
+
+    Arguments and names that are not UTF-8 hold some, and JSON can.
+    """
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 def legible(name: object) -> str:
     """The name of a file, in which what is no UTF-8 is written as escapes (`\\udcff`)."""
     return str(name).encode("utf-8", "backslashreplace").decode()

@@ -8,6 +8,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
+from softchat.base.text import storable
+
 _LARGEST = 2**63  # no count, time or entropy of a run comes near it
 _SHOWN = 40  # characters of a wrong value in a message
 
@@ -22,7 +24,7 @@ def read(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401  # whatever 
 
     """
     if kind is str and isinstance(value, str):
-        return value
+        return storable(value)
     if kind is bool and isinstance(value, bool):
         return value
     if kind is int and type(value) is int and 0 <= value < _LARGEST:

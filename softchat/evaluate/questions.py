@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from softchat.base.files import read_stream
-from softchat.base.text import printable
+from softchat.base.text import printable, storable
 from softchat.errors import ModelNotFoundError, UsageError
 
 _GSM8K = "####"  # stands before the answer, behind the worked solution
@@ -173,4 +173,4 @@ def _question(item: Any) -> tuple[str, str] | None:  # noqa: ANN401  # whatever 
         return None
     if not isinstance(question, str) or not question.strip():
         return None
-    return question.strip(), str(answer).strip()
+    return storable(question.strip()), storable(str(answer).strip())

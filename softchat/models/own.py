@@ -198,6 +198,10 @@ def _change(file: Path, keys: tuple[str, ...], value: object) -> None:
         changed.encode()  # a path can be no text
         if _said(tomllib.loads(changed)) != _said(wanted):
             raise ValueError("it would come out as another")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            _plain(f"{file} can't hold a name that is not UTF-8"), hint="rename the model's file"
+        ) from error
     except (TOMLKitError, ValueError) as error:
         message = _plain(f"cannot change {file}: {error}")
         raise UsageError(message, hint="its form is unusual; change it by hand") from error

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from softchat.base.child import ChildError
-from softchat.base.text import printable
+from softchat.base.text import printable, storable
 from softchat.engine.protocol import Engine
 from softchat.engine.shortage import CLOSE
 from softchat.errors import ModelRefusedError, UsageError
@@ -245,7 +245,7 @@ def render(template: str, messages: Sequence[Message], **variables: object) -> s
     """
     # What templates expect, as transformers' apply_chat_template provides it.
     given = {
-        "messages": [{key: _text(value) for key, value in one.items()} for one in messages],
+        "messages": [{key: storable(value) for key, value in one.items()} for one in messages],
         "tools": None,
         "documents": None,
         "add_generation_prompt": True,
@@ -273,8 +273,3 @@ def render(template: str, messages: Sequence[Message], **variables: object) -> s
 
 class _ExhaustedError(ModelRefusedError):
     """The chat template wants more than it may have: another try would only take as long."""
-
-
-def _text(text: str) -> str:
-    """The text without lone surrogates, as arguments that are not UTF-8 hold them."""
-    return text if text.isascii() else text.encode(errors="replace").decode()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from softchat.base.files import make_private
+from softchat.base.text import legible
 from softchat.errors import SoftchatError, UsageError
 from softchat.record.sessions import read_file
 
@@ -172,7 +173,7 @@ def _files(folder: Path) -> Iterable[tuple[str, str]]:
     with suppress(OSError), os.scandir(folder) as found:
         for file in found:
             name, dot, kind = file.name.rpartition(".")
-            if dot and kind == "json":
+            if dot and kind == "json" and legible(name) == name:  # else it is somebody else's
                 with suppress(OSError):
                     status = file.stat()
                     yield name, f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
@@ -189,9 +190,9 @@ def _entries(path: Path, session: str) -> Iterable[Logged]:
             session=session,
             place=place,
             time=_utc(turn.asked or saved.updated),
-            model=saved.model,
-            question=_storable(turn.question),
-            answer=_storable(turn.answer),
+            model=legible(saved.model),
+            question=turn.question,
+            answer=turn.answer,
         )
 
 
@@ -202,10 +203,6 @@ def _utc(time: str) -> str:
         return moment.astimezone(datetime.UTC).isoformat(timespec="microseconds")
     except (ValueError, OverflowError):
         return ""
-
-
-def _storable(text: str) -> str:
-    return text.encode(errors="replace").decode()  # no lone surrogates
 
 
 def _numbers(db: sqlite3.Connection, session: str) -> dict[tuple[str, str], list[int]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from softchat.base.text import storable
 from softchat.engine.protocol import Engine
 from softchat.engine.sequence import Item, Sequence
 from softchat.errors import UsageError
@@ -126,7 +127,7 @@ class LocalBackend(Backend):
             self._sequence,
             replace(
                 self._rest(prompt, items, question.fork),
-                question=_writable(in_short(question.text)),
+                question=storable(in_short(question.text)),
             ),
             settings,
             fork=question.fork,
@@ -257,8 +258,3 @@ def _messages(question: ChatRequest, answer: str | None = None) -> list[Message]
         messages.append({"role": "user", "content": turn.question})
         messages.append({"role": "assistant", "content": shown})
     return [*messages, {"role": "user", "content": question.text}]
-
-
-def _writable(text: str) -> str:
-    """The text without lone surrogates, which a paste may hold, and no file takes."""
-    return text.encode(errors="replace").decode()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import tiny
+from tests.engine.test_adapters import write as adapter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's rights and devices")
 
@@ -116,16 +117,51 @@ def test_a_name_longer_than_there_can_be(run, name, command):
         assert len(done[2]) < 400
 
 
-def test_names_that_are_not_utf8(run, tmp_path, model):
+@pytest.fixture
+def odd(tmp_path, model):
+    """Files whose names are not UTF-8: a model, an adapter, questions."""
+    names = {kind: tmp_path / os.fsdecode(kind.encode() + b"\xff") for kind in ("m", "a", "q")}
+    names["m"].symlink_to(model)
+    adapter(names["a"])
+    names["q"].write_text('{"question": "Why?", "answer": "1"}')
+    return {kind: str(path) for kind, path in names.items()}
+
+
+def test_names_that_are_not_utf8(run, tmp_path, odd):
     """Written as escapes, and read back the same."""
-    odd = tmp_path / os.fsdecode(b"m\xff.gguf")
-    odd.symlink_to(model)
-    status, _, said = run("ask", "-m", str(odd), *SHORT, "--trace", "t.jsonl", "hi")
+    flags = ("-m", odd["m"], "--lora", odd["a"], *SHORT)
+    status, out, said = run("ask", *flags, "--trace", "t.jsonl", "--json", "hi")
     assert status == 0, said
-    first = json.loads((tmp_path / "t.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    assert first["model"]["name"] == "m\\udcff"
+    for line in (out, (tmp_path / "t.jsonl").read_text(encoding="utf-8")):
+        model = json.loads(line.splitlines()[0])["model"]
+        assert (model["name"], model["loras"]) == ("m\\udcff", ["a\\udcff"])
     assert run("replay", "t.jsonl")[0] == 0
     assert run("show", "t.jsonl")[0] == 0
+
+
+def test_a_session_with_a_name_that_is_not_utf8(run, odd):
+    """It is listed and shown, and goes on with the same file."""
+    assert run("ask", "-m", odd["m"], *SHORT, os.fsdecode(b"w\xffhy"))[0] == 0
+    for _ in range(2):
+        assert run("last")[0] == 0
+        assert "m\\udcff" in run("log")[1]
+        assert run("log", "--json")[0] == 0
+        assert run("ask", "-c", *SHORT, "again")[0] == 0
+
+
+def test_results_with_names_that_are_not_utf8(run, odd):
+    """They go on where they were."""
+    for _ in range(2):
+        status, out, said = run("eval", "-m", odd["m"], "--lora", odd["a"], odd["q"], *SHORT)
+        assert status == 0, said
+        assert "/1" in out
+
+
+def test_models_toml_holds_text_only(run, odd):
+    """So a file whose name is none gets no name there."""
+    done = run("models", "add", "odd", odd["m"])
+    assert_told(done, status=2)
+    assert "not UTF-8" in done[2]
 
 
 def test_a_reader_that_left_ends_doctor(tmp_path):
