@@ -131,6 +131,20 @@ def _checked(data: bytes, path: Path | str, most: int) -> bytes:
     return data
 
 
+def files_in(folder: Path, ending: str) -> list[Path]:
+    """What is in the folder under a name that ends so; nothing where there is no folder.
+
+    Raises:
+        OSError: one may not look into it. (Path.glob would find nothing, and say nothing.)
+
+    """
+    try:
+        with os.scandir(folder) as found:
+            return [folder / one.name for one in found if one.name.endswith(ending)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def make_private(folder: Path) -> None:
     """Make the folder and those above it that are not there yet, for nobody but the user."""
     # Not mkdir(parents=True): that gives its mode to the last folder only.

@@ -18,9 +18,10 @@ def cache(context: typer.Context) -> None:
     """List the prompts that are kept, the last used first."""
     if context.invoked_subcommand is not None:
         return
-    from softchat.base.files import shown_size
+    from softchat.base.files import files_in, shown_size
     from softchat.talk.prompt_cache import entries
 
+    files_in(_folder(), "")  # told if one may not look there
     found = entries(_folder())
     if not found:
         typer.echo("no prompt is kept", err=True)

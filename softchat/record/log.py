@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from softchat.base.files import make_private
+from softchat.base.files import files_in, make_private
 from softchat.base.text import legible
 from softchat.errors import SoftchatError, UsageError
 from softchat.record.sessions import read_file
@@ -170,13 +170,11 @@ def _update(db: sqlite3.Connection, folder: Path) -> None:
 
 def _files(folder: Path) -> Iterable[tuple[str, str]]:
     """Each session's id, and what changes when its file does."""
-    with suppress(OSError), os.scandir(folder) as found:
-        for file in found:
-            name, dot, kind = file.name.rpartition(".")
-            if dot and kind == "json" and legible(name) == name:  # else it is somebody else's
-                with suppress(OSError):
-                    status = file.stat()
-                    yield name, f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
+    for file in files_in(folder, ".json"):
+        if legible(file.stem) == file.stem:  # else it is somebody else's
+            with suppress(OSError):
+                status = file.stat()
+                yield file.stem, f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
 
 
 def _entries(path: Path, session: str) -> Iterable[Logged]:

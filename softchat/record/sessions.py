@@ -214,10 +214,9 @@ def list_sessions(folder: Path) -> list[SessionRecord]:
         OSError: one may not look into the folder.
 
     """
-    if folder.is_dir():
-        os.scandir(folder).close()  # glob would find nothing, and say nothing
-    paths = [path for path in folder.glob("*.json") if not path.name.startswith(_ASK)]
-    return _newest_first(paths)
+    return _newest_first(
+        path for path in files.files_in(folder, ".json") if not path.name.startswith(_ASK)
+    )
 
 
 def _newest_first(paths: Iterable[Path]) -> list[SessionRecord]:
@@ -277,7 +276,7 @@ def newest_session(folder: Path, *, idle: bool = False) -> SessionRecord:
 def _written(folder: Path) -> list[tuple[Path, float]]:
     """The files of sessions, and when they were written; the newest first."""
     found = []
-    for path in folder.glob("*.json"):
+    for path in files.files_in(folder, ".json"):
         with suppress(OSError):
             found.append((path, path.stat().st_mtime))
     return sorted(found, key=lambda one: one[1], reverse=True)
@@ -300,7 +299,8 @@ def load_session(folder: Path, name: str) -> SessionRecord:
     if name == "last":
         return newest_session(folder)
     # An empty name, as of a variable that was never set, is no session's beginning.
-    paths = sorted(path for path in folder.glob("*.json") if name and path.stem.startswith(name))
+    there = files.files_in(folder, ".json")
+    paths = sorted(path for path in there if name and path.stem.startswith(name))
     if len(paths) != 1:
         what = "no session" if not paths else f"{len(paths)} sessions"
         raise UsageError(

@@ -60,18 +60,42 @@ def assert_told(done, *, status):
 
 
 @pytest.mark.parametrize("closed", ["home", "home/sessions"])
-@pytest.mark.parametrize("command", ["sessions", "doctor", "log"])
+@pytest.mark.parametrize("command", ["sessions", "doctor", "log", "last"])
 def test_a_state_folder_without_rights(run, tmp_path, closed, command):
-    """One line; doctor names it as the problem."""
+    """One line, never that there is nothing; doctor names it as the problem."""
     (tmp_path / "home" / "sessions").mkdir(parents=True)
     (tmp_path / closed).chmod(0)
     done = run(command)
     (tmp_path / closed).chmod(0o700)
-    assert done[0] in (0, 1, 2)
     if command == "doctor":
+        assert done[0] == 1
         assert "can't be read and written" in done[1]
-    if command == "sessions":
+    else:
         assert_told(done, status=1)
+        assert "Permission denied" in done[2]
+
+
+@pytest.mark.parametrize("closed", ["sessions", "evaluations", "models", "prompts"])
+def test_a_folder_that_is_closed_stops_nothing_else(run, tmp_path, model, closed):
+    """An answer comes, and what is not kept is told; what needs the folder says that it does."""
+    folder = tmp_path / "home" / closed
+    folder.mkdir(parents=True)
+    (tmp_path / "q.jsonl").write_text('{"question": "Why?", "answer": "1"}')
+    needs_it = {
+        "evaluations": ("eval", "-m", str(model), *SHORT, "q.jsonl"),
+        "prompts": ("cache",),
+        "models": ("models", "list"),  # those that are not there can be fetched
+        "sessions": ("log",),
+    }
+    folder.chmod(0)
+    asked, done = run("ask", "-m", str(model), *SHORT, "Why?"), run(*needs_it[closed])
+    folder.chmod(0o700)
+    assert asked[0] == 0
+    assert ("is not kept" in asked[2]) == (closed == "sessions")
+    if closed == "models":
+        assert done[0] == 0
+    else:
+        assert_told(done, status=2 if closed == "evaluations" else 1)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "/dev/full", "folder"])
