@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from softchat.base.files import files_in, make_private
-from softchat.base.text import legible
+from softchat.base.text import legible, storable
 from softchat.errors import SoftchatError, UsageError
 from softchat.record.sessions import read_file
 
@@ -189,8 +189,8 @@ def _entries(path: Path, session: str) -> Iterable[Logged]:
             place=place,
             time=_utc(turn.asked or saved.updated),
             model=legible(saved.model),
-            question=turn.question,
-            answer=turn.answer,
+            question=storable(turn.question),
+            answer=storable(turn.answer),
         )
 
 

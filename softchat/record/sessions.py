@@ -24,7 +24,7 @@ from typing import IO, Any, Protocol
 
 from softchat.base import files
 from softchat.base.files import make_private, replace_file, sweep
-from softchat.base.text import printable, storable
+from softchat.base.text import printable
 from softchat.errors import UsageError
 from softchat.events import from_dict, to_dict
 from softchat.record.recall import Events, Recall, newest, recalled
@@ -377,7 +377,7 @@ def read_file(path: Path, *, trace: Path | None = None) -> SessionRecord:
             id=path.stem,
             started=_text(data["started"]),
             updated=_text(data["updated"]),
-            model=_name(data["model"]),
+            model=_text(data["model"]),
             system=_text(data["system"]),
             chosen=dict(_settings(data.get("set", {}))),
             turns=tuple(_turn(turn, runs) for turn in data["turns"]),
@@ -421,11 +421,6 @@ def _names(turns: Any) -> Iterator[Any]:  # noqa: ANN401  # whatever JSON holds
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON holds
-    return storable(_name(value))
-
-
-def _name(value: Any) -> str:  # noqa: ANN401  # whatever JSON holds
-    """A name can be a file's, which need not be text."""
     if not isinstance(value, str):
         raise TypeError
     return value

@@ -60,7 +60,7 @@ def _session(path):
 
     for record in list_sessions(path.parent):
         to_markdown(record)
-    Log(path.parent / "log.db", path.parent).newest(9, words="a")
+    Log(Path(":memory:"), path.parent).newest(9, words="a")
 
 
 def _sessions(_folder):
