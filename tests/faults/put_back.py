@@ -32,6 +32,34 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "a signal whose exception is lost ends nothing",
+        "softchat/cli/signals.py",
+        "        if ending.number:  # whatever has become of `Ended` since\n",
+        "        if False:\n",
+        "tests/cli/test_signals.py -k lost",
+    ),
+    Fault(
+        "the terminal is left to whoever drew on it",
+        "softchat/cli/signals.py",
+        "        if self._modes is None or not self._in_front():\n",
+        "        if True:\n",
+        "tests/cli/test_signals.py -k stop",
+    ),
+    Fault(
+        "the log takes the name of a model that is no text",
+        "softchat/record/log.py",
+        "model=legible(saved.model),",
+        "model=saved.model,",
+        "tests/faults/test_no_files.py -k session_with_a_name",
+    ),
+    Fault(
+        "a folder that one may not look into is empty",
+        "softchat/base/files.py",
+        "    except (FileNotFoundError, NotADirectoryError):\n",
+        "    except OSError:\n",
+        "tests/faults/test_no_files.py -k rights",
+    ),
+    Fault(
         "a trace may be a pipe that nobody reads",
         "softchat/base/files.py",
         "os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AT_ONCE | _BINARY",
