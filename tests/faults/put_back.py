@@ -36,7 +36,7 @@ FAULTS = (
         "softchat/cli/signals.py",
         "        if ending.number:  # whatever has become of `Ended` since\n",
         "        if False:\n",
-        "tests/cli/test_signals.py -k lost",
+        "tests/cli/test_signals.py -k ends",
     ),
     Fault(
         "the terminal is left to whoever drew on it",

@@ -116,7 +116,7 @@ def test_a_pinned_revision_is_written_down(file):
         ("m", HubSource(repository="o/r", file="/etc/m.gguf"), "wrong file"),
         ("m", HubSource(repository="o/r", file="m-00002-of-00003.gguf"), "part 2 of 3"),
         ("m", HubSource(repository="o/r", file="m.gguf", revision="../x"), "wrong revision"),
-        ("m", PathSource(path=Path("/x/\udcff.gguf")), "cannot change"),
+        ("m", PathSource(path=Path("/x/\udcff.gguf")), "a name that is not UTF-8"),
     ],
 )
 def test_what_would_be_wrong_is_not_written(file, name, source, says):
