@@ -94,9 +94,9 @@ class _AskOrChat(TyperGroup):
 
 def _refuse_mistyped(args: list[str]) -> None:
     """Raise UsageError if the first word is hardly the beginning of a question."""
-    word = args[0]
+    word = args[1] if args[0] == "help" and len(args) == 2 else args[0]
     shown = printable(word, newlines=False)
-    if near := mistyped(word):
+    if near := mistyped(word, alone=len(args) == 1):
         raise UsageError(
             f"no command '{shown}'",
             hint=f"did you mean 'softchat {near}'? To ask this: softchat ask {shown} …",

@@ -132,7 +132,6 @@ def _show(question: str, runs: dict[str, list[Event]]) -> None:
 def _line(question: str, run: Run, events: list[Event]) -> dict[str, Any]:
     """A run in one object: the last event's fields, and what is shown of the others."""
     from softchat.record import runs
-    from softchat.views.comparison import thoughts
 
     whole = runs.Run.of(events)
     last = to_dict(events[-1])
@@ -141,7 +140,7 @@ def _line(question: str, run: Run, events: list[Event]) -> dict[str, Any]:
         "question": question,
         "run": run.name,
         "settings": run.settings.to_dict(),
-        "thoughts": thoughts(events),
+        "thoughts": "".join(step.concept[0].piece for step in whole.steps).strip(),
         "entropies": [round(step.entropy, 6) for step in whole.steps],
         "halted": str(whole.halted.reason) if whole.halted else "",
         **last,

@@ -5,7 +5,6 @@ Imports nothing, as it is asked before all else.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Sequence
 
 TALK = ("ask", "chat")
@@ -14,8 +13,8 @@ OTHERS = (
     "bench", "cache", "compare", "doctor", "eval", "fork", "log", "last", "models", "plot",
     "prompts", "replay", "rpc-server", "sessions", "show", "sweep", "tune", "help", "version",
 )  # fmt: skip
-_NEAR = 0.82  # of difflib's ratio; "how" and "show" have more, and other first letters
 _SHORTEST = 4  # letters that a command must have, or be, to be a beginning: "comp", "evaluate"
+_LONG = 6  # letters from which a command with one wrong is hardly the first word of a question
 
 
 def talks(arguments: Sequence[str]) -> bool:
@@ -41,13 +40,13 @@ def meant(
     """
     first, *rest = arguments or [""]
     match first:
-        case "help":
+        case "help" if not rest or rest[0] in (*TALK, *OTHERS):
             return [*rest[:1], "--help"]
         case "version":
             return ["--version"]
         case "":
             command = "chat" if terminal and not arguments else "ask"
-        case _ if first in flags or first in (*TALK, *OTHERS):
+        case _ if first in flags or (first in (*TALK, *OTHERS) and first != "help"):
             return list(arguments)
         case _ if first.startswith("-"):
             command = "chat" if terminal and not asks(arguments) else "ask"
@@ -56,8 +55,14 @@ def meant(
     return [command, *arguments]
 
 
-def mistyped(word: str) -> str | None:
-    """The command that somebody may have meant who wrote this as the first word of a question."""
+def mistyped(word: str, *, alone: bool) -> str | None:
+    """The command that somebody may have meant who wrote this as the first word of a question.
+
+    Args:
+        word: with which the arguments begin.
+        alone: whether it is all of them: few questions have one word, but many begin with "slow".
+
+    """
     commands = (*TALK, *OTHERS)
     if word in commands or not word.islower() or not word.isalpha():
         return None  # "Compare …", "what's …": no command is written like this
@@ -65,5 +70,29 @@ def mistyped(word: str) -> str | None:
         shorter, longer = sorted((word, command), key=len)
         if len(shorter) >= _SHORTEST and longer.startswith(shorter):
             return command
-    near = difflib.get_close_matches(word, commands, n=3, cutoff=_NEAR)
-    return next((command for command in near if command[0] == word[0]), None)
+    for command in commands:
+        if _swapped(word, command):
+            return command
+    for command in commands:
+        long_enough = min(len(word), len(command)) >= _SHORTEST and (alone or len(command) >= _LONG)
+        if long_enough and word[0] == command[0] and _one_wrong(word, command):
+            return command
+    return None
+
+
+def _swapped(word: str, command: str) -> bool:
+    """Whether two neighbours have changed places: "hepl"."""
+    swaps = (
+        command[:i] + command[i + 1] + command[i] + command[i + 2 :]
+        for i in range(len(command) - 1)
+    )
+    return word in swaps
+
+
+def _one_wrong(word: str, command: str) -> bool:
+    """Whether one letter is missing, too many, or another: "plott"."""
+    shorter, longer = sorted((word, command), key=len)
+    if len(longer) - len(shorter) > 1:
+        return False
+    same = next((i for i, sign in enumerate(shorter) if sign != longer[i]), len(shorter))
+    return shorter[same + (len(shorter) == len(longer)) :] == longer[same + 1 :]

@@ -19,6 +19,11 @@ class Detokenizer:
         """The text that is certain now."""
         return self._decoder.decode(piece)
 
+    @property
+    def held(self) -> bytes:
+        """What is held back: the beginning of a character."""
+        return self._decoder.getstate()[0]
+
     def finish(self) -> str:
         """What was held back; a broken character at the very end is U+FFFD."""
         return self._decoder.decode(b"", final=True)

@@ -27,6 +27,8 @@ class Sequence(Delegate):
         super().__init__(engine)
         engine.rollback(0)
         self._items: list[Item] = []
+        self.undecoded: tuple[int, ...] = ()
+        """The tokens whose decoding was stopped last; none once others were decoded."""
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -91,7 +93,9 @@ class Sequence(Delegate):
     def decode_tokens(self, tokens: Many[int]) -> Floats:
         """As the engine's; remembered."""
         self._check_whole()
+        self.undecoded = tuple(tokens)
         logits = self._engine.decode_tokens(tokens)
+        self.undecoded = ()
         self._items.extend(tokens)
         return logits
 

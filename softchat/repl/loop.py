@@ -159,6 +159,8 @@ class Repl:
             try:
                 text, self._pending = prompt.prompt("> ", default=self._pending), ""
             except KeyboardInterrupt:
+                if self._pending:  # a question that was taken back, and its texts with it
+                    self.attached.clear()
                 self._pending = ""
                 # The first may have stopped a turn.
                 stopped_at = max(stopped_at, self.session.interrupt.pressed_at)

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from softchat.base.text import storable
+from softchat.engine.detokenizer import Detokenizer
 from softchat.engine.protocol import Engine
 from softchat.engine.sequence import Item, Sequence
 from softchat.errors import UsageError
@@ -28,6 +29,7 @@ from softchat.thinking.fork import Fork
 from softchat.thinking.think import Prompt, closing_tokens, reserved, think
 
 _UNKNOWN = -1  # a token that no position holds
+_CHARACTER = 4  # tokens, a byte each, that a character may be split over
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class _Ended:
 
     number: int
     answer: str
+    asked: tuple[object, ...]
+    """What was said before, and to whom."""
     items: tuple[Item, ...]
 
 
@@ -184,7 +188,8 @@ class LocalBackend(Backend):
 
     def _keep(self, question: ChatRequest, answer: str) -> None:
         if question.number is not None:
-            self._ended = _Ended(question.number, answer, self._sequence.items)
+            items = (*self._sequence.items, *self._sequence.undecoded)
+            self._ended = _Ended(question.number, answer, _before(question), items)
         if question.number is None or not question.keep_thoughts:
             return
         before = tuple(turn.number for turn in question.said)
@@ -200,14 +205,23 @@ class LocalBackend(Backend):
             return prompt, question.fork.prompt or items
         if question.begun is None:
             return prompt, items
-        ended = self._ended
-        if ended is not None and (ended.number, ended.answer) == (question.number, question.begun):
+        ended, half = self._ended, b""
+        now = (question.number, question.begun, _before(question))
+        if ended is not None and (ended.number, ended.answer, ended.asked) == now:
             items = ended.items  # with the thoughts that it came from
+            half = self._half(items)
         else:
             begun = self._sequence.tokenize(question.begun)
             closing = closing_tokens(self._sequence, prompt) if prompt.thinks else []
             items = (*items, *closing, *begun)
-        return replace(prompt, begun=True), items
+        return replace(prompt, begun=True, half=half), items
+
+    def _half(self, items: tuple[Item, ...]) -> bytes:
+        """The beginning of a character with which these positions end; mostly nothing."""
+        last = [item for item in items[-_CHARACTER:] if isinstance(item, int)]
+        spelled = Detokenizer()
+        spelled.feed(b"".join(self._sequence.piece(item, special=False) for item in last))
+        return spelled.held
 
     def _prompt_to_think(
         self, question: ChatRequest, settings: Settings
@@ -248,6 +262,11 @@ class LocalBackend(Backend):
         whole = make_text(self._sequence, messages, self._tags, settings)
         _, mark, between = whole.text.rpartition(MARK)
         return (*thoughts, *replace(whole, text=between).tokens()) if mark else ()
+
+
+def _before(question: ChatRequest) -> tuple[object, ...]:
+    """All that this question's answer builds on, but the model and the settings."""
+    return (question.system, question.text, tuple(turn.number for turn in question.said))
 
 
 def _messages(question: ChatRequest, answer: str | None = None) -> list[Message]:

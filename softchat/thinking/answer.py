@@ -64,10 +64,12 @@ def answer(
         if piece or came:
             yield Answer(text=piece, token=came)
 
+    # Half a character of the answer that goes on; or what stood behind the tag.
     yield from say(text.feed(spelled.feed(ending.lead)))
     given = deque(engine.tokenize(ending.opening))
     for _ in range(settings.max_answer):
         if cancelled():
+            yield from say(text.finish())
             raise DecodeAbortedError("stopped")
         token = given.popleft() if given else draw(penalty.apply(logits), settings, rng)
         if engine.is_end(token):
@@ -85,8 +87,14 @@ def answer(
             break
         if engine.position == engine.info.n_ctx:
             break
-        logits = engine.decode_tokens([token])
-    yield from say(text.feed(spelled.finish()) + text.finish())
+        try:
+            logits = engine.decode_tokens([token])
+        except DecodeAbortedError:
+            yield from say(text.finish())
+            raise
+    if tally.finish_reason is FinishReason.STOP:
+        yield from say(text.feed(spelled.finish()))
+    yield from say(text.finish())  # where it was cut, half a character is no part of it
 
 
 def answer_text(engine: Engine, tokens: Sequence[int], *, tags: Sequence[str], stop: str) -> str:

@@ -61,6 +61,8 @@ class Prompt:
     """All of its tokens, if the engine has some of them already; none if it isn't of tokens."""
     thought: tuple[int | Floats, ...] = ()
     """Of a fork, what the steps before it have fed, but for what the engine has already."""
+    half: bytes = b""
+    """The beginning of a character that this answer was cut in; the tokens hold it already."""
 
 
 def think(
@@ -120,7 +122,7 @@ def think(
     )
     yield Started(
         model=engine.info,
-        settings=settings.to_dict(),
+        settings=settings.to_dict() | {"think": settings.think and not prompt.begun},
         prompt_tokens=engine.position + len(prompt.tokens) + len(prompt.thought) - before,
         question=prompt.question,
         prompt=prompt.whole or (() if engine.position else prompt.tokens),
@@ -128,7 +130,7 @@ def think(
     )
     try:
         logits = yield from prefill(engine, prompt, reserved=free, tally=tally)
-        ending = Ending(reason=HaltReason.STEP_LIMIT)
+        ending = Ending(reason=HaltReason.STEP_LIMIT, lead=prompt.half)
         if thinks:
             if fork is not None:
                 yield from retell(fork.steps, mind=mind, lens=lens, tally=tally)

@@ -11,6 +11,7 @@ from softchat.base.text import printable
 from softchat.events import Event
 from softchat.record.runs import Run
 from softchat.views.steps import sparkline
+from softchat.views.thoughts import thoughts
 from softchat.views.wording import REASONS, Glyphs, duration, number
 
 
@@ -44,7 +45,7 @@ def _facts(events: Sequence[Event], width: int, glyphs: Glyphs) -> dict[str, Tex
         "mean H": Text(mean),
         "thinking": Text(duration(finished.think_s) if finished else "-"),
         "answering": Text(duration(finished.answer_s) if finished else "-"),
-        "thoughts": Text(glyphs.text(printable(thoughts(events))), "dim"),
+        "thoughts": thoughts(run.steps, glyphs),
         "answer": Text(glyphs.text(printable(finished.answer.strip())) if finished else "-"),
     }
 
@@ -53,8 +54,3 @@ def reason(events: Sequence[Event]) -> str:
     """Why the thinking ended, in words."""
     halted = Run.of(events).halted
     return REASONS[halted.reason] if halted else "-"
-
-
-def thoughts(events: Sequence[Event]) -> str:
-    """The path of likeliest tokens, as text."""
-    return "".join(step.concept[0].piece for step in Run.of(events).steps).strip()

@@ -28,6 +28,7 @@ def test_all_commands_are_known():
         (["--help"], ["--help"]),
         (["help"], ["--help"]),
         (["help", "ask"], ["ask", "--help"]),
+        (["help", "me", "write"], ["ask", "help", "me", "write"]),
         (["version"], ["--version"]),
     ],
 )
@@ -68,7 +69,46 @@ def test_in_a_pipe(arguments):
 )
 def test_a_close_match_of_a_command(word, command):
     """Words that questions begin with are none."""
-    assert mistyped(word) == command
+    assert mistyped(word, alone=False) == command
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [
+        ("hepl", "help"),
+        ("hlep", "help"),
+        ("ehlp", "help"),
+        ("helpp", "help"),
+        ("polt", "plot"),
+        ("plott", "plot"),
+        ("aks", "ask"),
+        ("shwo", "show"),
+        ("lats", "last"),
+        ("tuen", "tune"),
+        ("vesion", "version"),
+        ("cahce", "cache"),
+        ("hello", None),
+        ("hi", None),
+        ("hey", None),
+        ("how", None),
+        ("why", None),
+        ("cat", None),
+        ("past", None),
+        ("thanks", None),
+        ("test", None),
+        ("joke", None),
+        ("haiku", None),
+    ],
+)
+def test_a_slip_of_a_finger_alone(word, command):
+    """One slip in a word that stands alone; what people say first to a model is none."""
+    assert mistyped(word, alone=True) == command
+
+
+@pytest.mark.parametrize("word", ["slow", "tuna", "beach", "sweet", "coat", "list", "pilot"])
+def test_questions_begin_with_words_that_are_near_short_commands(word):
+    """So only swapped letters count there."""
+    assert mistyped(word, alone=False) is None
 
 
 def test_only_what_talks_opens_a_model():

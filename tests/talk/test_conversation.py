@@ -361,6 +361,7 @@ def test_an_answer_that_was_cut_goes_on_as_if_it_had_not_been(model, between):
             list(cut.ask("丂", resolve(LONG, {"max_answer": 2}), keep=False))
         events = list(cut.continue_(resolve(LONG, {"max_answer": 5})))
         assert not any(isinstance(event, Step | Halted) for event in events)
+        assert events[0].settings["think"] is False  # no view says that it thinks
         (turn,) = cut.turns
         mine = cut.backend._sequence.items
     assert turn.answer == whole.turns[0].answer
@@ -390,3 +391,42 @@ def test_an_answer_of_an_earlier_session_goes_on(model):
         assert turn.events == ()
         engine_text = [engine.piece(item).decode() for item in later.backend._sequence.items]
         assert "".join(engine_text).endswith(TAGS.close + TAGS.after_close + turn.answer)
+
+
+SPLIT = ["</think>", "<end>", "a", "b", b"\xc3", b"\xa9", "<think>", *"\nUserAsitn: q"]
+
+
+def said_by(script, *, first, more=5, abort_at=None):
+    """The fake's answer to a question that is cut, what going on makes of it; what is decoded."""
+    engine = FakeEngine(SPLIT, script, abort_at=abort_at)
+    talk = Conversation(engine, tags=ThinkTags(open="<think>", close="</think>"))
+    options = resolve({"seed": 1}, {"answer_temperature": 0.0})
+    list(talk.ask("q", replace(options, max_answer=first)))
+    cut = talk.turns[0].answer
+    list(talk.continue_(replace(options, max_answer=more)))
+    return cut, talk.turns[0].answer, [engine.piece(token) for token in engine.fed[-3:]]
+
+
+def test_an_answer_that_was_cut_in_a_character_goes_on_with_the_rest_of_it():
+    """The half is no part of the answer, and nothing of it is lost."""
+    script = [{"</think>": 1}, {"a": 1}, {b"\xc3": 1}, {}, {b"\xa9": 1}, {"b": 1}, {"<end>": 1}]
+    script[3] = {"<end>": 1}  # behind the half; nobody looks there before it is decoded again
+    assert said_by(script, first=2) == ("a", "aéb", [b"\xc3", b"\xa9", b"b"])
+
+
+def test_an_answer_that_was_stopped_in_a_decode_goes_on_behind_what_was_said():
+    """The token that was being decoded is shown already: it is not said twice."""
+    script = [{"</think>": 1}, {"a": 1}, {"b": 1}, {}, {"a": 1}, {"<end>": 1}]
+    assert said_by(script, first=9, abort_at=4) == ("ab", "aba", [b"a", b"b", b"a"])
+
+
+def test_an_answer_goes_on_without_turns_that_were_dropped(model):
+    """What the memory held with them is not what is said now."""
+    with Lettered(model, n_ctx=512, n_threads=1) as engine:
+        talk = Conversation(engine, tags=TAGS)
+        list(talk.ask("丂上丂上丂上", resolve(LONG, {"max_answer": 3})))
+        list(talk.ask("丁", resolve(LONG, {"max_answer": 3})))
+        before = talk.backend.used
+        del talk.turns[0]
+        list(talk.continue_(resolve(LONG, {"max_answer": 2})))
+        assert talk.backend.used < before - 6

@@ -18,6 +18,7 @@ from softchat.views.evaluation import (
     samples_table,
 )
 from softchat.views.wording import UNICODE, glyphs_for
+from tests.recordings import run_of, step
 
 RUNS = make_runs({"seed": 0}, {}, ["hard", "[red]x[/red]\x1b[2J: soft"])
 
@@ -95,6 +96,13 @@ def test_names_are_harmless():
         shown = text_of(table)
         assert "[red]x[/red]" in shown
         assert "\x1b" not in shown
+
+
+def test_mixed_places_are_marked_in_a_comparison():
+    """As in the panel and in /think: both words, whatever the colours."""
+    steps = [step(0, _cake=0.6, _moon=0.4), step(1, _is=1.0)]
+    table = comparison({"soft": run_of(*steps)}, width=100, glyphs=glyphs_for("utf-8"))
+    assert "cake|moon is" in text_of(table)
 
 
 def test_what_there_is_not():

@@ -24,6 +24,7 @@ def test_a_sign_of_life_and_what_came_of_it():
                 assert said.getvalue() == "thinking…\n"
         for event in run_of(reason=HaltReason.STEP_LIMIT, begin=started(max_think=0)):
             view.show(event)
+        view.show(started(think=False))  # as of an answer that goes on
     assert said.getvalue() == (
         "thinking…\nthought 3 soft steps in 0.3 s (10/s) · cold stop · H 0.5 to 2.5\n"
         "thought 0 steps · step limit\n"
