@@ -246,3 +246,30 @@ def test_help_does_not_load_the_engine(environ):
         [sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_looking_ahead_changes_nothing(softchat):
+    """The same seed thinks the same and answers the same; only the looks are told, and tokens."""
+    flags = ("--seed", "2", "--max-think", "14", "--max-answer", "6", "--answer-temperature", "1")
+    question = ("ask", "-m", "smollm2-plain", "Why is the sky blue?", "--json", *flags)
+    plain = events_of(softchat(*question))
+    looked = events_of(softchat(*question, "--lens-every", "5", "--answer-entropy"))
+
+    def told(events, name, *fields):
+        return [[event[field] for field in fields] for event in events if event["event"] == name]
+
+    assert told(looked, "step", "entropy", "concept") == told(plain, "step", "entropy", "concept")
+    assert looked[-1]["answer"] == plain[-1]["answer"]
+    assert told(plain, "lens") == []
+    last = len(told(plain, "step")) - 1  # nobody looks from the step that ends it
+    assert told(looked, "lens", "index") == [[index] for index in (4, 9) if index < last]
+    assert all(0 <= entropy < 11 for [entropy] in told(looked, "lens", "entropy"))
+    tokens = [token for [token] in told(looked, "answer", "token")]
+    assert len(tokens) == looked[-1]["answer_tokens"]
+    for token in tokens:
+        mass = token["probability"] + sum(one["weight"] for one in token["alternatives"])
+        assert 0 < mass < 1.001
+        assert len(token["alternatives"]) == 5
+        assert token["id"] not in {one["id"] for one in token["alternatives"]}
+    assert told(plain, "halted", "probes") == [[0]]
+    assert told(looked, "halted", "probes")[0][0] == len(told(looked, "lens"))
