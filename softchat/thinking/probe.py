@@ -77,7 +77,7 @@ class Probe:
             if self._engine.position != start:
                 raise DecodeError(
                     "this model's memory can't be cut, so its answer can't be probed",
-                    hint="--halt none, and no --lens",
+                    hint="without --lens (/lens off), and with --halt none",
                 )
 
     def _guesses(self, longest: int) -> Iterator[Guess]:

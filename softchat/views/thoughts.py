@@ -26,6 +26,7 @@ LEGEND = {
     "n": "tokens mixed into one step at the most; a bar is a token's weight in the mixture",
     "soft, hard": "what is fed back: the mixture of embeddings, or one token",
     "a|b": "a place where both are thought at once, the heaviest first",
+    "would answer": "the likeliest answer if it ended now, and the highest H of its tokens (/lens)",
 }
 
 
