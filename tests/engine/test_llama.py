@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import llama_cpp
 import numpy as np
 import pytest
 
 import softchat.engine.native as native
+from softchat.engine import llama
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT
@@ -275,3 +277,13 @@ def test_a_trained_context_that_can_not_be(tmp_path, context):
         assert 300 <= engine.info.n_ctx <= 512
     with LlamaEngine(path) as engine:
         assert engine.info.n_ctx == LONGEST_DEFAULT_CONTEXT
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(0, 3), (1, 1), (2, 2)])
+def test_threads_are_the_free_cores(tiny_model, monkeypatch, asked, taken):
+    """0 is what suits this machine now, not llama.cpp's own four; else as many as are asked for."""
+    monkeypatch.setattr(llama, "default_threads", lambda: 3)
+    with LlamaEngine(tiny_model, n_ctx=64, n_threads=asked) as engine:
+        context = engine.context.handle
+        assert llama_cpp.llama_n_threads(context) == taken
+        assert llama_cpp.llama_n_threads_batch(context) == taken
