@@ -21,7 +21,8 @@ from typing import BinaryIO, NoReturn
 _HALF = ".tmp-"  # what a file is called until it is whole
 _STALE_S = 24 * 60 * 60
 _PATIENCE_S = 10.0  # for more to come out of a pipe
-_LARGEST = 2**30  # bytes that are read at once
+_LARGEST = 2**30  # bytes of a file that is read whole
+_PIECE = 2**20  # bytes that are read at once
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe at whose other end is nobody would be waited for
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
@@ -49,7 +50,7 @@ def open_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
 def read_file(path: Path | str, *, most: int = _LARGEST) -> bytes:
     """All that is in a file. Raises OSError as `open_file`, or as it holds more than `most`."""
     with os.fdopen(open_file(path), "rb") as file:
-        data = file.read(most + 1)
+        data = _up_to(most + 1, file)
     return _checked(data, path, most)
 
 
@@ -72,7 +73,7 @@ def open_stream(path: Path | str) -> BinaryIO:
 def read_stream(path: Path | str, *, most: int = _LARGEST) -> bytes:
     """All that comes out of a file or a pipe. Raises as `open_stream`, or as it is more."""
     with open_stream(path) as stream:
-        data = stream.read(most + 1)
+        data = _up_to(most + 1, stream)
     return _checked(data, path, most)
 
 
@@ -123,6 +124,15 @@ def _refuse(handle: int, path: Path | str) -> NoReturn:
     if is_folder:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     raise OSError(errno.EINVAL, "it is no file", str(path))
+
+
+def _up_to(most: int, stream: BinaryIO) -> bytes:
+    """Up to so many bytes; memory is taken as they come, and not all of it first."""
+    parts = []
+    while most and (part := stream.read(min(most, _PIECE))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
 
 
 def _checked(data: bytes, path: Path | str, most: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,15 @@ def test_a_sink_has_somebody_who_reads(tmp_path):
 def test_a_size_is_said_as_people_say_it(size, shown):
     """In MB or GB of a thousand each; what is not known is a dash."""
     assert shown_size(size) == shown
+
+
+def test_a_small_file_takes_little_memory(tmp_path):
+    """However large it might be: room for the largest is not taken beforehand."""
+    (tmp_path / "small").write_bytes(b"x" * 100)
+    tracemalloc.start()
+    try:
+        assert read_file(tmp_path / "small") == b"x" * 100
+        assert read_stream(tmp_path / "small") == b"x" * 100
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()
