@@ -190,6 +190,11 @@ class Step:
     change: Change | None = None
     """What its user has changed, if anything."""
 
+    @property
+    def own(self) -> tuple[ConceptEntry, ...]:
+        """What it would have fed, if nobody had changed it."""
+        return (self.change and self.change.instead_of) or self.concept
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lens:

@@ -2,15 +2,18 @@
 
 Only where nothing else stands on the line. Whatever else is typed is the beginning of the next
 question, or of the shell's next command, and stays in the terminal for whoever reads there next.
+But a thought that goes step by step takes each key at once, and all that are pressed.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import struct
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +24,14 @@ if sys.platform != "win32":
 
 _LETTER = b"a"
 _PAUSE_S = 0.5  # a letter that nothing follows for so long begins no word
+_PRESSED = re.compile(rb"\x1b\[[0-9;]*[A-Za-z~]|\x1bO.|.", re.DOTALL)
+_ENTER = (b"\r", b"\n")
+_ALIKE = {
+    **dict.fromkeys((b"\x1b[C", b"\x1bOC"), " "),  # the right arrow
+    **dict.fromkeys((b"\x1b[D", b"\x1bOD", b"\x7f", b"\x08"), "b"),  # the left one, backspace
+}
+_ON, _RUN, _ANSWER = " ", "r", "a"
+_STEPS = f"{_ON}{_RUN}xtTba123456789"
 
 
 class AnswerNow:
@@ -35,6 +46,45 @@ class AnswerNow:
     def press(self) -> None:
         """Ask for the answer, from any thread."""
         self.pressed = True
+
+
+class StepKeys:
+    """The keys of a thought that goes step by step; calling it gives the next one, or nothing."""
+
+    def __init__(self) -> None:
+        self._pressed: deque[str] = deque()
+        self.waits = True
+        """Whether each step waits for a key, as far as the keys say."""
+
+    def __call__(self) -> str:
+        return self._pressed.popleft() if self._pressed else ""
+
+    def press(self, data: bytes) -> None:
+        """Take in what a terminal gave; what means nothing is passed over."""
+        for pressed in _PRESSED.findall(data):
+            key = _ALIKE.get(pressed) or pressed.decode("ascii", "replace")
+            if pressed in _ENTER:  # while it runs on, it means what it always does
+                key = _ON if self.waits else _ANSWER
+            if key in _STEPS:
+                self._pressed.append(key)
+                self.waits = key != _RUN if self.waits else key == _ON
+
+    def clear(self) -> None:
+        """As if nothing had been pressed."""
+        self._pressed.clear()
+        self.waits = True
+
+
+@contextmanager
+def stepping(keys: StepKeys) -> Iterator[Callable[[], None]]:
+    """Keys are taken in while this lasts, if stdin is a terminal; gives a way to end it sooner."""
+    keys.clear()
+    reader = _Reader(keys) if _can_listen() else None
+    try:
+        yield reader.stop if reader else lambda: None
+    finally:
+        if reader:
+            reader.stop()
 
 
 @contextmanager
@@ -77,14 +127,14 @@ class _Listener:
     letter to wake it, that is made another sign that ends a line.
     """
 
-    def __init__(self, answer_now: AnswerNow) -> None:
+    def __init__(self, answer_now: AnswerNow, gathers: bool = True) -> None:
         self.typed = b""
         self._answer_now = answer_now
         self._terminal = sys.stdin.fileno()
         self._woken, self._wake = os.pipe()
         self._restored = False
         self._modes = termios.tcgetattr(self._terminal)
-        self._set(self._listening(termios.ICANON))
+        self._set(self._listening(termios.ICANON if gathers else 0))
         self._thread: threading.Thread | None = threading.Thread(
             target=self._listen, name="keys", daemon=True
         )
@@ -153,3 +203,24 @@ class _Listener:
     def _set(self, modes: list[Any]) -> None:
         if self._in_front():  # whoever sets them from the background is stopped, too
             termios.tcsetattr(self._terminal, termios.TCSANOW, modes)
+
+
+class _Reader(_Listener):
+    """A thread that takes each key at once."""
+
+    def __init__(self, keys: StepKeys) -> None:
+        self._keys = keys
+        super().__init__(AnswerNow(), gathers=False)
+
+    def _listen(self) -> None:
+        while True:
+            ready, _, _ = select.select([self._terminal, self._woken], [], [])
+            if self._woken in ready:
+                return
+            if not self._in_front():  # what is typed now is somebody else's; `fg` comes back
+                select.select([self._woken], [], [], _PAUSE_S)
+                continue
+            data = os.read(self._terminal, 4096)
+            if not data:  # it has gone
+                return
+            self._keys.press(data)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from softchat.base.interrupt import catch_interrupt
-from softchat.base.keys import AnswerNow, listening
+from softchat.base.keys import AnswerNow, StepKeys, listening, stepping
 from softchat.cli.often import Sampling, ask_often
 from softchat.cli.options import (
     Log,
     SettingFlags,
+    Steps,
     System,
     TalkLoading,
     flags_of,
@@ -50,6 +51,7 @@ def ask(
     sampling: Sampling,
     outputs: Outputs,
     log: Log = True,
+    step: Steps = False,
 ) -> int:
     """Ask one question: it is thought about in concept tokens.
 
@@ -65,7 +67,13 @@ def ask(
     config = user_config()
     prompt = find_prompt(config.prompts, template)
     more = "softchat show last" if log and config.values.get("log", True) else ""
-    with outputs.after(config).open(more=more, keys=True) as show:
+    keys = StepKeys()
+    if step:
+        outputs.refuse_steps()
+        if sampling.samples > 1:
+            raise UsageError("--step and --samples exclude each other", hint="choose one")
+    waits = (lambda: keys.waits) if step else None
+    with outputs.after(config).open(more=more, keys=True, waits=waits) as show:
         asked = whole_question(
             question, file, quiet=outputs.quiet or outputs.json, fill=prompt.filler(param)
         )
@@ -126,9 +134,14 @@ def ask(
                 conversation = Conversation(backend, system=wording)
                 conversation.turns = list(before.turns) if before else []
                 answer_now = AnswerNow()
-                with listening(answer_now, when=outputs.reads_keys) as stop_listening:
+                listens = stepping(keys) if step else listening(answer_now, when=outputs.reads_keys)
+                with listens as stop_listening:
                     for event in conversation.ask(
-                        asked, chosen, cancelled=interrupt, answer_now=answer_now
+                        asked,
+                        chosen,
+                        cancelled=interrupt,
+                        answer_now=answer_now,
+                        keys=keys if step else None,
                     ):
                         show(event)
                         if isinstance(event, Halted):

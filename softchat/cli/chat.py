@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ import typer
 from softchat.cli.options import (
     Log,
     SettingFlags,
+    Steps,
     System,
     TalkLoading,
     flags_of,
@@ -61,6 +61,7 @@ def chat(
     template: Template = None,
     param: Values = None,
     log: Log = True,
+    step: Steps = False,
 ) -> int:
     """Chat in a session, in which every setting can be changed."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -105,11 +106,16 @@ def chat(
         flags=flags,
         loaded_with=loaded_with,
     )
+    session.by_hand = step
     outputs = Outputs(panel=panel, markdown=markdown).after(config)
     repl = Repl(
         session,
         terminal_console(),
-        make_view=partial(outputs.view, more="/think", keys=True),
+        make_view=lambda: outputs.view(
+            more="/think",
+            keys=True,
+            waits=(lambda: session.keys.waits) if session.by_hand else None,
+        ),
         find=find,
         saved=saved,
     )

@@ -133,14 +133,14 @@ def _planned(
     all_: bool,
     once: dict[str, object],
 ) -> list[_Branch]:
-    from softchat.thinking.fork import find_token, make_fork, own_concept
+    from softchat.thinking.fork import find_token, make_fork
     from softchat.views.wording import glyphs_for
 
     glyphs = glyphs_for(sys.stdout.encoding)
     if take is not None and all_:
         raise UsageError("--take and --all exclude each other", hint="choose one")
     if all_:
-        entries = [entry for entry in own_concept(step) if entry.weight > 0]
+        entries = [entry for entry in step.own if entry.weight > 0]
     elif take is not None:
         entries = [find_token(step, take)]
     elif once:
@@ -148,7 +148,7 @@ def _planned(
         name = ", ".join(f"{name} {value}" for name, value in once.items())
         return [_Branch(name=name, weight=1.0, fork=begun, settings=settings)]
     else:
-        there = ", ".join(glyphs.piece(entry.piece) for entry in own_concept(step)[:8])
+        there = ", ".join(glyphs.piece(entry.piece) for entry in step.own[:8])
         raise UsageError(
             "nothing would differ", hint=f"--take one of these: {there}; --all; or --strategy hard"
         )

@@ -244,6 +244,9 @@ class TalkLoading(Loading):
 
 System = Annotated[str | None, option("system", "-s", metavar="TEXT|@FILE")]
 Log = Annotated[bool, option("log")]
+Steps = Annotated[
+    bool, typer.Option("--step", help="Think step by step: each step waits for a key.")
+]
 
 
 def with_groups(command: Callable[..., int]) -> Callable[..., int]:

@@ -73,7 +73,12 @@ class Outputs:
 
     @contextmanager
     def open(
-        self, *, every_step: bool = False, more: str = "", keys: bool = False
+        self,
+        *,
+        every_step: bool = False,
+        more: str = "",
+        keys: bool = False,
+        waits: Callable[[], bool] | None = None,
     ) -> Iterator[Callable[[Event], None]]:
         """A function that shows an event everywhere it should be seen.
 
@@ -81,6 +86,7 @@ class Outputs:
             every_step: see `view`.
             more: see `view`.
             keys: see `view`.
+            waits: see `view`.
 
         """
         with ExitStack() as stack:
@@ -92,9 +98,8 @@ class Outputs:
                 note = _CutNote()
                 stack.callback(note.say)  # below the answer, so when its view is done
                 shows.append(note.show)
-            shows.append(
-                stack.enter_context(self.view(every_step=every_step, more=more, keys=keys)).show
-            )
+            view = self.view(every_step=every_step, more=more, keys=keys, waits=waits)
+            shows.append(stack.enter_context(view).show)
 
             def show(event: Event) -> None:
                 for one in shows:
@@ -102,24 +107,42 @@ class Outputs:
 
             yield show
 
-    def view(self, *, every_step: bool = False, more: str = "", keys: bool = False) -> View:
+    def refuse_steps(self) -> None:
+        """Raise UsageError if a thought can't go step by step: nobody sees it, or has the keys."""
+        if self.json or self.quiet:
+            raise UsageError(
+                f"--step and {'--json' if self.json else '--quiet'} exclude each other",
+                hint="choose one",
+            )
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError("--step needs a terminal", hint="softchat fork goes back to a step")
+
+    def view(
+        self,
+        *,
+        every_step: bool = False,
+        more: str = "",
+        keys: bool = False,
+        waits: Callable[[], bool] | None = None,
+    ) -> View:
         """What shows a run on the terminal, or in a pipe.
 
         Args:
             every_step: the panel must not skip one to save time.
             more: what people can type afterwards to see all of the thoughts.
             keys: whether keys that are pressed meanwhile are read, see `listening`.
+            waits: whether each step waits for a key now; None: none does.
 
         """
         if self.json:
             from softchat.views.jsonl import JsonView
 
             return JsonView(sys.stdout)
-        if self.verbose:
+        panel = self._wants_panel()
+        if self.verbose or (waits and not panel):
             from softchat.views.plain import StepView
 
             return StepView(sys.stderr, self._answer())
-        panel = self._wants_panel()
         if self.quiet or not (panel or sys.stderr.isatty()):
             return self._answer()
         from rich.console import Console
@@ -132,7 +155,9 @@ class Outputs:
         console = Console(stderr=True, force_terminal=self.panel)
         refresh_s = 0 if every_step else REFRESH_S
         keys = keys and self.reads_keys and sys.stdin.isatty()
-        return PanelView(console, self._answer(), refresh_s=refresh_s, more=more, keys=keys)
+        return PanelView(
+            console, self._answer(), refresh_s=refresh_s, more=more, keys=keys, waits=waits
+        )
 
     def _wants_panel(self) -> bool:
         if self.panel is not None:

@@ -49,19 +49,31 @@ class Sequence(Delegate):
         self.rollback(shared)
         return self.position
 
-    def replay(self, items: Many[Item]) -> None:
-        """Append what was recorded: tokens in batches, embeddings one by one."""
+    def replay(self, items: Many[Item]) -> Floats | None:
+        """Append what was recorded: tokens in batches, embeddings one by one; the logits behind it.
+
+        None of nothing.
+        """
         tokens: list[int] = []
+        logits = None
         for item in items:
             if isinstance(item, int):
                 tokens.append(item)
                 continue
             if tokens:
                 self.decode_tokens(tokens)
-            self.decode_embedding(item)
+            logits = self.decode_embedding(item)
             tokens = []
-        if tokens:
-            self.decode_tokens(tokens)
+        return self.decode_tokens(tokens) if tokens else logits
+
+    def logits_at(self, position: int) -> Floats:
+        """Forget all from `position` on; the logits behind what is left."""
+        wanted = self.items[:position]
+        kept = self.rewind(wanted)
+        logits = self.replay(wanted[kept:])
+        if logits is None:
+            raise ValueError("there are no logits before the first position")
+        return logits
 
     def restore(self, tokens: Many[int], load: Callable[[], int]) -> None:
         """Hold these tokens without decoding them.

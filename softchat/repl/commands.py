@@ -32,7 +32,7 @@ from softchat.repl.asking import (
     why,
 )
 from softchat.repl.context import Context
-from softchat.repl.forking import back, fork
+from softchat.repl.forking import back, fork, step
 from softchat.repl.show import commands_table, help_of, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.views.comparison import comparison
@@ -345,6 +345,9 @@ def _commands() -> Iterator[Command]:
         usage="/fork STEP [TOKEN] [NAME=VALUE…]",
         help="Think on from a step with another token, or settings.", takes="settings", run=fork,
     )  # fmt: skip
+    yield Command(
+        usage="/step [on|off]", help="Think step by step: each step waits for a key.", run=step
+    )
     yield Command(usage="/back", help="The turn as it was before /fork.", run=back)
     yield Command(usage="/continue", help="Go on with an answer that was cut.", run=continue_)
     yield Command(usage="/edit", help="Take the last question back onto the line.", run=edit)

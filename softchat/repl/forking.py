@@ -93,3 +93,16 @@ def _wish(rest: str) -> _Wish:
         else:
             token.append(word)
     return _Wish(step, " ".join(token), settings)
+
+
+def step(repl: Context, rest: str) -> None:
+    """Have each step of a thought wait for a key, or not."""
+    if rest not in ("", "on", "off"):
+        raise UsageError("/step takes 'on', 'off' or nothing")
+    repl.session.by_hand = rest != "off" and (rest == "on" or not repl.session.by_hand)
+    repl.say(
+        "step by step: space goes on, the panel has the other keys; /step off"
+        if repl.session.by_hand
+        else "it thinks without waiting",
+        "dim",
+    )

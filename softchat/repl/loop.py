@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from softchat.base.interrupt import TWICE_S, catch_interrupt
-from softchat.base.keys import listening
+from softchat.base.keys import listening, stepping
 from softchat.base.text import printable
 from softchat.base.version import __version__
 from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
@@ -244,10 +244,15 @@ class Repl:
 
     def run_turn(self, events: Iterator[Event]) -> None:
         """Show a turn, write it down, and keep the session."""
+        session = self.session
         try:
             with (
-                catch_interrupt(self.session.interrupt),
-                listening(self.session.answer_now, type_ahead) as stop_listening,
+                catch_interrupt(session.interrupt),
+                (
+                    stepping(session.keys)
+                    if session.by_hand
+                    else listening(session.answer_now, type_ahead)
+                ) as stop_listening,
                 self._make_view() as view,
             ):
                 for event in events:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from softchat.base.interrupt import Interrupt
-from softchat.base.keys import AnswerNow
+from softchat.base.keys import AnswerNow, StepKeys
 from softchat.config.file import OPTIONS, SIZES, Config
 from softchat.config.layers import Layers, Source
 from softchat.errors import (
@@ -70,6 +70,9 @@ class Session:
     ) -> None:
         self.interrupt = Interrupt()
         self.answer_now = AnswerNow()
+        self.keys = StepKeys()
+        self.by_hand = False
+        """Whether each step of a thought waits for one of the keys."""
         self.found = found
         self.layers = Layers(suits=config.suits(found), chosen=[chosen])
         self._config = config
@@ -338,6 +341,7 @@ class Session:
                 cancelled=self.interrupt,
                 answer_now=self.answer_now,
                 fork=fork,
+                keys=self.keys if self.by_hand else None,
             ):
                 if isinstance(event, Finished):
                     self._deaths = 0

@@ -97,6 +97,7 @@ class Backend(Closeable):
         *,
         cancelled: Callable[[], bool] = lambda: False,
         answer_now: Callable[[], bool] = lambda: False,
+        keys: Callable[[], str] | None = None,
     ) -> Iterator[Event]:
         """Run a turn.
 
@@ -105,6 +106,8 @@ class Backend(Closeable):
             settings: of this turn.
             cancelled: asked before each step; True ends the turn as interrupted.
             answer_now: asked before each step; True ends the thinking, and the answer comes.
+            keys: gives the next key that was pressed, or nothing; each step waits for one, see
+                `thinking.by_hand`. None: no step waits.
 
         Raises:
             ContextError: the turn does not fit; `room` tells before.

@@ -121,6 +121,7 @@ class Conversation:
         answer_now: Callable[[], bool] = lambda: False,
         keep: bool = True,
         fork: Fork | None = None,
+        keys: Callable[[], str] | None = None,
     ) -> Iterator[Event]:
         """Run a turn, and keep it when it has ended; also one that was stopped, or failed half way.
 
@@ -131,6 +132,7 @@ class Conversation:
             answer_now: asked before each step; True ends the thinking, and the answer comes.
             keep: False tries something out and leaves the conversation as it is.
             fork: the run of this question from which this one parts.
+            keys: of thinking by hand, as `Backend.ask`.
 
         Raises:
             SoftchatError: as `Speaker.ask`.
@@ -140,7 +142,9 @@ class Conversation:
         asked = replace(self.question(question, number=number), fork=fork)
         events: list[Event] = []
         try:
-            run = self.backend.ask(asked, settings, cancelled=cancelled, answer_now=answer_now)
+            run = self.backend.ask(
+                asked, settings, cancelled=cancelled, answer_now=answer_now, keys=keys
+            )
             for event in run:
                 events.append(event)
                 if number is not None and isinstance(event, Finished):

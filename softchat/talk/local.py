@@ -24,6 +24,7 @@ from softchat.prompt.template import Message, make_prompt, make_text, tags_of
 from softchat.settings import Settings
 from softchat.talk.backend import Backend, ChatRequest, Room
 from softchat.talk.prompt_cache import PromptCache
+from softchat.thinking.by_hand import Hand
 from softchat.thinking.feed import fed_by
 from softchat.thinking.fork import Fork
 from softchat.thinking.think import Prompt, closing_tokens, reserved, think
@@ -120,6 +121,7 @@ class LocalBackend(Backend):
         *,
         cancelled: Callable[[], bool] = lambda: False,
         answer_now: Callable[[], bool] = lambda: False,
+        keys: Callable[[], str] | None = None,
     ) -> Iterator[Event]:
         """Run a turn. See `Speaker`."""
         if question.fresh:
@@ -135,6 +137,7 @@ class LocalBackend(Backend):
             ),
             settings,
             fork=question.fork,
+            hand=Hand(keys=keys, logits_at=self._sequence.logits_at) if keys else None,
             cancelled=cancelled,
             answer_now=answer_now,
         ):

@@ -73,11 +73,6 @@ def make_fork(
     return fork, settings
 
 
-def own_concept(step: Step) -> tuple[ConceptEntry, ...]:
-    """What a step would have fed if nobody had changed it."""
-    return (step.change and step.change.instead_of) or step.concept
-
-
 def find_token(step: Step, wanted: str) -> ConceptEntry:
     """The token of a step that is meant: by its place, 1 being the heaviest, or by its text.
 
@@ -88,7 +83,7 @@ def find_token(step: Step, wanted: str) -> ConceptEntry:
         UsageError: the step has no such token.
 
     """
-    entries = own_concept(step)
+    entries = step.own
     if wanted.isascii() and wanted.isdecimal() and 0 < int(wanted) <= len(entries):
         return entries[int(wanted) - 1]
     quoted = len(wanted) > 2 and wanted[0] == wanted[-1] and wanted[0] in "\"'"
@@ -133,7 +128,7 @@ def without_heaviest(step: Step) -> Step | None:
 
 def _changed(step: Step, concept: tuple[ConceptEntry, ...], mode: Mode) -> Step:
     change = Change(
-        instead_of=own_concept(step), temperature=step.change.temperature if step.change else None
+        instead_of=step.own, temperature=step.change.temperature if step.change else None
     )
     # Whoever changes a step is not as sure of it as the model may be: it is not cold.
     return replace(

@@ -71,8 +71,14 @@ class Mind:
 
     def take_up(self, step: Step) -> Made:
         """A step that was changed, as the next one."""
-        self._count(step, choice := chosen_in(step))
-        return Made(step, choice)
+        return self.adopt(Made(step, chosen_in(step)))
+
+    def adopt(self, made: Made) -> Made:
+        """A step that was made before, as the next one; also the temperature goes back to its."""
+        self._count(made.step, made.choice)
+        told = made.step.change.temperature if made.step.change else None
+        self.temperature = self._settings.temperature if told is None else told
+        return made
 
     def make(self, logits: Floats, index: int, elapsed_s: Callable[[], float]) -> Made:
         """The next step, of the distribution that these logits, (V,), are."""

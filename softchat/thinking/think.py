@@ -7,7 +7,7 @@ as the next input, until something says that the thinking is over.
     mind     what makes a step          feed     what is decoded in it
     ending   why the thinking is over   answer   what comes then
     fork     where a run parts          tally    what the last event tells
-    lens     what the answer would be now
+    lens     what the answer would be now   by_hand  thinking step by step
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from softchat.errors import ContextError, DecodeAbortedError, NumericsError
 from softchat.events import Event, Halted, HaltReason, Lens, Prefill, Started, Step
 from softchat.settings import Settings
 from softchat.thinking.answer import answer, answer_text
+from softchat.thinking.by_hand import ByHand, Hand
 from softchat.thinking.concept import Floats
 from softchat.thinking.ending import Ending, Halting
 from softchat.thinking.feed import Feed, decode_item
 from softchat.thinking.fork import Fork
 from softchat.thinking.lens import LookAhead
+from softchat.thinking.means import Means
 from softchat.thinking.mind import Mind
 from softchat.thinking.probe import Probe
 from softchat.thinking.rules import make_rule
@@ -71,6 +73,7 @@ def think(
     settings: Settings,
     *,
     fork: Fork | None = None,
+    hand: Hand | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     answer_now: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
@@ -82,6 +85,7 @@ def think(
         prompt: where it begins.
         settings: of the run.
         fork: an earlier run that this one parts from.
+        hand: has each step wait for a key.
         cancelled: asked before each step; True ends the run as interrupted.
         answer_now: asked before each step; True ends the thinking, and the answer comes.
         clock: seconds, from any origin.
@@ -132,20 +136,19 @@ def think(
         logits = yield from prefill(engine, prompt, reserved=free, tally=tally)
         ending = Ending(reason=HaltReason.STEP_LIMIT, lead=prompt.half)
         if thinks:
-            if fork is not None:
-                yield from retell(fork.steps, mind=mind, lens=lens, tally=tally)
-            ended = yield from think_steps(
-                engine,
-                logits,
-                settings,
+            told, first = (fork.steps, fork.first) if fork else ((), None)
+            yield from retell(told, mind=mind, lens=lens, tally=tally)
+            means = Means(
+                engine=engine,
                 mind=mind,
                 lens=lens if settings.lens else None,
                 feed=Feed(engine, draws),
                 tally=tally,
-                first=fork.first if fork else None,
                 cancelled=cancelled,
                 answer_now=answer_now,
             )
+            steps = ByHand(means, hand, told).think if hand else partial(think_steps, means)
+            ended = yield from steps(logits, settings.max_think, first)
             ending = ended or ending
             if ending.reason is not HaltReason.CLOSED:
                 ending = replace(
@@ -222,38 +225,24 @@ def retell(steps: Sequence[Step], *, mind: Mind, lens: LookAhead, tally: Tally) 
 
 
 def think_steps(
-    engine: Engine,
-    logits: Floats | None,
-    settings: Settings,
-    *,
-    mind: Mind,
-    lens: LookAhead | None,
-    feed: Feed,
-    tally: Tally,
-    first: Step | None = None,
-    cancelled: Callable[[], bool],
-    answer_now: Callable[[], bool],
+    means: Means, logits: Floats | None, most: int, first: Step | None = None
 ) -> Generator[Step | Lens, None, Ending | None]:
     """Soft thinking, a step an event; why it ends, None at the limit of steps.
 
     The step that ends it is told of, and not fed.
 
     Args:
-        engine: stands where the next step is to be fed.
-        logits: (V,) there; they are not needed if there is a first step.
-        settings: of the run.
-        mind: makes the steps.
-        feed: feeds them.
-        tally: told of each.
+        means: what it is done with.
+        logits: (V,) where the next step is to be fed; not needed if there is a first step.
+        most: that limit.
         first: the first step, if it is known.
-        cancelled: True stops it.
-        answer_now: True ends it.
 
     """
-    for index in range(tally.steps, settings.max_think):
-        if cancelled():
+    engine, mind, lens, tally = means.engine, means.mind, means.lens, means.tally
+    for index in range(tally.steps, most):
+        if means.cancelled():
             raise DecodeAbortedError("stopped")
-        if answer_now():
+        if means.answer_now():
             return Ending(reason=HaltReason.ASKED)
         if first is not None:
             made, first = mind.take_up(first), None
@@ -266,7 +255,7 @@ def think_steps(
             return ending
         if lens and (seen := lens.update(index, engine.piece(made.choice.token))):
             yield seen
-        logits = feed(made.choice, index)
+        logits = means.feed(made.choice, index)
     return None
 
 

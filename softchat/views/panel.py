@@ -35,6 +35,7 @@ from softchat.views.thoughts import first_thoughts, last_thoughts, legend_line
 from softchat.views.wording import (
     REASONS,
     Glyphs,
+    changed,
     duration,
     glyphs_for,
     looked,
@@ -68,6 +69,7 @@ class PanelState:
     tau: float = 0.0
     patience: int = 0
     max_think: int = 0
+    temperature: float = 0.0
     looks: bool = False
     """Whether it looks ahead for people to see."""
     lens: Lens | None = None
@@ -85,6 +87,15 @@ class PanelState:
     """The first steps: as many as a line of text can show."""
     entropies: deque[float] = field(default_factory=lambda: deque(maxlen=_SPARKS))
 
+    def _take_back(self, index: int) -> None:
+        """Forget this step, and all behind it: they are told again."""
+        while self.steps and self.steps[-1].index >= index:
+            self.soft -= self.steps.pop().mode == Mode.SOFT
+            if self.entropies:
+                self.entropies.pop()
+        del self.first[index:]
+        self.count = index
+
     def fold(self, event: Event) -> None:
         """Take in an event."""
         match event:
@@ -94,6 +105,7 @@ class PanelState:
                 self.tau = number(settings.get("tau"))
                 self.patience = int(number(settings.get("patience")))
                 self.max_think = int(number(settings.get("max_think")))
+                self.temperature = number(settings.get("temperature"))
                 self.looks = settings.get("lens") is True
                 self.prompt_tokens = event.prompt_tokens
             case Prefill():
@@ -101,6 +113,8 @@ class PanelState:
             case Lens():
                 self.looks, self.lens = True, event
             case Step(entropy=entropy):
+                if event.index < self.count:
+                    self._take_back(event.index)
                 self.count += 1
                 self.soft += event.mode == Mode.SOFT
                 self.steps.append(event)
@@ -118,16 +132,33 @@ class PanelState:
 
 
 def render_panel(
-    state: PanelState, *, width: int, height: int, glyphs: Glyphs, keys: bool = False
+    state: PanelState,
+    *,
+    width: int,
+    height: int,
+    glyphs: Glyphs,
+    keys: bool = False,
+    waits: bool = False,
 ) -> Text:
-    """The panel as lines of at most `width` cells, and at most `height` of them."""
+    """The panel as lines of at most `width` cells, and at most `height` of them.
+
+    Args:
+        state: what is drawn.
+        width: of the screen.
+        height: of it.
+        glyphs: signs that it has.
+        keys: whether Enter ends the thinking.
+        waits: whether the last step waits for a key.
+
+    """
     if state.reading or not state.steps:
         words = f"reading the prompt ({plural(state.prompt_tokens, 'token')}){glyphs.ellipsis}"
         return _clipped(Text(words, "dim"), width)
-    legend = height >= _TALL
-    rows = max(
-        1, min(_MOST_ROWS, height // 2 - _CHROME - legend - state.looks)
-    )  # half of the screen stays the user's
+    hand = _hand_lines(state, width, glyphs) if waits else []
+    legend = height >= _TALL and not hand
+    more = legend + state.looks + max(0, len(hand) - 1)
+    # Half of the screen stays the user's.
+    rows = max(1, min(_MOST_ROWS, height // 2 - _CHROME - more))
     lines = [_title(state, glyphs), _sparkline(state, width, glyphs)]
     shown = list(state.steps)[-rows:]
     with_mode = state.strategy not in tuple(Mode)  # else each row would say the same
@@ -139,7 +170,9 @@ def render_panel(
         lines.append(_lens_line(state, width, glyphs))
     if legend:
         lines.append(Text(f"{glyphs.edge} ", "dim") + legend_line(glyphs, width - 3))
-    lines.append(_footer(state, width, glyphs, keys=keys))
+    lines += hand or [_footer(state, width, glyphs, keys=keys)]
+    if hand and len(lines) > height:  # whoever is asked must see what
+        lines = [*lines[: max(0, height - len(hand))], *hand]
     return Text("\n").join(_clipped(line, width) for line in lines[: max(1, height)])
 
 
@@ -171,6 +204,33 @@ def _sparkline(state: PanelState, width: int, glyphs: Glyphs) -> Text:
     return line
 
 
+def _hand_lines(state: PanelState, width: int, glyphs: Glyphs) -> list[Text]:
+    """What the step that waits has to choose from, and the keys: as many lines as that takes."""
+    step = state.steps[-1]
+    choices = Text(f"{glyphs.edge} ", "dim")
+    for place, entry in enumerate(step.own[:9], 1):
+        piece = glyphs.piece(entry.piece)
+        if choices.cell_len + cell_len(piece) + 3 >= width:
+            break
+        choices.append(f"{place} ", "bold yellow")
+        choices.append(f"{piece}  ")
+    temperature = step.change.temperature if step.change else None
+    heat = state.temperature if temperature is None else temperature
+    lines = [choices, Text(f"{glyphs.foot} ", "dim")]
+    for key, does in {
+        "space": "goes on", "1-9": "that one alone", "x": "without the first", "b": "back",
+        "a": "answers", "r": "runs on", "t T": f"temperature {heat:g}",
+    }.items():  # fmt: skip
+        said = Text(key, "bold yellow").append(f" {does}", "dim")
+        last = lines[-1]
+        first = last.cell_len == cell_len(f"{glyphs.foot} ")
+        if not first and last.cell_len + said.cell_len + cell_len(glyphs.dot) >= width:
+            lines.append(last := Text("  "))
+            first = True
+        last.append_text(said if first else Text(glyphs.dot, "dim") + said)
+    return lines
+
+
 def _text_line(state: PanelState, width: int, glyphs: Glyphs) -> Text:
     """What was thought last, as running text."""
     line = Text(f"{glyphs.edge} ", "dim")
@@ -198,6 +258,7 @@ def _row(step: Step, width: int, glyphs: Glyphs, *, with_mode: bool, tokens: int
         line.append(f"{sign} ", _MODE_COLOURS[step.mode])
     line.append(f"{nats(step.entropy)}  ", "cyan" if step.below else "default")
     why = glyphs.text(printable(step.why, newlines=False))
+    why = ", ".join(filter(None, (why, changed(step, glyphs))))
     # Behind the last slot: how many more there are, and why.
     room = width - line.cell_len - 3 - (cell_len(why) + 1 if why else 0)
     slots = max(1, room // _SLOT)
@@ -276,6 +337,7 @@ class PanelView(BesideAnswer):
         refresh_s: not sooner than this; 0 is at every step.
         more: what shows all of the thoughts afterwards, for people to type.
         keys: whether Enter ends the thinking.
+        waits: whether each step waits for a key now; None: none does.
 
     """
 
@@ -288,6 +350,7 @@ class PanelView(BesideAnswer):
         refresh_s: float = REFRESH_S,
         more: str = "",
         keys: bool = False,
+        waits: Callable[[], bool] | None = None,
     ) -> None:
         super().__init__(answer)
         self._console = console
@@ -296,6 +359,7 @@ class PanelView(BesideAnswer):
         self._refresh_s = refresh_s
         self._more = more
         self._keys = keys
+        self._waits = waits
         self._glyphs = glyphs_for(console.encoding)
         self._state = PanelState()
         self._drawn_at = float("-inf")
@@ -309,7 +373,8 @@ class PanelView(BesideAnswer):
                 self._draw()
             case Step() | Lens():
                 self._state.fold(event)
-                if self._clock() - self._drawn_at >= self._refresh_s:
+                waits = self._waits is not None and self._waits()
+                if waits or self._clock() - self._drawn_at >= self._refresh_s:
                     self._draw()
             case Halted():
                 self._settle(event)
@@ -325,7 +390,12 @@ class PanelView(BesideAnswer):
     def _draw(self) -> None:
         width, height = self._region.size
         panel = render_panel(
-            self._state, width=width, height=height - 1, glyphs=self._glyphs, keys=self._keys
+            self._state,
+            width=width,
+            height=height - 1,
+            glyphs=self._glyphs,
+            keys=self._keys,
+            waits=self._waits is not None and self._waits(),
         )
         self._region.draw(panel)
         self._drawn_at = self._clock()

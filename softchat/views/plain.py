@@ -10,6 +10,7 @@ from softchat.events import Answer, Event, Finished, Halted, Lens, Prefill, Star
 from softchat.views import BesideAnswer, View
 from softchat.views.wording import (
     REASONS,
+    changed,
     duration,
     glyphs_for,
     looked,
@@ -115,7 +116,8 @@ class StepView(BesideAnswer):
             f"{self._glyphs.piece(entry.piece)} {entry.weight:.2f}" for entry in step.concept
         )
         cold = f"cold {step.below}/{self._patience}"
-        mode = f"{step.mode} ({step.why})" if step.why else str(step.mode)
+        why = ", ".join(filter(None, (step.why, changed(step, self._glyphs))))
+        mode = f"{step.mode} ({why})" if why else str(step.mode)
         return f"step {step.index:4d}  H {nats(step.entropy)}  {cold}  {mode}  {mixture}"
 
     def _line(self, text: str) -> None:

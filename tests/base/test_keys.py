@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from softchat.base.keys import AnswerNow, listening
+from softchat.base.keys import AnswerNow, StepKeys, listening, stepping
 
 
 @pytest.fixture
@@ -118,3 +118,61 @@ def test_without_a_terminal_nobody_listens(monkeypatch):
         monkeypatch.setattr(sys, "stdin", nothing)
         with listening(AnswerNow()) as stop:
             stop()
+
+
+@pytest.mark.parametrize(
+    ("pressed", "keys"),
+    [
+        (b" x1tTbar9", list(" x1tTbar9")),
+        (b"\r\n", [" ", " "]),  # Enter goes on too
+        (b"\x1b[C\x1b[D\x1bOD\x7f", [" ", "b", "b", "b"]),  # arrows; backspace
+        (b"q0?\x1b[5~\xc3\xa9\x04\x1b", []),
+    ],
+)
+def test_keys_of_steps(pressed, keys):
+    """In the order in which they were pressed; what means nothing is passed over."""
+    held = StepKeys()
+    held.press(pressed)
+    assert [held() for _ in keys] == keys
+    assert held() == ""
+
+
+def test_whether_steps_wait_is_told_by_the_keys():
+    """`r` runs on, and space waits again; other keys change nothing of that."""
+    held = StepKeys()
+    told = []
+    for key in (b" ", b"r", b"x", b" ", b"1"):
+        held.press(key)
+        told.append(held.waits)
+    assert told == [True, False, False, True, True]
+    held.press(b"r\r")
+    assert [held() for _ in range(7)][-2:] == ["r", "a"]  # Enter answers while it runs on
+    held.clear()
+    assert held.waits
+    assert held() == ""
+
+
+def test_each_key_is_taken_at_once(keyboard):
+    """Without Enter, and without echo; afterwards the terminal is as before."""
+    before = termios.tcgetattr(sys.stdin)
+    held = StepKeys()
+    with stepping(held) as stop:
+        os.write(keyboard, b"x")
+        until(lambda: held._pressed)
+        assert held() == "x"
+        os.write(keyboard, b"2b")
+        until(lambda: len(held._pressed) == 2)
+        stop()
+        assert termios.tcgetattr(sys.stdin) == before
+        os.write(keyboard, b"r\r")
+    assert [held(), held(), held()] == ["2", "b", ""]
+    assert sys.stdin.readline() == "r\n"
+
+
+def test_without_a_terminal_no_key_is_taken(monkeypatch):
+    """And nothing fails."""
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        with stepping(held := StepKeys()) as stop:
+            stop()
+        assert held() == ""

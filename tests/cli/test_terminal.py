@@ -10,6 +10,8 @@ import pexpect
 import pyte
 import pytest
 
+from softchat.record.runs import Run
+from softchat.record.trace import replay
 from tests.terminal import LOADING, LONG, assert_settled
 
 
@@ -254,3 +256,54 @@ def test_markdown_longer_than_the_screen(terminal):
         f"line{i:03} = {i}" for i in range(40)
     ]
     assert lines.rstrip().endswith("\nDone.")
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_step_by_step(terminal, tmp_path, columns):
+    """Each key does what the panel says; a replay of the trace shows what was changed."""
+    trace = tmp_path / "t.jsonl"
+    flags = ("--step", *LONG, "--max-answer", "5", "--trace", str(trace))
+    one = terminal("ask", "Why is the sky blue?", *flags, columns=columns, lines=40)
+    one.until(r"· 1 step\b[\s\S]*space goes on")
+    one.child.send(" ")
+    one.until(r"· 2 steps[\s\S]*space goes on")
+    one.child.send("2")
+    one.until(r"alone[\s\S]*\n│ +2 ")
+    one.child.send("x")
+    one.until(r"without ")
+    one.child.send("T")
+    one.until(r"temperature 1\.1[\s\S]*t T temperature 1\.1|t T temperature 1\.1")
+    one.child.send("b")
+    one.until(r"· 2 steps[\s\S]*t T temperature 1$")
+    one.child.send("1r")
+    one.until(r"· \d\d+ steps[\s\S]*Ctrl-C stops")
+    one.child.send(" ")
+    one.until(r"space goes on")
+    assert all(len(line) <= columns for line in one.text.splitlines())
+    one.child.send("a")
+    assert one.finish() == 0
+    assert_settled(one)
+    assert "you asked to" in one.text
+    run = Run.of(replay(trace))
+    assert run.halted.reason == "asked"
+    assert [step.index for step in run.steps] == list(range(len(run.steps)))
+    assert run.steps[1].change.instead_of[0].id == run.steps[1].concept[0].id
+    again = terminal("replay", str(trace), "--speed", "0", "--verbose", columns=200, lines=50)
+    assert again.finish() == 0
+    assert re.search(r"step +1 .* alone\)", again.raw.decode())
+
+
+def test_steps_need_a_terminal(softchat):
+    """Nobody could press a key: one line, and a hint."""
+    for flags, words in (((), "needs a terminal"), (("--json",), "exclude"), (("-q",), "exclude")):
+        done = softchat("ask", "Why?", "--step", *flags)
+        assert (done.status, words in done.err) == (2, True)
+
+
+def test_ctrl_c_while_a_step_waits(terminal):
+    """Ends the run as ever, and the terminal is as it was."""
+    one = terminal("ask", "Why is the sky blue?", "--step", *LONG)
+    one.until("space goes on")
+    one.child.send("\x03")
+    assert one.finish() == 130
+    assert_settled(one)

@@ -26,7 +26,7 @@ from softchat.repl.session import Session
 from softchat.settings import resolve
 from softchat.talk.local import LocalBackend
 from softchat.testing import FakeEngine
-from softchat.thinking.fork import make_fork, own_concept
+from softchat.thinking.fork import make_fork
 from softchat.views.plain import AnswerView
 from tests import tiny, zoo
 from tests.talk.test_conversation import TEMPLATE, TOLERANCE
@@ -85,7 +85,7 @@ def make_machine(path, **chosen):
             turn = self.session.last()
             run = Run.of(turn.events)
             at = data.draw(st.integers(0, len(run.steps) - 1))
-            entry = data.draw(st.sampled_from([None, *own_concept(run.steps[at])]))
+            entry = data.draw(st.sampled_from([None, *run.steps[at].own]))
             once = data.draw(st.sampled_from([{}, {"strategy": "hard"}, {"topn": 2, "seed": 8}]))
             return run, make_fork(run.started, run.steps, at, take=entry, once=once)
 

@@ -7,7 +7,7 @@ import pytest
 from softchat.errors import UsageError
 from softchat.events import Change, ConceptEntry, Mode, ModelInfo, Noise, Started, Step, told_last
 from softchat.settings import Settings
-from softchat.thinking.fork import find_token, make_fork, own_concept, take_alone, without_heaviest
+from softchat.thinking.fork import find_token, make_fork, take_alone, without_heaviest
 
 
 def step(index, *tokens, **more):
@@ -54,7 +54,7 @@ def test_a_token_taken_alone_is_a_hard_step():
     assert taken.concept == (ConceptEntry(id=8, piece=" Patience", weight=1.0),)
     assert taken.change == Change(instead_of=MIXED.concept)
     assert taken.below == 0
-    assert own_concept(taken) == own_concept(MIXED) == MIXED.concept
+    assert taken.own == MIXED.own == MIXED.concept
     # Another one can still be taken, of all that there was.
     assert find_token(taken, "3").id == 9
 

@@ -23,6 +23,7 @@ from softchat.events import (
     Started,
     Step,
 )
+from softchat.thinking.fork import take_alone
 from softchat.views.panel import PanelState, PanelView, render_panel, render_summary
 from softchat.views.plain import AnswerView, StepView
 from softchat.views.steps import step_in_full, steps_table
@@ -407,3 +408,47 @@ def test_words_stay_apart_wherever_the_text_is_cut():
     assert first_thoughts(steps, UNICODE, cells=9).plain == "w0 w1 w2…"
     assert last_thoughts(steps, UNICODE, cells=9).plain == " w4 w5x|y"
     assert last_thoughts(steps, UNICODE, cells=9).spans[-1].style == MIXED
+
+
+@pytest.mark.parametrize("width", [24, 60, 200])
+@pytest.mark.parametrize("height", [5, 24, 50])
+def test_a_step_that_waits_says_what_can_be_done(width, height):
+    """Its tokens are numbered, and every key is named, at any size; no line is too wide."""
+    state = state_of(started(temperature=0.7), *(step(index) for index in range(9)))
+    text = render_panel(state, width=width, height=height, glyphs=UNICODE, waits=True).plain
+    lines = text.split("\n")
+    assert all(cell_len(line) < width for line in lines)
+    assert len(lines) <= max(height, 9)
+    assert "Enter answers" not in text
+    if width == 24 and height == 5:  # as much of it as there is room for
+        return
+    assert "1 ·ADD" in text
+    for key in ("space goes on", "1-9 that", "x without", "b back", "a answers", "r runs on"):
+        assert key in text
+    assert "temperature 0.7" in text
+
+
+def test_a_step_that_is_told_again_takes_its_place():
+    """So it is shown where its user has changed it, or has gone back."""
+    taken = take_alone(step(1), step(1).concept[1])
+    state = state_of(started(), step(0), step(1), step(2), taken)
+    assert (state.count, state.soft) == (2, 1)
+    assert [one.index for one in state.steps] == [0, 1]
+    assert len(state.entropies) == len(state.first) == 2
+    assert any("·SUB alone" in line for line in lines_of(state))
+    state = state_of(started(), *(step(index) for index in range(200)), step(3))
+    assert (state.count, len(state.first)) == (4, 4)
+
+
+def test_the_panel_waits_as_long_as_it_is_told():
+    """Each step that waits is drawn; while it runs on, the usual line is there."""
+    out, waiting = StringIO(), [True]
+    console = Console(file=out, force_terminal=True, width=80, height=24)
+    with PanelView(console, AnswerView(StringIO()), waits=lambda: waiting[0]) as view:
+        for event in (started(), Prefill(tokens=2, cached=0, elapsed_s=0.1), step(0), step(1)):
+            view.show(event)
+        assert out.getvalue().count("goes on") == 2
+        waiting[0] = False
+        view._drawn_at = float("-inf")
+        view.show(step(2))
+        assert "Ctrl-C stops" in out.getvalue()

@@ -110,6 +110,7 @@ class Worker:
         *,
         cancelled: Callable[[], bool] = lambda: False,
         answer_now: Callable[[], bool] = lambda: False,
+        keys: Callable[[], str] | None = None,
         **values: object,
     ) -> Generator[Event, None, Any]:
         """Have something done: the events of a run, then the result.
@@ -124,6 +125,7 @@ class Worker:
         number = self._asked
         self._at_once = True
         self._answer_now: Callable[[], bool] | None = answer_now
+        self._keys = keys
         try:
             self._send({"do": do, "number": number, **values})
             while True:
@@ -151,7 +153,9 @@ class Worker:
         self, do: str, *, cancelled: Callable[[], bool] = lambda: False, **values: object
     ) -> Any:  # noqa: ANN401  # as the request has it
         """Have something done that has no events. Raises as `request`."""
-        request = self.request(do, cancelled=cancelled, answer_now=lambda: False, **values)
+        request = self.request(
+            do, cancelled=cancelled, answer_now=lambda: False, keys=None, **values
+        )
         while True:
             try:
                 next(request)
@@ -188,6 +192,8 @@ class Worker:
             if self._answer_now is not None and self._answer_now():
                 self._answer_now = None
                 self._send({"answer": number})
+            while self._keys is not None and (key := self._keys()):
+                self._send({"key": key, "of": number})
             if self._death is not None:
                 raise self._death
             if self._lines:

@@ -128,6 +128,7 @@ class WorkerBackend(Backend):
         *,
         cancelled: Callable[[], bool] = lambda: False,
         answer_now: Callable[[], bool] = lambda: False,
+        keys: Callable[[], str] | None = None,
     ) -> Iterator[Event]:
         """Run a turn. See `Speaker`."""
         whole = False
@@ -137,8 +138,10 @@ class WorkerBackend(Backend):
                     "ask",
                     question=asdict(question),
                     settings=settings.to_dict(),
+                    by_hand=keys is not None,
                     cancelled=cancelled,
                     answer_now=answer_now,
+                    keys=keys,
                 ):
                     whole = isinstance(event, Finished)
                     yield event

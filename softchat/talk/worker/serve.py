@@ -13,6 +13,7 @@ import resource
 import signal
 import threading
 import traceback
+from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
@@ -62,6 +63,7 @@ class _Server:
         self._number = 0  # of the request that is being answered
         self._stopped = 0  # the last one that is to be stopped
         self._hurried = 0  # the last one whose answer is wanted now
+        self._keys: deque[tuple[int, str]] = deque()  # each with the request that it is for
         self._backend: Backend | None = None
 
     def listen(self) -> None:
@@ -73,6 +75,8 @@ class _Server:
                     self._stopped = message["stop"]
                 elif "answer" in message:
                     self._hurried = message["answer"]
+                elif "key" in message:
+                    self._keys.append((message["of"], message["key"]))
                 else:
                     self.requests.put(message)
         os._exit(0)
@@ -84,6 +88,14 @@ class _Server:
     def answer_now(self) -> bool:
         """Whether the request that is being answered is to think no more."""
         return self._hurried >= self._number
+
+    def key(self) -> str:
+        """The next key that was pressed for the request that is being answered; or nothing."""
+        while self._keys:
+            number, key = self._keys.popleft()
+            if number == self._number:
+                return key
+        return ""
 
     def answer(self, request: dict[str, Any]) -> None:
         """Do what is asked, and send what comes of it."""
@@ -118,7 +130,11 @@ class _Server:
         if request["do"] == "room":
             return asdict(self._backend.room(question, settings))
         for event in self._backend.ask(
-            question, settings, cancelled=self.cancelled, answer_now=self.answer_now
+            question,
+            settings,
+            cancelled=self.cancelled,
+            answer_now=self.answer_now,
+            keys=self.key if request.get("by_hand") else None,
         ):
             self._send(to_dict(event))
         return None

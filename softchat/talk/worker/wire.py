@@ -2,11 +2,12 @@
 
 Down go requests, `{"do": …, "number": N, …}` with numbers that count from 1: `load` a model, `ask`
 it something, how much `room` that takes, whether its `servers` are there; and what needs no model
-loaded before, `build`, `describe`, `needs` and `pace`. `{"answer": N}` ends the thinking of
-that one, whose answer is wanted now; `{"stop": N}` stops that one, whether it
-runs or is yet to begin, and none after it. Up come the events of a run as `to_dict` makes them, and
-at the end of each request `{"done": N, "used": …}` with its `result`, the `error` that it failed
-with, or the traceback of a `bug`.
+loaded before, `build`, `describe`, `needs` and `pace`. `{"answer": N}` ends the thinking of that
+one, whose answer is wanted now; `{"key": K, "of": N}` is a key for that one, of which each step
+waits for one; `{"stop": N}` stops that one, whether it runs or is yet to begin, and none after it.
+Up come the events of a run as `to_dict` makes them, and at the end of each request
+`{"done": N, "used": …}` with its `result`, the `error` that it failed with, or the traceback of a
+`bug`.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ import pytest
 from softchat.engine.placement import Placement
 from softchat.engine.protocol import Lora
 from softchat.errors import ContextError, DecodeAbortedError, ModelRefusedError
-from softchat.events import Finished, FinishReason, Halted, Prefill, Step, to_dict
+from softchat.events import Finished, FinishReason, Halted, HaltReason, Prefill, Step, to_dict
 from softchat.prompt.tags import ThinkTags
+from softchat.record.runs import Run
 from softchat.settings import StrategyName, resolve
 from softchat.talk.backend import ChatRequest
 from softchat.talk.conversation import Conversation
@@ -205,3 +206,17 @@ def test_a_worker_waits_for_a_reader_that_is_slow(remote):
     steps = [event.index for event in whole if isinstance(event, Step)]
     assert steps == list(range(len(steps)))
     assert isinstance(whole[-1], Finished)
+
+
+def test_keys_go_over_the_wire(remote):
+    """Each step waits for one in the worker too; those of another run do not count."""
+    settings = resolve({}, SHORT | {"tau": 0.0, "max_think": 6, "max_answer": 2})
+    talk = Conversation(remote)
+    keys = iter([" ", "2", " ", "b", "1", "a", "x", "x"])
+    run = Run.of(talk.ask("One?", settings, keys=lambda: next(keys, "")))
+    assert run.halted.reason is HaltReason.ASKED
+    steps = [event for event in run.events if isinstance(event, Step)]
+    assert [step.index for step in steps][:4] == [0, 1, 1, 2]
+    assert len(run.steps) == 4
+    again = Run.of(talk.ask("One?", settings))
+    assert again.halted.reason is not HaltReason.ASKED
