@@ -191,8 +191,9 @@ FAULTS = (
     Fault(
         "what a decode was to append is remembered though it failed",
         "softchat/engine/sequence.py",
-        "        logits = self._engine.decode_tokens(tokens)\n        self._items.extend(tokens)\n",
-        "        self._items.extend(tokens)\n        logits = self._engine.decode_tokens(tokens)\n",
+        "        logits = self._engine.decode_tokens(tokens)\n        self.undecoded = ()\n",
+        "        self._items.extend(tokens)\n        logits = self._engine.decode_tokens(tokens)\n"
+        "        del self._items[-len(tokens) :]\n        self.undecoded = ()\n",
         "tests/faults/test_return_codes.py -k conversation",
     ),
     Fault(
