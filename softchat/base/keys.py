@@ -22,7 +22,7 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-_LETTER = b"a"
+_ENTER, _LETTER = (b"\r", b"\n"), b"a"
 _PAUSE_S = 0.5  # a letter that nothing follows for so long begins no word
 _PRESSED = re.compile(rb"\x1b\[[0-9;]*[A-Za-z~]|\x1bO.|.", re.DOTALL)
 _ENTER = (b"\r", b"\n")
@@ -141,7 +141,7 @@ class _Listener:
         self._thread.start()
 
     def _listening(self, gathers: int) -> list[Any]:
-        """The terminal's modes: no echo; whether it `gathers` lines (ICANON), or gives each key."""
+        """Modes of the terminal: no echo; it `gathers` lines (ICANON), or no read waits (0)."""
         modes = [*self._modes]
         modes[0] |= termios.ICRNL
         modes[3] = modes[3] & ~(termios.ICANON | termios.ECHO) | gathers
@@ -149,6 +149,8 @@ class _Listener:
         modes[6][termios.VEOL] = _LETTER
         # Ctrl-D is for who reads next, and no end of anything here.
         modes[6][termios.VEOF] = bytes([os.fpathconf(self._terminal, "PC_VDISABLE") & 0xFF])
+        if not gathers:
+            modes[6][termios.VMIN] = modes[6][termios.VTIME] = 0
         return modes
 
     def stop(self) -> None:
@@ -166,11 +168,19 @@ class _Listener:
 
     def _listen(self) -> None:
         while self._waits() and self._waiting() == 1:
-            key = os.read(self._terminal, 1)
-            if key == _LETTER and self._goes_on():
+            key = self._read()
+            if key in _ENTER or (key == _LETTER and not self._goes_on()):
+                self._answer_now.press()
+            elif key:
                 self.typed = key
                 return
-            self._answer_now.press()
+
+    def _read(self) -> bytes:
+        """The key that waits; nothing if a Ctrl-C has thrown it away meanwhile."""
+        self._set(self._listening(0))
+        key = os.read(self._terminal, 1)
+        self._set(self._listening(termios.ICANON))
+        return key
 
     def _goes_on(self) -> bool:
         """Whether the letter was the beginning of a word; another Enter is none."""
@@ -198,7 +208,10 @@ class _Listener:
 
     def _in_front(self) -> bool:
         """Whether the terminal is ours: whoever reads it from the background is stopped."""
-        return os.tcgetpgrp(self._terminal) == os.getpgrp()
+        try:
+            return os.tcgetpgrp(self._terminal) == os.getpgrp()
+        except OSError:  # it has gone
+            return False
 
     def _set(self, modes: list[Any]) -> None:
         if self._in_front():  # whoever sets them from the background is stopped, too

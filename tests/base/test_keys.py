@@ -100,6 +100,22 @@ def test_a_question_may_begin_with_the_letter(keyboard, monkeypatch, text, apart
     assert "".join(typed) + read_all().decode() == text.replace("\r", "\n")
 
 
+def test_a_key_that_is_gone_when_it_is_read(keyboard, monkeypatch):
+    """A Ctrl-C throws away what waits: nobody waits for it, and nothing was asked."""
+    monkeypatch.setattr("softchat.base.keys._Listener._waiting", forgetting)
+    answer_now, typed = AnswerNow(), []
+    with listening(answer_now, typed.append):
+        os.write(keyboard, b"\r")
+        time.sleep(0.2)
+    assert (answer_now(), typed, read_all()) == (False, [], b"")
+
+
+def forgetting(listener):
+    """One key waits, and is gone at once."""
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    return 1
+
+
 def test_it_can_end_sooner(keyboard):
     """What is typed then stays in the terminal; to end it twice does no harm."""
     before = termios.tcgetattr(sys.stdin)
