@@ -22,7 +22,7 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-_ENTER, _LETTER = (b"\r", b"\n"), b"a"
+_LETTER = b"a"
 _PAUSE_S = 0.5  # a letter that nothing follows for so long begins no word
 _PRESSED = re.compile(rb"\x1b\[[0-9;]*[A-Za-z~]|\x1bO.|.", re.DOTALL)
 _ENTER = (b"\r", b"\n")
