@@ -78,6 +78,7 @@ def test_a_question_needs_no_command(softchat, home, arguments, stdin):
     ("arguments", "says"),
     [
         (["modles"], "did you mean 'softchat models'"),
+        (["hepl"], "did you mean 'softchat help'"),
         (["tiny.gguf"], "softchat -m tiny.gguf"),
         (["-c", "and?"], "nothing has been asked yet"),
         (["ask", "-f", "nothere", "q"], "No such file"),
@@ -383,3 +384,22 @@ def test_a_session_on_a_terminal(terminal, home, tmp_path):
     assert one.finish() == 0
     (saved,) = kept(home)
     assert [turn["question"][-8:] for turn in saved["turns"]] == ["\n\nWhich?", "And? Or?"]
+
+
+def test_a_question_that_is_left_takes_its_file_along(terminal, tmp_path):
+    """/edit puts both back, and Ctrl-C lets go of both."""
+    (tmp_path / "a.txt").write_text("text\n")
+    one = terminal()
+    one.until(PROMPT)
+    one.child.send(f"/file {tmp_path / 'a.txt'}\r")
+    one.until(r"with the next question[\s\S]*with a\.txt")
+    one.child.send("Which?\r")
+    one.until(r"thought 2[\s\S]*" + PROMPT)
+    one.screen.reset()
+    one.child.send("/edit\r")
+    one.until(r"> Which\?\s*\n[^\n]*with a\.txt")
+    one.child.send("\x03")
+    one.until(r"Ctrl-D or /quit leaves[\s\S]*" + PROMPT)
+    assert "with a.txt" not in one.text.splitlines()[-1]
+    one.child.send("\x04")
+    assert one.finish() == 0

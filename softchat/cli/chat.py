@@ -68,6 +68,7 @@ def chat(
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
     from softchat.cli.model import Backends, find, user_config
     from softchat.config.prompts import find_prompt
+    from softchat.engine.threads import busy_now_note, default_threads
     from softchat.models.folders import state_folder
     from softchat.record.sessions import SessionFile, Unkept
     from softchat.repl.loop import Repl
@@ -91,11 +92,17 @@ def chat(
     saved = (SessionFile if kept else Unkept)(sessions_folder(), restored)
 
     loaded_with: dict[str, Any] = {}
+    threads = [0, 0]  # that the model has, and that were wanted
 
     def opened(which: Located, cancelled: Callable[[], bool]) -> Backend:
         layers = Layers(suits=config.suits(which), chosen=[chosen])
         how = replace(loading.after(layers), **loaded_with)
+        threads[:] = [how.threads or default_threads(), how.threads]
         return backends.open(which, how, cancelled=cancelled)
+
+    def busy() -> str:
+        has, wanted = threads
+        return "" if wanted or not has else busy_now_note(has)
 
     session = Session(
         found,
@@ -118,6 +125,7 @@ def chat(
         ),
         find=find,
         saved=saved,
+        busy=busy,
     )
     with closing(repl):
         if trace is not None:

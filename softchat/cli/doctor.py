@@ -38,9 +38,16 @@ def doctor(
     for problem in report.problems:
         typer.echo(plain(f"problem: {problem.what} (hint: {problem.hint})"))
     if not report.problems:
-        busy = report.facts["machine"]["busy"]
-        typer.echo(busy or "all is well")
+        typer.echo(_verdict(report.facts["machine"]))
     return 1 if report.problems else 0
+
+
+def _verdict(machine: Mapping[str, Any]) -> str:
+    """The last word, where nothing is wrong."""
+    if machine["in_use"] and not machine["busy"]:
+        others = f"other programs use this machine (load {machine['load']:g})"
+        return f"nothing is wrong; {others}, so all of it is slower than it could be"
+    return machine["busy"] or "all is well"
 
 
 def _rows(facts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:

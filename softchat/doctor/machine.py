@@ -16,7 +16,7 @@ from softchat.doctor.report import Tell
 from softchat.engine import system
 from softchat.engine.servers import greet, read_servers
 from softchat.engine.system import Build
-from softchat.engine.threads import busy_note, default_threads
+from softchat.engine.threads import busy_note, default_threads, is_in_use, load
 from softchat.errors import ServerError, UsageError
 from softchat.models.machine import memory_bytes
 from softchat.provenance import cpu_name
@@ -52,6 +52,8 @@ def machine() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "threads": (suitable := default_threads()),
         "busy": busy_note(suitable),
+        "load": round(load(), 1),
+        "in_use": is_in_use(),
         "memory": memory_bytes(),
         "memory_available": _available(),
     }

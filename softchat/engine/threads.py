@@ -13,7 +13,8 @@ def default_threads() -> int:
 
     Threads wait for one another at each of a step's hundreds of operations. If another program has
     the core of one, all wait: on two cores with a load of 14 to 17, a question
-    took 13 and 15 s with one thread, and was not answered in 200 s with two.
+    took 13 and 15 s with one thread, and was not answered in 200 s with two. At a load of 16 to 18, a
+    training on one of the cores among it, a decode took 50 to 100 times longer with two than one.
     """
     every = cores()
     return max(1, every - busy_cores(every))
@@ -64,6 +65,22 @@ def load() -> float:
         return os.getloadavg()[0]
     except (OSError, AttributeError):  # Windows has none
         return 0.0
+
+
+def is_in_use() -> bool:
+    """Whether other programs want more than half of the cores: then nothing is as fast as it is."""
+    return load() > cores() / 2
+
+
+def busy_now_note(loaded_with: int) -> str:
+    """What to say of a model that was loaded with so many threads, by default; mostly nothing."""
+    now = default_threads()
+    if now >= loaded_with:
+        return busy_note(loaded_with)
+    return (
+        f"this machine is busy now (load {load():.0f}, cores {cores()}): "
+        f"/set threads {now} may be faster"
+    )
 
 
 def busy_note(threads: int) -> str:

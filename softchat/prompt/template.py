@@ -118,7 +118,18 @@ def make_text(
         return PromptText(_opened(text, tags), contents, engine)
     off = render(template, messages, **special, enable_thinking=False, thinking=False)
     has_switch = off != text and not off.rstrip().endswith(tags.open.strip())
-    return PromptText(off if has_switch else _closed(text, tags), contents, engine)
+    if not has_switch and _knows(engine, tags):
+        off = _closed(text, tags)
+    return PromptText(off, contents, engine)
+
+
+def _knows(engine: Engine, tags: ThinkTags) -> bool:
+    """Whether the model knows these tags of itself; to another one an empty thought is noise."""
+    both = (tags.open.strip(), tags.close.strip())
+    return any(
+        tag in (engine.chat_template or "") or len(engine.tokenize(tag, special=True)) == 1
+        for tag in both
+    )
 
 
 def _opened(text: str, tags: ThinkTags) -> str:

@@ -53,6 +53,7 @@ class Repl:
         make_view: a view for one turn.
         find: a model by its name, fetched if need be.
         saved: where the session is kept as it happens.
+        busy: what is to be said once of other programs on this machine; or nothing.
 
     """
 
@@ -64,6 +65,7 @@ class Repl:
         make_view: Callable[[], View],
         find: Callable[[str], Located],
         saved: SessionFile,
+        busy: Callable[[], str] = lambda: "",
     ) -> None:
         self.session = session
         self.console = console
@@ -74,6 +76,7 @@ class Repl:
         self._trace_error: SoftchatError | None = None
         self._make_view = make_view
         self._saved = saved
+        self._busy = busy
         self._save_failed = False
         self._notes: list[str] = []
         self._pending = ""  # what stands on the next line already
@@ -222,6 +225,9 @@ class Repl:
             self.say(f"warning: {printable(error.message, newlines=False)}", "yellow")
         if self.session.loading:
             self.say(f"loading {printable(self.session.found.name, newlines=False)}…", "dim")
+        if note := self._busy():
+            self.say(note, "dim")
+            self._busy = str  # once is enough
         before = self.session.info
         self.session.conversation()
         if self.session.note and self.session.info is not before:

@@ -275,7 +275,7 @@ def test_the_command(softchat, tmp_path):
     assert rows["default model"].endswith(" here")
     assert rows["worker"] == "on, and starts"
     last = done.out.splitlines()[-1]
-    assert last == "all is well" or last.startswith("this machine is busy")
+    assert last.startswith(("all is well", "this machine is busy", "nothing is wrong; other"))
     told = json.loads(softchat("doctor", "--json", SOFTCHAT_HOME=str(tmp_path)).out)
     assert told["default_model"]["here"] is False
     assert told["problems"] == []

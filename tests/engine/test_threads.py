@@ -37,6 +37,24 @@ def test_cores_that_are_in_use_are_left_alone(machine, cores, load, running, exp
     assert threads.default_threads() == expected
 
 
+@pytest.mark.parametrize(("load", "in_use"), [(0.2, False), (1.0, False), (1.4, True)])
+def test_one_program_more_is_seen(machine, load, in_use):
+    """On two cores, one that is held makes all slower, though no thread less is better."""
+    machine(2, load, 1)
+    assert threads.is_in_use() == in_use
+    assert threads.busy_note(threads.default_threads()) == ""
+
+
+def test_what_became_busy_is_told_with_a_way_out(machine):
+    """A model keeps its threads until it is loaded again."""
+    machine(2, 9.0, 8)
+    now = "this machine is busy now (load 9, cores 2): /set threads 1 may be faster"
+    assert threads.busy_now_note(2) == now
+    assert threads.busy_now_note(1) == threads.busy_note(1) != ""
+    machine(2, 0.5, 8)
+    assert threads.busy_now_note(2) == ""
+
+
 def test_fewer_threads_are_told(machine):
     """With the reason, and with what is stronger; all of them are not worth a word."""
     machine(2, 17.2, 9)

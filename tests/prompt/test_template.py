@@ -248,6 +248,16 @@ def test_a_template_has_its_own_switch(engine):
     assert text.endswith("<think>\n\n</think>\n\n")
 
 
+def test_a_model_without_tags_is_asked_as_its_template_has_it(engine):
+    """An empty thought, which it has never seen, makes what it says worse."""
+    text = text_of(engine, make_prompt(engine, single_turn("Why?"), settings=OFF))
+    assert text == "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
+    knows = FakeEngine([*LETTERS, "<think>"], [{"a": 1.0}], special=["<think>"])
+    knows.chat_template = CHATML
+    text = text_of(knows, make_prompt(knows, single_turn("Why?"), settings=OFF))
+    assert text.endswith("<think>\n\n</think>\n\n")
+
+
 def test_effort_goes_to_the_template(engine):
     """gpt-oss is told how much to think; a template that can't be told says so."""
     engine.chat_template = template("gpt-oss")

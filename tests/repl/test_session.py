@@ -145,6 +145,20 @@ def test_undo_and_clear(begin, released):
     repl.close()
 
 
+def test_what_is_taken_back_is_not_counted(begin, released):
+    """The context that a session uses is that of the turns that are left."""
+    released.set()
+    repl, _ = begin()
+    counts = []
+    for line in ("Hi", "Hi", "/undo", "Hi", "/clear"):
+        repl.handle(line)
+        counts.append(repl.session.used[0])
+    first, second, undone, again, cleared = counts
+    assert 0 < first < second == again
+    assert (undone, cleared) == (first, 0)
+    repl.close()
+
+
 def test_what_is_cleared_right_after_resuming_is_gone(begin, released, tmp_path):
     """On disk too, though nothing has been said since."""
     before = SessionFile(tmp_path / "sessions")
@@ -591,6 +605,18 @@ def test_the_tokens_of_an_answer_can_be_looked_into(begin, released):
         out.truncate(out.seek(0))
         repl.handle(line)
         assert says in out.getvalue(), line
+    repl.close()
+
+
+def test_a_busy_machine_is_told_once(begin, released):
+    """When it is seen, before a turn; not at every one."""
+    released.set()
+    repl, out = begin()
+    notes = iter(["", "this machine is busy"])
+    repl._busy = lambda: next(notes)
+    for count in (0, 1, 1):
+        repl.handle("Hi")
+        assert out.getvalue().count("busy") == count
     repl.close()
 
 
