@@ -12,9 +12,9 @@ def default_threads() -> int:
     """The cores that are free now, one at the least; on a machine that is not busy, all.
 
     Threads wait for one another at each of a step's hundreds of operations. If another program has
-    the core of one, all wait: on two cores with a load of 14 to 17, a question
-    took 13 and 15 s with one thread, and was not answered in 200 s with two. At a load of 16 to 18, a
-    training on one of the cores among it, a decode took 50 to 100 times longer with two than one.
+    the core of one, all wait: on two cores with a load of 14 to 17, a question took 13 and 15 s
+    with one thread, and was not answered in 200 s with two. At a load of 16 to 18, one core held by
+    a training, a decode took 50 to 100 times longer with two threads than with one.
     """
     every = cores()
     return max(1, every - busy_cores(every))
