@@ -340,11 +340,11 @@ def from_dict(value: object) -> Event:
     return made
 
 
-def told_last(steps: Iterable[Step]) -> list[Step]:
-    """The steps that count: one that is told again takes the place of all from its index on."""
-    kept: list[Step] = []
-    for step in steps:
-        if kept and step.index <= kept[-1].index:
-            kept = [one for one in kept if one.index < step.index]
-        kept.append(step)
+def told_last(told: Iterable[Step | Lens]) -> list[Step | Lens]:
+    """Those that count: a step that is told again takes the place of all from its index on."""
+    kept: list[Step | Lens] = []
+    for one in told:
+        if isinstance(one, Step) and kept and one.index <= kept[-1].index:
+            kept = [other for other in kept if other.index < one.index]
+        kept.append(one)
     return kept

@@ -32,11 +32,12 @@ class Run:
     def of(cls, events: Iterable[Event]) -> Run:
         """The run that these are the events of."""
         kept = tuple(events)
+        told = told_last(event for event in kept if isinstance(event, Step | Lens))
         return cls(
             events=kept,
             started=_last(kept, Started),
-            steps=tuple(told_last(event for event in kept if isinstance(event, Step))),
-            lenses=tuple(event for event in kept if isinstance(event, Lens)),
+            steps=tuple(one for one in told if isinstance(one, Step)),
+            lenses=tuple(one for one in told if isinstance(one, Lens)),
             halted=_last(kept, Halted),
             answer="".join(event.text for event in kept if isinstance(event, Answer)),
             finished=_last(kept, Finished),

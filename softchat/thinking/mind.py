@@ -84,7 +84,8 @@ class Mind:
         """The next step, of the distribution that these logits, (V,), are."""
         p = Distribution(logits, self.temperature)
         entropy = p.entropy
-        self._draws.at_step(index)
+        if self._strategy.draws:
+            self._draws.at_step(index)
         choice = self._strategy.choose(p, entropy)
         self._halting.count(choice, entropy)
         concept = concept_entries(choice.concept, self._engine, self._pieces)

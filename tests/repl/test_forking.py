@@ -335,3 +335,21 @@ def test_a_turn_of_another_model_is_not_forked(repl):
     said(repl)
     repl.handle("/fork 1 d")
     assert "the last turn was thought by fake" in said(repl)
+
+
+def test_step_by_step_in_a_session(repl, monkeypatch):
+    """With /step each step waits for a key, and the turn has what was changed; /step off ends it."""
+    repl.handle("/step")
+    assert repl.session.by_hand
+    assert "space goes on" in said(repl)
+    keys = iter(" 2 a")
+    monkeypatch.setattr(type(repl.session.keys), "__call__", lambda self: next(keys, ""))
+    repl.handle("Q")
+    steps = Run.of(repl.session.last().events).steps
+    assert [step.concept[0].piece for step in steps[:2]] == ["a", "d"]
+    assert steps[1].change.instead_of[0].piece == "c"
+    assert next(keys, "") == "a"  # the third step closed the thoughts
+    repl.handle("/step off")
+    assert not repl.session.by_hand
+    repl.handle("/step maybe")
+    assert "/step takes" in said(repl)

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from softchat.errors import UsageError
-from softchat.events import Change, ConceptEntry, Mode, ModelInfo, Noise, Started, Step, told_last
+from softchat.events import (
+    Change,
+    ConceptEntry,
+    Lens,
+    Mode,
+    ModelInfo,
+    Noise,
+    Started,
+    Step,
+    told_last,
+)
 from softchat.settings import Settings
 from softchat.thinking.fork import find_token, make_fork, take_alone, without_heaviest
 
@@ -120,3 +130,7 @@ def test_of_steps_told_again_the_last_count():
     assert told_last([a, b, c, other]) == [a, other]
     assert told_last([a, a, b]) == [a, b]
     assert told_last([]) == []
+    early, late = (
+        Lens(index=i, text="", entropy=0.0, whole=True, elapsed_s=0.0) for i in (0, 1)
+    )  # what was seen ahead goes with its step
+    assert told_last([a, early, b, late, other]) == [a, early, other]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,9 @@ class TagTokens:
 
 class Strategy(ABC):
     """Chooses, step by step, what stands at the next position of the thoughts."""
+
+    draws: ClassVar[bool] = True
+    """Whether it has any use for randomness."""
 
     @abstractmethod
     def choose(self, p: Distribution, entropy: float) -> Choice:

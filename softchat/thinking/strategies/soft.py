@@ -10,6 +10,8 @@ from softchat.thinking.strategies.choice import Choice, Strategy, keep, soft
 class Soft(Strategy):
     """The whole concept token is fed back: w = p over what passes the filters, / Σ."""
 
+    draws = False
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
