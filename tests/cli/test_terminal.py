@@ -18,7 +18,7 @@ from tests.terminal import LOADING, LONG, assert_settled
 def test_the_panel_shows_the_thinking_and_settles(terminal):
     """Rows with pieces, bars and entropies; a sparkline and τ; the counter; then one line."""
     one = terminal("ask", "Why is the sky blue?", *LONG, "--max-answer", "20")
-    one.until(r"thinking · smollm2-plain · soft · \d+ steps · \d+/s")
+    one.until(r"thinking · smollm2-plain · soft · \d+ steps · [\d.]+/s")
     one.until(r"H \d\.\d+  τ 0")
     one.until("[▁▂▃▄▅▆▇█]{5}")
     one.until(r"│ +\d+ \d\.\d{3}  .*━[^╰]*╰ .* Ctrl-C stops$")
