@@ -338,7 +338,7 @@ def test_a_turn_of_another_model_is_not_forked(repl):
 
 
 def test_step_by_step_in_a_session(repl, monkeypatch):
-    """With /step each step waits for a key, and the turn has what was changed; /step off ends it."""
+    """Each step waits for a key, and the turn has what was changed; /step off ends it."""
     repl.handle("/step")
     assert repl.session.by_hand
     assert "space goes on" in said(repl)
