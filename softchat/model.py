@@ -1,7 +1,6 @@
 """A model that is loaded, with all that suits it: what a program asks its questions of.
 
-`load` finds a model by what its user calls it, `Model.ask` runs a question through it. The command
-line goes this way too.
+`load` finds a model by what its user calls it, `Model.ask` runs a question through it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Files, untrusted text and Ctrl-C: what every folder may use."""
+"""What every folder may use: files, untrusted text, keys and Ctrl-C, small child processes."""

@@ -16,7 +16,7 @@ from softchat.base.text import printable
 from softchat.cli.options import Loading, TalkLoading, given
 from softchat.config.file import Config, load_config
 from softchat.config.layers import Layers
-from softchat.engine.protocol import Lora
+from softchat.engine.protocol import ANY_CONTEXT, Lora
 from softchat.engine.threads import busy_note, default_threads
 from softchat.errors import ModelNotFoundError, SoftchatError, UsageError
 from softchat.models import Located, find_model
@@ -101,7 +101,7 @@ class Backends:
         found: Located,
         loading: Loading,
         *,
-        n_ctx_most: int = 2**31 - 1,
+        n_ctx_most: int = ANY_CONTEXT,
         cancelled: Callable[[], bool],
     ) -> Backend:
         """The model, loaded and proven. Raises as `open_backend` does.
@@ -165,7 +165,7 @@ def devices_here(config: Config) -> tuple[Device, ...]:
     return tuple(one for one in found if one.is_gpu)
 
 
-def load_of(found: Located, loading: Loading, *, n_ctx_most: int = 2**31 - 1) -> Load:
+def load_of(found: Located, loading: Loading, *, n_ctx_most: int = ANY_CONTEXT) -> Load:
     """What flags say about how this model is loaded, as one value.
 
     Args:

@@ -10,14 +10,12 @@ import llama_cpp
 
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.gguf import open_header
-from softchat.engine.native import forget_errors, load_model, reason
+from softchat.engine.native import BATCH, forget_errors, load_model, reason
 from softchat.engine.offload import Offload
 from softchat.engine.placement import BY_DEFAULT, CACHE_TYPES, FLASH_ATTENTION, Placement
 from softchat.engine.protocol import Lora
 from softchat.engine.threads import default_threads
 from softchat.errors import DecodeError, ModelRefusedError
-
-_BATCH = 512
 
 
 class BareContext:
@@ -45,7 +43,7 @@ class BareContext:
             raise ModelRefusedError("llama.cpp can't load the model", hint="try 'softchat ask'")
         sizes = llama_cpp.llama_context_default_params()
         sizes.n_ctx = n_ctx
-        sizes.n_batch = sizes.n_ubatch = _BATCH
+        sizes.n_batch = sizes.n_ubatch = BATCH
         sizes.n_threads = sizes.n_threads_batch = n_threads or default_threads()
         sizes.type_k = sizes.type_v = CACHE_TYPES[placement.cache_type].number
         sizes.flash_attn_type = FLASH_ATTENTION[placement.flash_attn]
@@ -68,8 +66,8 @@ class BareContext:
     def fill(self, tokens: list[int]) -> None:
         """Begin anew, with these tokens as the prompt."""
         llama_cpp.llama_memory_clear(self._memory, False)
-        for first in range(0, len(tokens), _BATCH):
-            self._decode(tokens[first : first + _BATCH])
+        for first in range(0, len(tokens), BATCH):
+            self._decode(tokens[first : first + BATCH])
         self._filled = len(tokens)
 
     def run(self, token: int, steps: int) -> float:

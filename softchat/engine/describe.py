@@ -91,13 +91,14 @@ def describe(path: Path) -> Description:
         )
 
 
-def memory_hint(path: Path, n_ctx: int, n_ctx_most: int) -> str:
+def memory_hint(path: Path, n_ctx: int, n_ctx_most: int, cache_type: str = "f16") -> str:
     """How much memory a model needs, and what needs less.
 
     Args:
         path: the model's file.
         n_ctx: positions of context; 0: what the model was trained for, at most `n_ctx_most`.
         n_ctx_most: see there.
+        cache_type: how its KV cache is kept.
 
     """
     try:
@@ -105,7 +106,7 @@ def memory_hint(path: Path, n_ctx: int, n_ctx_most: int) -> str:
     except ModelRefusedError as error:  # too little even for the header, if there was one
         return f"{way_out(path.stat().st_size)}; or {error.hint}"
     n_ctx = n_ctx or min(about.context or n_ctx_most, n_ctx_most)
-    needed = about.memory(n_ctx)
+    needed = about.memory(n_ctx, cache_type)
     return way_out(about.file_bytes) if needed is None else way_out(needed, n_ctx)
 
 

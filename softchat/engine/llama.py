@@ -99,7 +99,8 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
             self._owned.close()
             if not is_shortage(error.message):
                 raise
-            hint = memory_hint(path, n_ctx * sequences, n_ctx_most * sequences)
+            size = n_ctx * sequences, n_ctx_most * sequences
+            hint = memory_hint(path, *size, placement.cache_type)
             raise ModelRefusedError(error.message, hint=hint) from error
         except BaseException:
             self._owned.close()

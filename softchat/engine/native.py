@@ -1,6 +1,6 @@
 """llama.cpp's own objects: loading a model, a context with its batch, and the log.
 
-Native return codes are handed on as they are; `llama` gives them names.
+Native return codes are handed on as they are; `decoder` gives them names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from softchat.errors import DecodeError, ModelRefusedError
 
 Floats = npt.NDArray[np.float32]
 
-BATCH = 512  # tokens to a native call; one call more would abort the process
+BATCH = 512  # tokens to a native call; one token more would abort the process
 _DECODE = 1  # enum llama_process_type
 _FLOAT_POINTER = ctypes.POINTER(ctypes.c_float)
 _ERROR = 4  # enum ggml_log_level

@@ -15,12 +15,12 @@ from pathlib import Path
 from softchat.base.files import shown_size
 from softchat.engine.describe import Description, describe
 from softchat.engine.devices import choose
+from softchat.engine.native import BATCH
 from softchat.engine.placement import ALL, Placement
 from softchat.engine.rpc import guard, use_servers
 from softchat.engine.shortage import is_shortage
 from softchat.errors import ModelRefusedError
 
-_BATCH = 512  # tokens whose intermediate results a device has room for
 _FLOAT = 4  # bytes
 _WIDTHS = 16  # rows of the model's width that a token takes on its way, generously
 _REST = 64 << 20  # bytes: what a back end needs for itself
@@ -44,7 +44,7 @@ class Need:
         """Of a model with room for so many positions in its KV cache."""
         cache = positions * about.cache_bytes_per_position(cache_type)
         each = cache // max(1, len(about.layer_bytes))
-        tokens = min(_BATCH, positions)
+        tokens = min(BATCH, positions)
         row = (about.n_vocab or 0) + _WIDTHS * (about.n_embd or 0)
         return cls(
             blocks=tuple(weights + each for weights in about.layer_bytes),

@@ -237,7 +237,7 @@ def _drop(repl: Context, rest: str) -> None:
 def _save(repl: Context, rest: str) -> None:
     path = _path(rest, "/save chat.json, or /save chat.md to read")
     if not repl.is_own(path):
-        _keepwhole_number(path, "/save!")
+        _keep_what_is_there(path, "/save!")
     repl.save_as(path)
 
 
@@ -245,7 +245,7 @@ def _save_over(repl: Context, rest: str) -> None:
     repl.save_as(_path(rest, "/save! chat.json"))
 
 
-def _keepwhole_number(path: Path, instead: str) -> None:
+def _keep_what_is_there(path: Path, instead: str) -> None:
     """Raise UsageError if there is something in this file."""
     with suppress(OSError):  # there is none; or that is told when it is opened
         if path.is_file() and path.stat().st_size:
@@ -269,7 +269,7 @@ def _trace(repl: Context, rest: str) -> None:
         repl.say(f"to {printable(str(repl.trace_path))}" if repl.trace else "off")
         return
     if rest != "off":
-        _keepwhole_number(expand(rest), "/trace!")
+        _keep_what_is_there(expand(rest), "/trace!")
     _trace_over(repl, rest)
 
 

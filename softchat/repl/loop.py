@@ -48,7 +48,7 @@ class Repl:
     """A session on a terminal: reads, runs, shows.
 
     Args:
-        chat: what is said, and to whom.
+        session: the conversation, its model and settings.
         console: where all goes but the answers' text.
         make_view: a view for one turn.
         find: a model by its name, fetched if need be.

@@ -98,6 +98,7 @@ class Session:
             name: value for name, value in record.chosen.items() if name not in self._flags
         }
         self._turns[:] = record.turns
+        self._used_at = {None: 0}
         if self._conversation is not None:
             self._conversation.system = self.system
 
@@ -424,7 +425,7 @@ class Session:
         kept = list(self._turns)
         try:
             for count in range(1, len(kept) + 1):
-                self.drop(1)
+                del self._turns[:1]
                 if not self.room(question).missing:
                     return count
             return 0

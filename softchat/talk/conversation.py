@@ -1,7 +1,7 @@
 """A conversation: its turns, and what of them is said to the model. Knows no terminals or files.
 
-Each turn is one run of `think`, by a `Speaker`. The turns are here and nowhere else, so that they
-outlive whoever speaks.
+Each turn is one run of `think`, by a `Backend`. The turns are here and nowhere else, so that they
+outlive the model that is loaded.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Conversation:
             keys: of thinking by hand, as `Backend.ask`.
 
         Raises:
-            SoftchatError: as `Speaker.ask`.
+            SoftchatError: as `Backend.ask`.
 
         """
         number = next(_numbers) if keep else None
@@ -182,7 +182,7 @@ class Conversation:
             yield event
 
     def room(self, question: str, settings: Settings) -> Room:
-        """What the context would have to hold for this turn. Raises as `Speaker.room`."""
+        """What the context would have to hold for this turn. Raises as `Backend.room`."""
         return self.backend.room(self.question(question), settings)
 
     def question(self, text: str, *, number: int | None = None) -> ChatRequest:

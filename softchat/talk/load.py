@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from softchat.engine.placement import BY_DEFAULT, Placement
-from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
+from softchat.engine.protocol import ANY_CONTEXT, LONGEST_DEFAULT_CONTEXT, Lora
 from softchat.prompt.tags import ThinkTags
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Load:
     """Positions of context; 0 is what suits the model, but not more than `n_ctx_most`."""
     n_ctx_most: int = LONGEST_DEFAULT_CONTEXT
     n_threads: int = 0
-    """0 is one a core."""
+    """0 is as many as cores are free."""
     placement: Placement = BY_DEFAULT
     """Where it computes, and how its KV cache is kept."""
     loras: tuple[Lora, ...] = ()
@@ -50,7 +50,7 @@ class Load:
         found: Located,
         *,
         n_ctx: int = 0,
-        n_ctx_most: int = 2**31 - 1,
+        n_ctx_most: int = ANY_CONTEXT,
         n_threads: int = 0,
         placement: Placement = BY_DEFAULT,
         loras: Sequence[Lora] | None = None,

@@ -123,7 +123,7 @@ class LocalBackend(Backend):
         answer_now: Callable[[], bool] = lambda: False,
         keys: Callable[[], str] | None = None,
     ) -> Iterator[Event]:
-        """Run a turn. See `Speaker`."""
+        """Run a turn. See `Backend`."""
         if question.fresh:
             self._sequence.rollback(0)
         prompt, items = self._prompt(question, settings)
@@ -176,7 +176,7 @@ class LocalBackend(Backend):
             raise UsageError("that run is not one of this model", hint="fork a run of its own")
 
     def room(self, question: ChatRequest, settings: Settings) -> Room:
-        """What the context would have to hold for this turn. See `Speaker`."""
+        """What the context would have to hold for this turn. See `Backend`."""
         prompt, items = self._prompt(question, settings)
         return Room(
             prompt=len(items),

@@ -729,6 +729,8 @@ def test_the_context_count_is_right_after_turns_are_taken_back(begin, released):
     assert repl.session.used[0] > first > 0
     repl.handle("/undo")
     assert repl.session.used == (first, n_ctx)
+    repl.session.droppable("?" * 9_000)  # looks into what would fit, and forgets nothing
+    assert repl.session.used == (first, n_ctx)
     repl.handle("/clear")
     assert repl.session.used == (0, n_ctx)
     repl.close()

@@ -130,7 +130,7 @@ class WorkerBackend(Backend):
         answer_now: Callable[[], bool] = lambda: False,
         keys: Callable[[], str] | None = None,
     ) -> Iterator[Event]:
-        """Run a turn. See `Speaker`."""
+        """Run a turn. See `Backend`."""
         whole = False
         try:
             with self._naming_servers():
@@ -150,7 +150,7 @@ class WorkerBackend(Backend):
                 raise
 
     def room(self, question: ChatRequest, settings: Settings) -> Room:
-        """What the context would have to hold for this turn. See `Speaker`."""
+        """What the context would have to hold for this turn. See `Backend`."""
         asked, chosen = asdict(question), settings.to_dict()
         with self._naming_servers():
             needed = self.worker.call("room", question=asked, settings=chosen)

@@ -188,4 +188,4 @@ def _needs(values: dict[str, Any]) -> str:
     from softchat.talk.load import Load
 
     load = Load.read(values)
-    return memory_hint(load.path, load.n_ctx, load.n_ctx_most)
+    return memory_hint(load.path, load.n_ctx, load.n_ctx_most, load.placement.cache_type)
