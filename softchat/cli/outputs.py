@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from softchat.views import View
 
 
+_KEYS = (
+    "space: go on, 1-9: that token alone, x: without the heaviest, t T: temperature, b: back, "
+    "a: answer, r: run on"
+)
+
 Trace = Annotated[
     Path | None, flag("--trace", metavar="FILE", help="Write the events to a file too.")
 ]
@@ -142,6 +147,8 @@ class Outputs:
         if self.verbose or (waits and not panel):
             from softchat.views.plain import StepView
 
+            if waits:
+                print(_KEYS, file=sys.stderr)  # the panel says it itself
             return StepView(sys.stderr, self._answer())
         if self.quiet or not (panel or sys.stderr.isatty()):
             return self._answer()

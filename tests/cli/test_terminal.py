@@ -307,3 +307,22 @@ def test_ctrl_c_while_a_step_waits(terminal):
     one.child.send("\x03")
     assert one.finish() == 130
     assert_settled(one)
+
+
+def test_steps_without_a_panel(environ):
+    """A line for each step, after one that says what the keys do."""
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "softchat", "ask", "Why?", "-m", "smollm2-plain", "--step", *LONG],
+        env=environ | {"TERM": "dumb"},
+        timeout=60,
+    )
+    child.expect("space: go on")
+    child.expect("step    0 ")
+    child.send("x")
+    child.expect("step    0 .*without")
+    child.send(" a")
+    child.expect("you asked to")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
