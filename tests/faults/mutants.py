@@ -28,6 +28,16 @@ ABSURD = (
 )  # fmt: skip
 _FLOATS = (0.0, -1.0, 1e-45, 1e38, -1e38, float("nan"), float("inf"), float("-inf"))
 
+OTHERS = (
+    (_STRING, b""), (_STRING, b"x"), (_STRING, b"a" * 10**6), (_STRING, b"\x1b]0;x\x07\r\n"),
+    (_STRING, b"../../x"), (_STRING, b"\xff\xfe\xed\xa0\x80"), (_STRING, b"{{ 1 / 0 }}"),
+    (_STRING, b"{% for i in range(10**5) %}" * 3), (_UINT32, bytes(4)), (_INT32, b"\xff" * 4),
+    (10, b"\xff" * 8), (12, struct.pack("<d", float("nan"))), (_BOOL, b"\1"),
+    (_FLOAT32, struct.pack("<f", float("inf"))), (_ARRAY, struct.pack("<IQ", _UINT32, 0)),
+    (_ARRAY, struct.pack("<IQI", _UINT32, 1, 7)), (_ARRAY, struct.pack("<IQQ", _STRING, 1, 0)),
+)  # fmt: skip
+"""Values as a header has them: the type, and the bytes behind it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
@@ -282,13 +292,27 @@ def absurd_weights(data: bytearray, layout: Layout, rng: random.Random) -> str:
 def leave_out(data: bytearray, layout: Layout, rng: random.Random) -> str:
     """A key is not there; all behind it is."""
     key = rng.choice(layout.keys)
-    size = key.end - key.start
-    gap = layout.data - layout.tensors[-1].end
-    header = data[24 : key.start] + data[key.end : layout.tensors[-1].end]
-    header += bytes((gap + size) % 32)
     _put(data, 16, 8, len(layout.keys) - 1)
-    data[24 : layout.data] = header
+    _replace(data, layout, key.start, key.end, b"")
     return f"without {key.name}"
+
+
+def another_value(data: bytearray, layout: Layout, rng: random.Random) -> str:
+    """A key has a value of another type and length; all behind it is as it should be."""
+    names = ("general", "tokenizer", "context", "embedding", "block_count", "head_count", "rope")
+    key = rng.choice([one for one in layout.keys if any(name in one.name for name in names)])
+    kind, value = rng.choice(OTHERS)
+    shown = f"{value[:12]!r}… of {len(value)}" if len(value) > 12 else repr(value)
+    if kind == _STRING:
+        value = struct.pack("<Q", len(value)) + value
+    _replace(data, layout, key.value - 4, key.end, struct.pack("<I", kind) + value)
+    return f"{key.name}: {shown}, of type {kind}"
+
+
+def _replace(data: bytearray, layout: Layout, start: int, end: int, new: bytes) -> None:
+    """Put this in the header's place; the weights behind it begin at a multiple of 32 again."""
+    header = data[24:start] + new + data[end : layout.tensors[-1].end]
+    data[24 : layout.data] = header + bytes(-(24 + len(header)) % 32)
 
 
 def split(data: bytearray, layout: Layout, rng: random.Random) -> str:
@@ -307,7 +331,7 @@ def split(data: bytearray, layout: Layout, rng: random.Random) -> str:
 CHANGES: tuple[Change, ...] = (
     flip_anywhere, flip_a_key, cut, lengthen, repeat_tokens, absurd_number, absurd_number,
     absurd_items, other_type, same_size_type, other_shape, other_place, same_name, absurd_weights,
-    leave_out, split,
+    leave_out, split, another_value,
 )  # fmt: skip
 
 

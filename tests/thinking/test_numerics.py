@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,11 @@ from softchat.evaluate.evaluate import Plan, evaluate, one_by_one
 from softchat.evaluate.plan import Run
 from softchat.evaluate.questions import Question
 from softchat.events import Error, Step
-from softchat.settings import Settings
+from softchat.settings import Settings, StrategyName
 from softchat.talk.conversation import Conversation
 from softchat.testing import FakeEngine
 from softchat.thinking.think import Prompt, think
+from tests.faults.soak import times
 
 VOCABULARY = [
     "q",
@@ -74,6 +77,49 @@ def test_the_error_says_where(at, place, value):
         list(think(Bad(at, value), PROMPT, SETTINGS))
     assert caught.value.message.startswith(place)
     assert caught.value.hint
+
+
+ODD = {
+    "nan": [np.nan] * 12,
+    "one nan": [0.0, 0.0, np.nan] + [0.0] * 9,
+    "infinity": [np.inf] + [0.0] * 11,
+    "infinities": [np.inf] * 2 + [0.0] * 10,
+    "nothing": [-np.inf] * 12,
+    "one left": [-np.inf] * 11 + [0.0],
+    "huge": [3e38, -3e38] * 6,
+    "the largest": [3.4e38] * 12,
+    "the least": [-3.4e38] * 12,
+    "tiny": [1e-45] * 12,
+    "equal": [0.0] * 12,
+    "minus zero": [-0.0] * 12,
+}
+CASES = list(product(StrategyName, ODD, (1, 3), (0.0, 1e-6, 1.0, 2.0)))
+
+
+@pytest.mark.parametrize("first", range(8))
+def test_any_logits_and_any_settings(first):
+    """Each strategy, at any temperature: a run, or an error that is softchat's own."""
+    refused = 0
+    cases = CASES[first::8]
+    for strategy, odd, at, temperature in cases[:: times(8, 1)]:
+        engine = FakeEngine(VOCABULARY, SCRIPT)
+        plain = engine._decode
+
+        def decode(items, engine=engine, plain=plain, odd=odd, at=at):
+            logits = plain(items)
+            return np.array(ODD[odd], np.float32) if engine._decodes >= at else logits
+
+        engine._decode = decode
+        settings = Settings(
+            strategy=strategy, temperature=temperature, answer_temperature=temperature,
+            tau=0, max_think=8, max_answer=5,
+        )  # fmt: skip
+        try:
+            assert list(think(engine, PROMPT, settings))
+        except NumericsError:
+            refused += 1
+            assert odd in ("nan", "one nan", "infinity", "infinities", "nothing"), odd
+    print(f"{refused} of {len(cases)} refused")
 
 
 def test_a_mixture_that_is_no_embedding():
