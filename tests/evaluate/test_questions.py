@@ -109,6 +109,78 @@ def test_what_is_no_question(tmp_path, text, where):
         read_questions(write(tmp_path, text))
 
 
+def line(question, answer):
+    return json.dumps({"question": question, "answer": answer}).encode()
+
+
+REFUSED = {
+    "nothing": b"",
+    "zeros": bytes(1000),
+    "UTF-16": line("a", "1").decode().encode("utf-16"),
+    "Latin-1": b'{"question":"\xe9","answer":"1"}',
+    "lists without end": b"[" * 100_000,
+    "objects without end": b'{"a":' * 100_000,
+    "a number of 5,000 digits": b'{"question":"a","answer":' + b"9" * 5000 + b"}",
+    "an empty list": b"[]",
+    "null in a list": b"[null]",
+    "null": b"null",
+    "a number": b"7",
+    "a text": b'"x"',
+    "a list for a question": line([], "1"),
+    "null for a question": line(None, "1"),
+    "an object for an answer": line("a", {"b": 1}),
+    "true for an answer": line("a", True),
+    "a number for a prompt": b'{"prompt":7,"final_answer":"1"}',
+    "numbers in a prompt": b'{"prompt":[7],"final_answer":"1"}',
+    "a prompt without values": b'{"prompt":[{}],"final_answer":"1"}',
+    "a list for a value": b'{"prompt":[{"value":[]}],"final_answer":"1"}',
+    "form feed for a line": b'{"question":"a\x0bb","answer":"1"}',
+    "nothing behind ####": line("a", "####"),
+    "a line that is torn": line("a", "1") + b'\n{"question":"b"',
+    "more behind an object": line("a", "1") + b" x",
+    "any bytes": bytes(range(256)) * 10,
+    "no column.csv": b"a,b\n1,2\n",
+    "zeros.csv": b"\0,\0\n1,2\n",
+    "a quote without end.csv": b'question,answer\n"a\n',
+    "a field too long.csv": b'question,answer\n"' + b"a" * 200_000 + b'",1\n',
+    "tabs.tsv": b"question\tanswer\n\t\n",
+}
+TAKEN = {
+    "a mark of order": b"\xef\xbb\xbf" + line("a", "1"),
+    "half characters": b'{"question":"\\ud800","answer":"\\udfff"}',
+    "NaN": b'{"question":"a","answer":NaN}',
+    "infinity": b'{"question":"a","answer":-Infinity}',
+    "a large exponent": b'{"question":"a","answer":1e999999999}',
+    "keys twice": b'{"question":"a","question":"b","answer":"1"}',
+    "CRLF": (line("a", "1") + b"\r\n") * 3,
+    "another end of line": line("a\u2028b", "1"),
+    "ten megabytes": line("a" * 10**7, "1"),
+    "escapes": line("\x1b]0;x\x07", "1"),
+    "a wide row.csv": b"question,answer\n" + b"a," * 100_000 + b"\n",
+    "columns twice.csv": b"question,question,answer\na,b,1\n",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_odd_files_are_refused(tmp_path, name):
+    """In one line."""
+    path = tmp_path / (name if "." in name else f"{name}.jsonl")
+    path.write_bytes(REFUSED[name])
+    with pytest.raises(UsageError) as caught:
+        read_questions(path)
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 1000
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_odd_files_that_are_taken(tmp_path, name):
+    """What is read of them can be written."""
+    path = tmp_path / (name if "." in name else f"{name}.jsonl")
+    path.write_bytes(TAKEN[name])
+    for one in read_questions(path).questions:
+        assert (one.text + one.answer).encode()
+
+
 def test_answers_can_be_left_out(tmp_path):
     """For a sweep over steps no answers are needed."""
     found = read_questions(write(tmp_path, '{"question": "a"}'), answers=False)
