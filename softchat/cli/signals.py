@@ -1,4 +1,4 @@
-"""SIGTERM, SIGHUP and SIGTSTP: what was begun is put in order, and the terminal is as it was found.
+"""SIGTERM, SIGHUP, SIGQUIT and SIGTSTP: what was begun is put in order, and the terminal is as it was found.
 
 Knows nothing of what is begun.
 """
@@ -18,7 +18,8 @@ from typing import Any, NoReturn
 if sys.platform != "win32":
     import termios
 
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT")  # the last is Ctrl-\\
+_ENDING = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 _SOON_S = 0.02
 _PATIENCE_S = 5.0  # what is put in order on the way out takes far less
 
