@@ -1,4 +1,4 @@
-"""SIGTERM, SIGHUP, SIGQUIT and SIGTSTP: what was begun is put in order, and the terminal is as it was found.
+"""Signals that end or stop this process: what was begun is put in order, its terminal as it was.
 
 Knows nothing of what is begun.
 """
