@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _LONGEST_NAME = 200  # characters of one that is told
 _NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_GONE = {errno.EIO, errno.EBADF}  # a terminal that was closed, or that can only be read
 _RARELY = 100_000  # allocations between two looks for garbage; imports make many and leave none
 _YES = {"1", "true", "t", "yes", "y", "on"}  # what typer takes for it in a variable
 
@@ -62,6 +63,9 @@ def _main() -> int:
     except OSError as error:
         if error.errno in _NO_ROOM:
             complain(f"can't write any more: {error.strerror}", "make room on the disk")
+            _leave_stdout()
+        if error.filename is None and error.errno in _GONE:
+            complain(f"can't write any more: {error.strerror}", "is the terminal still there?")
             _leave_stdout()
         if error.filename is not None:  # its rights, its length, what it is: no bug
             complain(
