@@ -45,7 +45,7 @@ def _facts(events: Sequence[Event], width: int, glyphs: Glyphs) -> dict[str, Tex
         "mean H": Text(mean),
         "thinking": Text(duration(finished.think_s) if finished else "-"),
         "answering": Text(duration(finished.answer_s) if finished else "-"),
-        "thoughts": thoughts(run.steps, glyphs),
+        "thoughts": thoughts(run.steps, glyphs, line=True),
         "answer": Text(glyphs.text(printable(finished.answer.strip())) if finished else "-"),
     }
 
