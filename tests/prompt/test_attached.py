@@ -107,7 +107,7 @@ def test_a_file_that_can_not_be_read(tmp_path, name, says):
 
 
 def test_devices_end():
-    """/dev/zero is no text, and is not read for ever."""
+    """/dev/zero is no file, and is not read for ever."""
     if Path("/dev/zero").exists():
-        with pytest.raises(UsageError, match="is no text"):
+        with pytest.raises(UsageError, match="is no file"):
             read_file(Path("/dev/zero"))
