@@ -69,11 +69,11 @@ class _Ending:
 
         def again(what: sys.UnraisableHookArgs) -> None:
             # Native code that has called back swallows what is raised there: once more, outside.
-            if not isinstance(what.exc_value, Ended):
-                before(what)
-            else:
+            if isinstance(what.exc_value, Ended):
                 self._swallowed = True
                 _wake_in(_SOON_S)
+            elif not self.number:  # else it may be that two came at once, which Python tells of
+                before(what)
 
         sys.unraisablehook = again
         for number in _ENDING:

@@ -61,6 +61,8 @@ WAYS = {
     "SIGHUP": "os.kill(os.getpid(), signal.SIGHUP)",
     "SIGQUIT": "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n    "
     "os.kill(os.getpid(), signal.SIGQUIT)",
+    "two at once": "def told(): raise OSError\n    class Late:\n        __del__ = lambda _: told()"
+    + TRY + "finally: Late()",
     "lost": TRY + "except signals.Ended: pass",
     "another status": TRY + "except signals.Ended: sys.exit(3)",
     "another error": TRY + "except signals.Ended: raise ValueError",
