@@ -41,7 +41,7 @@ def test_neither_session_nor_trace_nor_screen_has_one(environ, tmp_path):
     one = Terminal(("--trace", f"{tmp_path}/t.jsonl", *SHORT), environ)
     one.until(PROMPT)
     for line, shown in (
-        ("Why?", "thought 2 "), ("/set", "seed"), ("/model nowhere", "no model"),
+        ("Why?", "thought 2 "), ("/set", "built in"), ("/model nowhere", "no model"),
         ("/help", "/quit"), (f"/save {tmp_path}/a.json", "written to"),
     ):  # fmt: skip
         one.screen.reset()
