@@ -78,7 +78,7 @@ def test_one_that_is_silent(standing):
     """Is not waited for longer than asked: it may have another client."""
     address = standing(lambda one: None)
     with pytest.raises(ServerError, match="does not answer within") as caught:
-        greet(address, patience_s=0.1)
+        greet(address, patience_s=1.0)  # a busy machine takes a while to connect
     assert "one client at a time" in caught.value.hint
 
 
