@@ -1,7 +1,7 @@
-"""Draws docs/panel.svg, the README's picture, from a real run: `python tests/picture.py TRACE`.
+"""Draws the panel of a real run, as docs has it: `python tests/picture.py TRACE STEP OUT.svg`.
 
-TRACE is a file that `softchat ask --trace` wrote; the panel is as it was at step 20 of it, or the
-last one.
+TRACE is a file that `softchat ask --trace` wrote; the panel is as it was at that step of it, or the
+last one. docs/panel.svg is of step 20, docs/frontier.svg of step 2.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from softchat.record.trace import replay
 from softchat.views.panel import PanelState, render_panel
 from softchat.views.wording import UNICODE
 
-STEP = 20
 WIDTH = 92
 
 
 def main() -> None:
     """Read the trace, write the picture."""
+    trace, last, picture = sys.argv[1:]
     state = PanelState()
-    for event in replay(Path(sys.argv[1])):
+    for event in replay(Path(trace)):
         match event:
             case Started() | Prefill():
                 state.fold(event)
-            case Step(index=index) if index <= STEP:
+            case Step(index=index) if index <= int(last):
                 state.fold(event)
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(render_panel(state, width=WIDTH, height=24, glyphs=UNICODE), soft_wrap=True)
-    console.save_svg("docs/panel.svg", title="softchat ask")
+    console.save_svg(picture, title="softchat ask")
 
 
 if __name__ == "__main__":
