@@ -6,9 +6,11 @@ import json
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 SHORT = ("--max-think", "4", "--max-answer", "4")
 FLAGS = """
 --tau --patience --topn --temperature --top-k --top-p --min-p --answer-temperature --answer-top-k
@@ -273,3 +275,20 @@ def test_looking_ahead_changes_nothing(softchat):
         assert token["id"] not in {one["id"] for one in token["alternatives"]}
     assert told(plain, "halted", "probes") == [[0]]
     assert told(looked, "halted", "probes")[0][0] == len(told(looked, "lens"))
+
+
+def test_a_search_goes_both_ways_at_once(softchat):
+    """The README's first question: cup and hat in one thought; one of them alone leads astray."""
+    swaps = (
+        "You can swap a pen for a cup, a pen for a hat, a cup for a book, a hat for a ring, a key "
+        "for a ball, a key for a coin, a ball for a drum, a coin for a shirt. You have a pen. Can "
+        "you end up with a ring or a drum?"
+    )
+    soft = softchat("ask", "-m", "smollm2-search", swaps, "--json")
+    assert softchat("ask", "-m", "smollm2-search", swaps, "--topn", "1", "-q").out == "drum\n"
+    answer = [event["text"] for event in events_of(soft) if event["event"] == "answer"]
+    assert "".join(answer).strip() == "ring"
+    second = [event for event in events_of(soft) if event["event"] == "step"][1]
+    both = {entry["piece"]: entry["weight"] for entry in second["concept"]}
+    assert both[" cup"] > both[" hat"] > 0.1
+    assert swaps in (ROOT / "README.md").read_text("utf-8")
