@@ -178,4 +178,5 @@ def end_with_reader() -> None:
         if any(events & (select.POLLERR | select.POLLNVAL) for _, events in poll.poll()):
             os._exit(1)
 
-    threading.Thread(target=wait, name="reader", daemon=True).start()
+    with suppress(RuntimeError):  # too little memory for one more thread
+        threading.Thread(target=wait, name="reader", daemon=True).start()

@@ -18,11 +18,11 @@ FLAGS = """
 --threads --gpu-layers --json --trace --panel --no-panel --quiet --verbose
 """
 FIELDS = {
-    "started": {"schema", "model", "settings", "prompt_tokens", "question"},
+    "started": {"schema", "model", "settings", "prompt_tokens", "question", "prompt"},
     "prefill": {"tokens", "cached", "elapsed_s"},
     "step": {"index", "entropy", "concept", "below", "mode", "elapsed_s", "why"},
     "halted": {"reason", "steps", "injected", "probes", "probe_tokens", "probe_s"},
-    "answer": {"text", "token"},
+    "answer": {"text"},
     "finished": {"finish_reason", "answer", "steps", "answer_tokens"}
     | {"think_s", "answer_s", "total_s"},
 }

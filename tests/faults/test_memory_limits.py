@@ -17,7 +17,7 @@ from tests.faults.soak import times
 
 MB = 1_000_000
 SHORT = ("--max-think", "2", "--max-answer", "2", "--threads", "2")
-LEAST, ENOUGH = 36 * MB, 1000 * MB  # of addresses: softchat itself starts; the model runs
+LEAST, ENOUGH = 40 * MB, 1000 * MB  # of addresses: softchat itself starts; the model runs
 STEPS = times(5, 20)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory")
@@ -46,7 +46,7 @@ def told(done):
 def assert_told(done):
     """An answer, or one error with a hint that says how much is needed, and which flag helps."""
     if done.returncode == 0:
-        assert done.stderr.startswith("thought 2 soft steps") or not done.stderr, done.stderr
+        assert "cut here: max_answer 2" in done.stderr, done.stderr
         return
     error, hint = told(done)
     if error != "error: out of memory":  # there was none to read the size of a file with
