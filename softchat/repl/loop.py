@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from prompt_toolkit import PromptSession
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
@@ -79,6 +80,7 @@ class Repl:
         self._busy = busy
         self._save_failed = False
         self._notes: list[str] = []
+        self._stopped_at = float("-inf")  # by a Ctrl-C, on the clock of `time.monotonic`
         self._pending = ""  # what stands on the next line already
         self._offered = ""  # the id of a session that was killed
         self.attached: list[Attached] = []  # texts that go with the next question
@@ -156,7 +158,18 @@ class Repl:
             toolbar=self.toolbar,
             warn=self.note,
         )
-        stopped_at = float("-inf")
+        while True:
+            try:
+                return self._run(prompt)
+            except KeyboardInterrupt:  # wherever it comes
+                with suppress(KeyboardInterrupt):
+                    if not self._is_second_press():
+                        self._pending = ""
+                        self.say("Ctrl-D or /quit leaves", "dim")
+                        continue
+                return None
+
+    def _run(self, prompt: PromptSession[str]) -> None:
         while True:
             self._say_notes()
             try:
@@ -164,14 +177,7 @@ class Repl:
             except KeyboardInterrupt:
                 if self._pending:  # a question that was taken back, and its texts with it
                     self.attached.clear()
-                self._pending = ""
-                # The first may have stopped a turn.
-                stopped_at = max(stopped_at, self.session.interrupt.pressed_at)
-                if time.monotonic() - stopped_at < TWICE_S:
-                    return
-                stopped_at = time.monotonic()
-                self.say("Ctrl-D or /quit leaves", "dim")
-                continue
+                raise
             except EOFError:
                 return
             try:
@@ -179,12 +185,16 @@ class Repl:
             except Leave:
                 return
             except KeyboardInterrupt:
-                stopped_at = max(stopped_at, self.session.interrupt.pressed_at)
-                if time.monotonic() - stopped_at < TWICE_S:  # twice, while a turn ran
+                if self._is_second_press():  # while a turn ran
                     self.say("left", "dim")
                     return
-                stopped_at = time.monotonic()  # once, in a command that runs no turn
-                self.say("stopped", "yellow")
+                self.say("stopped", "yellow")  # in a command that runs no turn
+
+    def _is_second_press(self) -> bool:
+        """Whether Ctrl-C was pressed just before too; that one may have stopped a turn."""
+        before = max(self._stopped_at, self.session.interrupt.pressed_at)
+        self._stopped_at = time.monotonic()
+        return self._stopped_at - before < TWICE_S
 
     def handle(self, text: str) -> None:
         """One line, or block, that was typed."""

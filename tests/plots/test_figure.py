@@ -84,7 +84,7 @@ def test_the_answers_ahead_have_a_track():
         )
     ]
     steps = [step(place) for place in range(5)]
-    plot = plot_of(*steps[:2], *seen, *steps[2:])
+    plot = plot_of(*steps[:2], *seen[:2], *steps[2:4], seen[2], steps[4], seen[3])
     said = [(0, "3"), (1, "4"), (4, "w" * 31 + "…")]
     assert list(glances(plot, step=10)) == said
     assert [place for place, _ in glances(plot, step=2)] == [0, 4]

@@ -252,8 +252,11 @@ def test_commands_are_completed(repl):
 
 
 def test_ctrl_c_at_random_moments(repl, softchat, environ):
-    """A hundred times: the session lives, and the next answer is that of a fresh run."""
-    rng = random.Random(7)
+    """A hundred times: the session lives, and the next answer is that of a fresh run.
+
+    While the prompt hands the terminal over, a press may be nobody's: rarely, and the turn ends.
+    """
+    rng, missed = random.Random(7), 0
     flags = ("--answer-temperature", "0", "--seed", "1", "--topn", "10")
     plain = ("--no-markdown", "--max-think", "3000")
     one = repl(*flags, "--tau", "0", "--temperature", "1", *plain)
@@ -262,8 +265,10 @@ def test_ctrl_c_at_random_moments(repl, softchat, environ):
         one.child.send("Why is the sky blue?\r")
         time.sleep(rng.random() * 0.15)
         one.child.send("\x03")
-        one.until(r"(interrupted|Ctrl-D|stopped)[\s\S]*" + PROMPT)
+        one.until(r"(interrupted|Ctrl-D|stopped|ended here)[\s\S]*" + PROMPT)
+        missed += "ended here" in one.text
         say(one, "/clear", r"turns? forgotten[\s\S]*" + PROMPT)
+    assert missed <= 10
     say(one, "/set max_think 5", "max_think 5")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     flags = (*flags, "--tau", "0", "--temperature", "1", "--max-think", "5")
