@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import signal
 import struct
 import sys
 import threading
@@ -23,7 +22,6 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-_CTRL_C = b"\x03"
 _LETTER = b"a"
 _PAUSE_S = 0.5  # a letter that nothing follows for so long begins no word
 _PRESSED = re.compile(rb"\x1b\[[0-9;]*[A-Za-z~]|\x1bO.|.", re.DOTALL)
@@ -173,8 +171,6 @@ class _Listener:
             key = self._read()
             if key in _ENTER or (key == _LETTER and not self._goes_on()):
                 self._answer_now.press()
-            elif key == _CTRL_C:  # pressed while the prompt still had the terminal to itself
-                os.kill(os.getpid(), signal.SIGINT)
             elif key:
                 self.typed = key
                 return

@@ -33,7 +33,13 @@ from softchat.record.sessions import (
 )
 from softchat.record.trace import TraceWriter
 from softchat.repl.commands import COMMANDS, Leave, explain_signs, run_command
-from softchat.repl.prompt import SlashCompleter, make_prompt_session, type_ahead, unquoted
+from softchat.repl.prompt import (
+    SlashCompleter,
+    catch_at_prompt,
+    make_prompt_session,
+    type_ahead,
+    unquoted,
+)
 from softchat.repl.session import Session
 from softchat.talk.backend import Room
 from softchat.talk.conversation import Turn
@@ -158,22 +164,25 @@ class Repl:
             toolbar=self.toolbar,
             warn=self.note,
         )
-        while True:
-            try:
-                return self._run(prompt)
-            except KeyboardInterrupt:  # wherever it comes
-                with suppress(KeyboardInterrupt):
-                    if not self._is_second_press():
-                        self._pending = ""
-                        self.say("Ctrl-D or /quit leaves", "dim")
-                        continue
-                return None
+        with suppress(KeyboardInterrupt):  # a second one, while the first is answered
+            while not self._left(prompt):
+                self._pending = ""
+                self.say("Ctrl-D or /quit leaves", "dim")
+
+    def _left(self, prompt: PromptSession[str]) -> bool:
+        """Run until the user leaves, or until a Ctrl-C that leaves nothing: False."""
+        try:
+            self._run(prompt)
+        except KeyboardInterrupt:  # wherever it comes
+            return self._is_second_press()
+        return True
 
     def _run(self, prompt: PromptSession[str]) -> None:
         while True:
             self._say_notes()
             try:
-                text, self._pending = prompt.prompt("> ", default=self._pending), ""
+                text = self._read_line(prompt)
+                self._pending = ""
             except KeyboardInterrupt:
                 if self._pending:  # a question that was taken back, and its texts with it
                     self.attached.clear()
@@ -190,8 +199,21 @@ class Repl:
                     return
                 self.say("stopped", "yellow")  # in a command that runs no turn
 
+    def _read_line(self, prompt: PromptSession[str]) -> str:
+        with catch_at_prompt(prompt) as interrupt:
+            text = prompt.prompt("> ", default=self._pending, handle_sigint=False)
+        # What was pressed before it was entered is another matter.
+        self._stopped_at = float("-inf")
+        self.session.interrupt.clear()
+        if interrupt():
+            raise KeyboardInterrupt
+        return text
+
     def _is_second_press(self) -> bool:
-        """Whether Ctrl-C was pressed just before too; that one may have stopped a turn."""
+        """Whether Ctrl-C was pressed just before too, and no line was entered between.
+
+        The first may have stopped a turn.
+        """
         before = max(self._stopped_at, self.session.interrupt.pressed_at)
         self._stopped_at = time.monotonic()
         return self._stopped_at - before < TWICE_S

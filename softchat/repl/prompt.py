@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 from prompt_toolkit import PromptSession
@@ -23,6 +26,7 @@ from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.layout.screen import Char
 
 from softchat.base.files import make_private, read_file
+from softchat.base.interrupt import Interrupt
 from softchat.base.text import CONTROLS, REPLACEMENT
 from softchat.models.folders import expand
 from softchat.settings import KNOBS, choices
@@ -125,6 +129,32 @@ def make_prompt_session(
 def _continuation(width: int, _line: int, wraps: int) -> str:
     """What stands before a line that is not the first: a dot, unless the window has wrapped it."""
     return ("" if wraps else ".").rjust(max(0, width - 1)) + " "
+
+
+@contextmanager
+def catch_at_prompt(prompt: PromptSession[str]) -> Iterator[Interrupt]:
+    """Ctrl-C ends a prompt that is run in here without its own handling of the signal.
+
+    One that comes when the line is entered already, while the prompt gives the terminal back, is in
+    the flag: by itself, the prompt leaves it to an event loop that has ended.
+    """
+
+    def end() -> None:
+        if prompt.app.is_running and not prompt.app.is_done:
+            prompt.app.exit(exception=KeyboardInterrupt())
+
+    def press(number: int, frame: FrameType | None) -> None:
+        interrupt.press(number, frame)
+        with suppress(RuntimeError):  # that loop has ended
+            if prompt.app.loop is not None:
+                prompt.app.loop.call_soon_threadsafe(end)
+
+    interrupt = Interrupt()
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def type_ahead(text: str) -> None:

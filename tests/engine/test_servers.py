@@ -17,7 +17,7 @@ from softchat.errors import ServerError
 @pytest.fixture
 def standing():
     """Something that listens, and does this with each connection: its address."""
-    listeners = []
+    listeners, kept, threads = [], [], []
 
     def stands(act):
         listener = socket.create_server(("127.0.0.1", 0))
@@ -32,13 +32,17 @@ def standing():
                 kept.append(connection)
                 act(connection)
 
-        kept = []
-        threading.Thread(target=serve, daemon=True).start()
+        threads.append(threading.Thread(target=serve, daemon=True))
+        threads[-1].start()
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
     yield stands
     for listener in listeners:
-        listener.close()
+        listener.shutdown(socket.SHUT_RDWR)  # what waits there wakes up
+    for thread in threads:
+        thread.join()
+    for one in listeners + kept:
+        one.close()
 
 
 def answer(*version, size=28):

@@ -252,11 +252,8 @@ def test_commands_are_completed(repl):
 
 
 def test_ctrl_c_at_random_moments(repl, softchat, environ):
-    """A hundred times: the session lives, and the next answer is that of a fresh run.
-
-    While the prompt hands the terminal over, a press may be nobody's: rarely, and the turn ends.
-    """
-    rng, missed = random.Random(7), 0
+    """A hundred times: the session lives, and the next answer is that of a fresh run."""
+    rng = random.Random(7)
     flags = ("--answer-temperature", "0", "--seed", "1", "--topn", "10")
     plain = ("--no-markdown", "--max-think", "3000")
     one = repl(*flags, "--tau", "0", "--temperature", "1", *plain)
@@ -265,10 +262,8 @@ def test_ctrl_c_at_random_moments(repl, softchat, environ):
         one.child.send("Why is the sky blue?\r")
         time.sleep(rng.random() * 0.15)
         one.child.send("\x03")
-        one.until(r"(interrupted|Ctrl-D|stopped|ended here)[\s\S]*" + PROMPT)
-        missed += "ended here" in one.text
+        one.until(r"(interrupted|Ctrl-D|stopped)[\s\S]*" + PROMPT)
         say(one, "/clear", r"turns? forgotten[\s\S]*" + PROMPT)
-    assert missed <= 10
     say(one, "/set max_think 5", "max_think 5")
     say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
     flags = (*flags, "--tau", "0", "--temperature", "1", "--max-think", "5")
@@ -484,7 +479,7 @@ def test_a_dumb_terminal_without_colour(environ, terminal):
 def test_every_command_in_a_locale_without_unicode(environ, terminal):
     """LC_ALL=C: signs give way to simpler ones, and nothing ends the session."""
     environ |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    one = terminal("--max-think", "3", "--max-answer", "5", "--topn", "3", columns=60, lines=50)
+    one = terminal("--max-think", "3", "--max-answer", "5", "--topn", "3", columns=60, lines=70)
     one.until(r" - context \d+/\d+$")
     say(one, "Was ist größer?", "thought 3 soft steps")
     for line, shown in {
