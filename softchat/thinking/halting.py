@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from softchat.thinking.repetition import Repetition
 
 
@@ -61,6 +63,24 @@ class Drift:
         """Count a step of this entropy (nats), mixed or not; whether the thinking should end."""
         self._above = self._above + 1 if mixed and entropy > self._entropy else 0
         return 0 < self._steps <= self._above
+
+
+class TagBegun:
+    """Whether the tokens of the thoughts end in a beginning of the closing tag: what it is in.
+
+    A tag of one token has none.
+    """
+
+    def __init__(self, tag: Sequence[int]) -> None:
+        self._tag = tag
+        self._matched = 0
+
+    def update(self, token: int) -> bool:
+        """Add the token of a step; whether a tag has begun, or goes on, with it."""
+        going = self._matched < len(self._tag) and token == self._tag[self._matched]
+        begins = bool(self._tag) and token == self._tag[0]
+        self._matched = self._matched + 1 if going else int(begins)
+        return self._matched > 0 and len(self._tag) > 1
 
 
 class ClosingTag:

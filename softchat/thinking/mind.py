@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from softchat.engine.protocol import Engine
 from softchat.events import Change, Noise, Step
 from softchat.settings import Settings
-from softchat.thinking.concept import Distribution, Floats
+from softchat.thinking.concept import Concept, Distribution, Floats
 from softchat.thinking.ending import Ending, Halting
 from softchat.thinking.feed import chosen_in
+from softchat.thinking.halting import TagBegun
 from softchat.thinking.sampling import Draws
 from softchat.thinking.strategies import Choice, Strategy
 from softchat.thinking.telling import concept_entries
@@ -31,6 +32,8 @@ class Mind:
         engine: what the thinking is on; only its vocabulary is used here.
         settings: of the run.
         draws: where randomness comes from.
+        close: the closing tag as tokens. Where it is several, they are fed as they are and not
+            mixed, or the model would lose its way in the middle of it.
         make_strategy: anew; its randomness is `draws.generator`.
         make_halting: anew.
 
@@ -42,10 +45,12 @@ class Mind:
         settings: Settings,
         *,
         draws: Draws,
+        close: Sequence[int],
         make_strategy: Callable[[], Strategy],
         make_halting: Callable[[], Halting],
     ) -> None:
         self._engine, self._settings, self._draws = engine, settings, draws
+        self._close = close
         self._make_strategy, self._make_halting = make_strategy, make_halting
         self._pieces: dict[int, str] = {}
         self.temperature = settings.temperature
@@ -55,6 +60,7 @@ class Mind:
     def remember(self, steps: Iterable[Step]) -> list[bytes]:
         """Be as if these steps, and no others, had been made here; what their tokens spell."""
         self._strategy, self._halting = self._make_strategy(), self._make_halting()
+        self._tag = TagBegun(self._close)
         pieces = []
         for step in steps:
             self._count(step, choice := chosen_in(step))
@@ -64,6 +70,7 @@ class Mind:
 
     def _count(self, step: Step, choice: Choice) -> None:
         self._strategy.follow(choice.token, step.entropy)
+        self._tag.update(choice.token)
         if step.change is not None and step.change.instead_of:
             self._halting.count_changed(choice)
         else:
@@ -87,6 +94,8 @@ class Mind:
         if self._strategy.draws:
             self._draws.at_step(index)
         choice = self._strategy.choose(p, entropy)
+        if self._tag.update(choice.token):
+            choice = replace(choice, concept=Concept.one_hot(choice.token), noise=0.0)
         self._halting.count(choice, entropy)
         concept = concept_entries(choice.concept, self._engine, self._pieces)
         warmed = self.temperature != self._settings.temperature

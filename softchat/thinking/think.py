@@ -106,6 +106,7 @@ def think(
         engine,
         settings,
         draws=draws,
+        close=tags.close,
         make_strategy=lambda: make_strategy(settings, draws.generator, tags),
         make_halting=lambda: Halting(
             engine,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from softchat.thinking.concept import Distribution
-from softchat.thinking.halting import ClosingTag, ColdStop, Drift, Loop
+from softchat.thinking.halting import ClosingTag, ColdStop, Drift, Loop, TagBegun
 
 
 def test_sure_steps_trip_the_cold_stop():
@@ -52,6 +52,14 @@ def test_a_tag_that_is_begun_twice_is_seen():
     for text in ("<</think>", "</think</think>"):
         tag = ClosingTag("</think>")
         assert [tag.update(bytes([b])) for b in text.encode()][-1]
+
+
+def test_a_tag_is_begun_until_it_breaks_off():
+    """Token by token; what is begun again counts anew, and a tag of one token has no beginning."""
+    tag = TagBegun([5, 6, 7])
+    told = [tag.update(token) for token in [6, 5, 6, 8, 5, 5, 6, 7, 6]]
+    assert told == [False, True, True, False, True, True, True, True, False]
+    assert not any(TagBegun(tag).update(5) for tag in ([5], []))
 
 
 def test_no_tag_is_never_complete():

@@ -122,6 +122,27 @@ def test_tau_zero_never_stops_early():
     assert {step.below for step in only(events, Step)} == {0}
 
 
+@pytest.mark.parametrize("strategy", ["soft", "gaussian"])
+def test_a_tag_of_several_tokens_is_not_mixed(strategy):
+    """Its tokens are fed as they are, each by its own row; what only looks like it is mixed."""
+    script = [
+        {"think": 0.9, "a": 0.1},
+        {"</": 0.8, "a": 0.2},
+        {"think": 0.5, "b": 0.4, "c": 0.1},
+        {">": 0.6, "a": 0.4},
+        {"b": 1.0},
+        END,
+    ]
+    engine = FakeEngine([piece for piece in VOCABULARY if piece != CLOSE], script)
+    events, _ = run(script, engine=engine, strategy=strategy)
+    kept = [[entry.piece for entry in step.concept] for step in only(events, Step)]
+    assert kept == [["think", "a"], ["</"], ["think"], [">"]]
+    assert only(events, Halted)[0].reason is HaltReason.CLOSED
+    rows = engine.embedding_rows([engine.id("</"), engine.id("think")])
+    np.testing.assert_array_equal(np.array(engine.fed[2:4]), rows)
+    assert engine.fed[4] == engine.id(">")
+
+
 def test_the_model_closes_it_itself():
     """The tag as the likeliest token ends the thinking: fed once, as a token, not injected."""
     events, engine = run([MIXED, {"</think>": 0.9, "a": 0.1}, {"b": 1.0}, END])
