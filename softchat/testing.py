@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from softchat.base.arrays import Floats, Ids
 from softchat.errors import ContextError, DecodeAbortedError
 from softchat.events import ModelInfo
-
-Floats = npt.NDArray[np.float32]
 
 
 class FakeEngine:
@@ -103,7 +101,7 @@ class FakeEngine:
         """Whether the token ends the text."""
         return token in self._end
 
-    def embedding_rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
+    def embedding_rows(self, ids: Sequence[int] | Ids) -> Floats:
         """Rows of the fake's embedding matrix, (n, 4)."""
         return self.embeddings[np.asarray(ids, np.intp)]
 

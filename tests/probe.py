@@ -18,7 +18,7 @@ import llama_cpp
 import numpy as np
 
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import Sequence
+from softchat.engine.sequence import CachedSequence
 from softchat.errors import ModelRefusedError
 from softchat.events import Step
 from softchat.settings import resolve
@@ -121,11 +121,11 @@ def rollback(engine, fresh) -> tuple[int, float]:
     rows = engine.embedding_rows([10, 40, 70])
     thoughts = [mixture(np.array(w, np.float32), rows) for w in ((0.5, 0.3, 0.2), (0.1, 0.9, 0.0))]
     wanted = [*PROMPT[:40], 33, 66, *thoughts[:1], 12, 51]
-    sequence = Sequence(engine)
+    sequence = CachedSequence(engine)
     sequence.replay([*PROMPT, *thoughts * 4, *range(20, 29)])
     kept = sequence.rewind(wanted)
     logits = []
-    for one in (sequence, Sequence(fresh)):
+    for one in (sequence, CachedSequence(fresh)):
         one.replay(wanted[one.position : -1])
         logits.append(one.decode_tokens(wanted[-1:]).copy())
     return kept, float(np.abs(logits[0] - logits[1]).max() / np.ptp(logits[1]))

@@ -53,6 +53,11 @@ def printable(text: str, *, newlines: bool = True) -> str:
     return text.translate(_FLOWING if newlines else _ONE_LINE)
 
 
+def one_line(text: str) -> str:
+    """The text for a line of a message: as `printable` has it, and no line break ends the line."""
+    return printable(text, newlines=False)
+
+
 @lru_cache(maxsize=4096)
 def visible(piece: str) -> str:
     """A token's piece with its white space drawn: ` ` is `·`, a line break `⏎`, nothing `∅`."""

@@ -16,15 +16,14 @@ from typing import Generic, TypeVar
 
 import llama_cpp
 import numpy as np
-import numpy.typing as npt
 
+from softchat.base.arrays import Floats, Ids
 from softchat.engine.decoder import decode_failure
 from softchat.engine.delegate import Delegate
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeAbortedError, SoftchatError
 
-Floats = npt.NDArray[np.float32]
 Result = TypeVar("Result")
 Job = Callable[[Engine], Result]
 
@@ -295,7 +294,7 @@ class _Lane(Delegate, Generic[Result]):
 
     # -- what an engine does ---------------------------------------------------------------------
 
-    def embedding_rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
+    def embedding_rows(self, ids: Sequence[int] | Ids) -> Floats:
         """As the engine's."""
         with self.lock:  # rows are read from one file
             return super().embedding_rows(ids)

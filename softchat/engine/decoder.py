@@ -14,8 +14,8 @@ from typing import Any
 
 import llama_cpp
 import numpy as np
-import numpy.typing as npt
 
+from softchat.base.arrays import Floats
 from softchat.engine.checkpoints import Checkpoints
 from softchat.engine.native import Context, reason
 from softchat.errors import (
@@ -25,8 +25,6 @@ from softchat.errors import (
     DecodeError,
     NumericsError,
 )
-
-Floats = npt.NDArray[np.float32]
 
 _ABORTED = 2  # return code of a decode that the abort callback stopped
 # What the others mean, and a way out.

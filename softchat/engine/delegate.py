@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from softchat.base.arrays import Floats, Ids
 from softchat.engine.protocol import Engine
 from softchat.events import ModelInfo
-
-Floats = npt.NDArray[np.float32]
 
 
 class Delegate:
@@ -60,6 +56,6 @@ class Delegate:
         """As the engine's."""
         return self._engine.is_end(token)
 
-    def embedding_rows(self, ids: Many[int] | npt.NDArray[np.intp]) -> Floats:
+    def embedding_rows(self, ids: Sequence[int] | Ids) -> Floats:
         """As the engine's."""
         return self._engine.embedding_rows(ids)

@@ -15,14 +15,12 @@ import ctypes
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from softchat.base.arrays import Floats, Ids
 from softchat.base.closeable import Closeable
 from softchat.base.text import printable
 from softchat.engine.gguf import TensorPlace
 from softchat.errors import DecodeError, ModelRefusedError
-
-Floats = npt.NDArray[np.float32]
 
 _REMEMBERED = 512  # rows; a chain of thought comes back to the same tokens again and again
 
@@ -68,7 +66,7 @@ class EmbeddingTable(Closeable):
         self._raw = ctypes.create_string_buffer(self._stride)
         self._rows: dict[int, Floats] = {}
 
-    def rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
+    def rows(self, ids: Sequence[int] | Ids) -> Floats:
         """The rows of the tokens `ids`, (n, D) float32, as llama.cpp looks them up.
 
         Raises:

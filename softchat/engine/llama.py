@@ -12,8 +12,8 @@ from pathlib import Path
 
 import llama_cpp
 import numpy as np
-import numpy.typing as npt
 
+from softchat.base.arrays import Floats, Ids
 from softchat.base.closeable import Closeable
 from softchat.base.text import legible, printable
 from softchat.engine.adapters import apply_adapters
@@ -31,8 +31,6 @@ from softchat.engine.threads import default_threads
 from softchat.engine.vocabulary import Vocabulary
 from softchat.errors import DecodeAbortedError, ModelRefusedError
 from softchat.events import ModelInfo
-
-Floats = npt.NDArray[np.float32]
 
 
 class LlamaEngine(Vocabulary, Decoder, Closeable):
@@ -216,7 +214,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         """
         return prove(self, self._table, self._claim)
 
-    def embedding_rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
+    def embedding_rows(self, ids: Sequence[int] | Ids) -> Floats:
         """Rows of the token-embedding matrix, (n, D), scaled as the model scales token input."""
         rows = self._table.rows(ids)
         if self.scale != 1.0:

@@ -13,13 +13,11 @@ from types import TracebackType
 
 import llama_cpp
 import numpy as np
-import numpy.typing as npt
 
+from softchat.base.arrays import Floats
 from softchat.base.text import printable
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION
 from softchat.errors import DecodeError, ModelRefusedError
-
-Floats = npt.NDArray[np.float32]
 
 BATCH = 512  # tokens to a native call; one token more would abort the process
 _DECODE = 1  # enum llama_process_type

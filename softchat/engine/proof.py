@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from softchat.base.arrays import Floats
 from softchat.engine.decoder import Decoder
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.errors import ModelRefusedError
-
-Floats = npt.NDArray[np.float32]
 
 CUT = "if the file was cut short or damaged, fetch it again"
 # Logits that differ by less than this share of their range are taken as equal. On the CPU the

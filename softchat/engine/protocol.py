@@ -11,10 +11,7 @@ from softchat.base.text import legible
 from softchat.events import ModelInfo
 
 if TYPE_CHECKING:  # it takes 0.1 s to import, and some who name an engine never see an array
-    import numpy as np
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float32]
+    from softchat.base.arrays import Floats, Ids
 
 ANY_CONTEXT = 2**31 - 1  # positions: no bound but the model's
 LONGEST_DEFAULT_CONTEXT = 8192  # unless the user asks for more: each position takes memory
@@ -89,7 +86,7 @@ class Engine(Protocol):
         """Whether a token ends the text."""
         ...
 
-    def embedding_rows(self, ids: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
+    def embedding_rows(self, ids: Sequence[int] | Ids) -> Floats:
         """Rows of the token-embedding matrix, (n, D), scaled as the model scales token input."""
         ...
 

@@ -1,4 +1,4 @@
-"""An engine that knows what each of its positions holds, and decodes again only what differs.
+"""The KV cache and what each of its positions holds, so that only what differs is decoded again.
 
 Knows nothing of questions or templates. A position holds a token or, for a soft thought, the
 embedding that was fed there: so what was thought can be put back exactly as it was.
@@ -6,21 +6,19 @@ embedding that was fed there: so what was thought can be put back exactly as it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence as Many
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from softchat.base.arrays import Floats
 from softchat.engine.delegate import Delegate
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeError
 
-Floats = npt.NDArray[np.float32]
 Item = int | Floats
 
 
-class Sequence(Delegate):
+class CachedSequence(Delegate):
     """An engine's one sequence, with its contents. An `Engine` itself."""
 
     def __init__(self, engine: Engine) -> None:
@@ -35,7 +33,7 @@ class Sequence(Delegate):
         """What the positions hold, in order."""
         return tuple(self._items)
 
-    def rewind(self, wanted: Many[Item]) -> int:
+    def rewind(self, wanted: Sequence[Item]) -> int:
         """Keep the longest beginning that `wanted` shares, one position less than `wanted` at most.
 
         At least one position is left to decode, as its logits are wanted. Returns how many
@@ -49,7 +47,7 @@ class Sequence(Delegate):
         self.rollback(shared)
         return self.position
 
-    def replay(self, items: Many[Item]) -> Floats | None:
+    def replay(self, items: Sequence[Item]) -> Floats | None:
         """Append what was recorded: tokens in batches, embeddings one by one; the logits behind it.
 
         None of nothing.
@@ -75,7 +73,7 @@ class Sequence(Delegate):
             raise ValueError("there are no logits before the first position")
         return logits
 
-    def restore(self, tokens: Many[int], load: Callable[[], int]) -> None:
+    def restore(self, tokens: Sequence[int], load: Callable[[], int]) -> None:
         """Hold these tokens without decoding them.
 
         Args:
@@ -102,7 +100,7 @@ class Sequence(Delegate):
         """How many positions the sequence has."""
         return self._engine.position
 
-    def decode_tokens(self, tokens: Many[int]) -> Floats:
+    def decode_tokens(self, tokens: Sequence[int]) -> Floats:
         """As the engine's; remembered."""
         self._check_whole()
         self.undecoded = tuple(tokens)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models.entry import (
     HubSource,
@@ -73,7 +73,7 @@ class Catalogue:
         """
         entry = self.get(name)
         if entry is None:
-            message = printable(f"no model '{name}' in models.toml", newlines=False)
+            message = one_line(f"no model '{name}' in models.toml")
             raise ModelNotFoundError(message, hint=self._meant(name))
         return entry
 
@@ -114,7 +114,7 @@ def default_files(environ: Mapping[str, str]) -> list[Path]:
     if is_file(own):
         return [shipped_file(), own]
     if environ.get("SOFTCHAT_MODELS"):
-        message = printable(f"no file {own}", newlines=False)
+        message = one_line(f"no file {own}")
         hint = "--models-file and SOFTCHAT_MODELS name your models.toml"
         raise UsageError(message, hint=f"{hint}; 'softchat models add' makes one")
     return [shipped_file()]
@@ -240,7 +240,7 @@ def check_name(name: str) -> None:
 
     """
     if not re.fullmatch(_NAME, name):
-        message = printable(f"a model can't be called '{name}'", newlines=False)
+        message = one_line(f"a model can't be called '{name}'")
         raise UsageError(message, hint=f"a name is made of {_NAME_SAYS}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from softchat.base.files import shown_size
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models import verified
 from softchat.models.catalogue import file_of_url
@@ -137,7 +137,7 @@ def _tried(name: str, store: Store, way: str, fetched: Callable[[], _T]) -> _T:
         hint += " softchat ask -m /path/to/model.gguf"
         raise _not_fetched(name, error.message, error.hint or hint) from error
     except OSError as error:
-        reason = printable(f"{store.root}: {error.strerror or error}", newlines=False)
+        reason = one_line(f"{store.root}: {error.strerror or error}")
         raise _not_fetched(name, reason, "SOFTCHAT_HOME can name another folder") from error
 
 

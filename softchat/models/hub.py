@@ -39,7 +39,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils.tqdm import tqdm
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.base.version import __version__
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models.entry import HubSource
@@ -91,7 +91,7 @@ def list_files(repository: str) -> dict[str, int]:
     }
     if not found:
         hint = "repositories with GGUF files often have -GGUF at the end of their name"
-        raise ModelNotFoundError(_plain(f"there is no GGUF file in {repository}"), hint=hint)
+        raise ModelNotFoundError(one_line(f"there is no GGUF file in {repository}"), hint=hint)
     return found
 
 
@@ -109,7 +109,8 @@ def pick_file(repository: str, quant: str = "") -> tuple[str, int]:
     if not wanted:
         has = ", ".join(sorted(files)[:_SHOWN])
         raise ModelNotFoundError(
-            _plain(f"{repository} has no file with {quant} in its name"), hint=_plain(f"has: {has}")
+            one_line(f"{repository} has no file with {quant} in its name"),
+            hint=one_line(f"has: {has}"),
         )
     for usual in ("q4_k_m", "q4_k_s", "q4_0", "q5_k_m", "q8_0"):
         wanted = [name for name in wanted if usual in name.lower()] or wanted
@@ -117,10 +118,6 @@ def pick_file(repository: str, quant: str = "") -> tuple[str, int]:
             break
     name = min(wanted, key=lambda one: (files[one], one))
     return name, files[name]
-
-
-def _plain(text: str) -> str:
-    return printable(text, newlines=False)
 
 
 def look_up(source: HubSource) -> list[Claim]:
@@ -307,7 +304,7 @@ def _refuse_names(response: httpx2.Response) -> None:
     for header in ("ETag", "X-Linked-Etag", "X-Repo-Commit") * (response.request.method == "HEAD"):
         name = response.headers.get(header, "").removeprefix("W/").strip('"')
         if not _NAMES.fullmatch(name):
-            message = printable(f"the hub's {header} is {name}", newlines=False)
+            message = one_line(f"the hub's {header} is {name}")
             raise ModelRefusedError(message, hint="is HF_ENDPOINT a hub that can be trusted?")
 
 
@@ -343,7 +340,7 @@ def _not_had(source: HubSource, file: str, error: Exception) -> ModelNotFoundErr
             lines = str(error).strip().splitlines()
             reason = f"{constants.ENDPOINT}: {lines[0] if lines else type(error).__name__}"
             hint = ""
-    return ModelNotFoundError(printable(reason, newlines=False), hint=hint)
+    return ModelNotFoundError(one_line(reason), hint=hint)
 
 
 def _differs(claim: Claim, how: str) -> ModelRefusedError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softchat.base.files import shown_size
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models.catalogue import Catalogue, user_catalogue
 from softchat.models.entry import HubSource, ModelEntry, PathSource, part_of, parts_of
@@ -122,7 +122,7 @@ def find_model(
             if entry := catalogue.get(spec):
                 note += f"; -m {entry.name} would fetch {shown_size(entry.told_size or None)}"
             known = entry_of(here.path, catalogue)
-            return Located(name=here.name, path=here.path, entry=known, note=_plain(note))
+            return Located(name=here.name, path=here.path, entry=known, note=one_line(note))
     try:
         if spec and spec.startswith(HUB):
             return _fetched(_on_hub(spec, environ), store, progress, agree)
@@ -130,7 +130,7 @@ def find_model(
     except ModelNotFoundError as error:
         if spec and not is_path(spec, catalogue) and catalogue.get(spec) is None:
             near = near_names(spec, catalogue=catalogue, store=store, environ=environ)
-            error.hint = _plain(f"did you mean {_listed(near)}?") if near else error.hint
+            error.hint = one_line(f"did you mean {_listed(near)}?") if near else error.hint
         raise
 
 
@@ -157,8 +157,8 @@ def _fetched(
         return entry
     if entry.told_size > _LARGE and installed(entry, store=store) is None and not agree(entry):
         raise ModelNotFoundError(
-            _plain(f"'{entry.name}' is not here; it has {shown_size(entry.told_size)}"),
-            hint=_plain(f"softchat models pull {entry.name} fetches it"),
+            one_line(f"'{entry.name}' is not here; it has {shown_size(entry.told_size)}"),
+            hint=one_line(f"softchat models pull {entry.name} fetches it"),
         )
     path = fetch(entry, store=store, progress=progress)
     check_file(path)
@@ -179,7 +179,7 @@ def local_file(spec: str, environ: Mapping[str, str]) -> Path | None:
         return models[spec]
     near = difflib.get_close_matches(spec, models, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "'softchat models' lists those that are here"
-    raise ModelNotFoundError(_plain(f"no model '{spec}' on this disk"), hint=_plain(hint))
+    raise ModelNotFoundError(one_line(f"no model '{spec}' on this disk"), hint=one_line(hint))
 
 
 def locate(
@@ -235,8 +235,8 @@ def check_file(path: Path) -> None:
     if piece := _PIECE.fullmatch(path.name):
         whole, count = piece["whole"], piece["count"]
         raise ModelRefusedError(
-            _plain(f"{path} is piece {piece['part']} of {count} of one file"),
-            hint=_plain(f"join them: cat {_pieces(piece.string, count)} > {whole}"),
+            one_line(f"{path} is piece {piece['part']} of {count} of one file"),
+            hint=one_line(f"join them: cat {_pieces(piece.string, count)} > {whole}"),
         )
     try:
         with path.open("rb") as file:
@@ -244,12 +244,12 @@ def check_file(path: Path) -> None:
     except OSError as error:
         hint = "may you read it? softchat only reads models"
         raise ModelRefusedError(
-            _plain(f"cannot read {path}: {error.strerror}"), hint=hint
+            one_line(f"cannot read {path}: {error.strerror}"), hint=hint
         ) from error
     if magic != b"GGUF":
         begins = f"it begins with {magic!r}" if magic else "it is empty"
         raise ModelRefusedError(
-            _plain(f"not a GGUF file: {path}"), hint=f"{begins}; softchat opens llama.cpp's .gguf"
+            one_line(f"not a GGUF file: {path}"), hint=f"{begins}; softchat opens llama.cpp's .gguf"
         )
 
 
@@ -261,11 +261,11 @@ def _check_parts(path: Path) -> None:
     names = parts_of(path.name)
     if part > 1 and names:
         message = f"{path} is part {part} of a model in {count} parts"
-        raise ModelRefusedError(_plain(message), hint=_plain(f"give the first: {names[0]}"))
+        raise ModelRefusedError(one_line(message), hint=one_line(f"give the first: {names[0]}"))
     missing = [name for name in names if not is_file(path.with_name(name))]
     if missing:
         message = f"{path} is a model in {count} parts, not all of them here"
-        raise ModelNotFoundError(_plain(message), hint=f"missing: {_listed(missing)}")
+        raise ModelNotFoundError(one_line(message), hint=f"missing: {_listed(missing)}")
 
 
 def _pieces(name: str, count: str) -> str:
@@ -275,19 +275,19 @@ def _pieces(name: str, count: str) -> str:
 
 def _no_file(path: Path) -> ModelNotFoundError:
     if kind := _special(path):
-        message = _plain(f"{path} is {kind}, not a file")
+        message = one_line(f"{path} is {kind}, not a file")
         return ModelNotFoundError(message, hint="a model is opened more than once: give a file")
     pieces = [name for name in _names_in(path.parent) if name.startswith(f"{path.name}.part")]
     if pieces:
         hint = f"it is here in pieces; join them: cat {' '.join(pieces[:9])} > {path.name}"
-        return ModelNotFoundError(_plain(f"no file {path}"), hint=_plain(hint))
+        return ModelNotFoundError(one_line(f"no file {path}"), hint=one_line(hint))
     inside = _ggufs_in(path)
     if inside is not None:
         hint = f"give one of its files: {_listed(inside)}" if inside else "there is no .gguf in it"
-        return ModelNotFoundError(_plain(f"a folder, not a file: {path}"), hint=hint)
+        return ModelNotFoundError(one_line(f"a folder, not a file: {path}"), hint=hint)
     near = difflib.get_close_matches(path.name, _ggufs_in(path.parent) or [], n=_SHOWN)
     hint = f"did you mean {_listed(near)}?" if near else "give the path of a .gguf file, or a name"
-    return ModelNotFoundError(_plain(f"no file {path}"), hint=hint)
+    return ModelNotFoundError(one_line(f"no file {path}"), hint=hint)
 
 
 def _special(path: Path) -> str:
@@ -315,8 +315,4 @@ def _ggufs_in(folder: Path) -> list[str] | None:
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return _plain(", ".join(names[:_SHOWN]) + more)
-
-
-def _plain(text: str) -> str:
-    return printable(text, newlines=False)
+    return one_line(", ".join(names[:_SHOWN]) + more)

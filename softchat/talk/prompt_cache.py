@@ -13,7 +13,7 @@ import secrets
 import struct
 import time
 import zlib
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from softchat.base.files import make_private, replace_file, sweep
-from softchat.engine.sequence import Item, Sequence
+from softchat.engine.sequence import CachedSequence, Item
 from softchat.errors import DecodeError
 
 LEAST = 256
@@ -81,7 +81,7 @@ class PromptCache:
         self._folder, self._engine, self._most = folder, engine, most_bytes
         self._held: tuple[int, ...] = ()  # what is on disk of what the sequence holds
 
-    def restore(self, sequence: Sequence, wanted: Many[Item], *, model: str) -> int:
+    def restore(self, sequence: CachedSequence, wanted: Sequence[Item], *, model: str) -> int:
         """Put back the longest known beginning of `wanted`, if that spares enough reading.
 
         Returns how many positions `sequence` shares with `wanted` afterwards, at the most. A file
@@ -109,7 +109,7 @@ class PromptCache:
             return shared
         return here
 
-    def keep(self, sequence: Sequence, *, model: str) -> None:
+    def keep(self, sequence: CachedSequence, *, model: str) -> None:
         """Write down what the sequence holds, if that is much more than what is on disk of it.
 
         A disk that is full, or a folder that is closed, costs nothing but the time it would spare.
@@ -208,7 +208,7 @@ def _read_head(file: BinaryIO) -> dict[str, Any]:
     return head
 
 
-def _tokens(items: Many[Item]) -> tuple[int, ...]:
+def _tokens(items: Sequence[Item]) -> tuple[int, ...]:
     """The tokens up to the first soft position."""
     tokens = []
     for item in items:
@@ -218,7 +218,7 @@ def _tokens(items: Many[Item]) -> tuple[int, ...]:
     return tuple(tokens)
 
 
-def _shared(one: Many[int], other: Many[int]) -> int:
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
     count = 0
     for a, b in zip(one, other, strict=False):
         if a != b:

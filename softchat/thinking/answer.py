@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from softchat.base.arrays import Floats
 from softchat.engine.detokenizer import Detokenizer
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeAbortedError
 from softchat.events import Answer, AnswerToken, FinishReason
 from softchat.settings import Settings
 from softchat.thinking.answering import AnswerText, RepeatPenalty, stop_strings
-from softchat.thinking.concept import Distribution, Floats
+from softchat.thinking.concept import Distribution
 from softchat.thinking.ending import Ending
 from softchat.thinking.halting import Loop
 from softchat.thinking.sampling import sample

@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from softchat.base.arrays import Floats
 
 _WINDOW = 64  # tokens back for which a repetition is penalised, as in llama.cpp
 _SHORT = 32  # tokens of an answer that is left alone: a sum or a name says its digits twice

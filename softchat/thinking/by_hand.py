@@ -12,9 +12,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from softchat.base.arrays import Floats
 from softchat.errors import DecodeAbortedError
 from softchat.events import HaltReason, Lens, Step
-from softchat.thinking.concept import Floats
 from softchat.thinking.ending import Ending
 from softchat.thinking.fork import take_alone, without_heaviest
 from softchat.thinking.means import Means

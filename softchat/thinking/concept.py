@@ -17,12 +17,9 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from softchat.base.arrays import Floats, Ids
 from softchat.errors import BROKEN_NUMBERS, NumericsError
-
-Floats = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.intp]
 
 # exp(-87) is the smallest power of e that float32 holds without denormals, which are slow. What is
 # less likely than that adds nothing to a sum in float32.

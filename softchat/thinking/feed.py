@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from softchat.base.arrays import Floats
 from softchat.engine.protocol import Engine
 from softchat.events import Mode, Step
-from softchat.thinking.concept import Concept, Floats, mixture
+from softchat.thinking.concept import Concept, mixture
 from softchat.thinking.sampling import Draws
 from softchat.thinking.strategies import Choice
 

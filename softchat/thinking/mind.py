@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from softchat.base.arrays import Floats
 from softchat.engine.protocol import Engine
 from softchat.events import Change, Noise, Step
 from softchat.settings import Settings
-from softchat.thinking.concept import Concept, Distribution, Floats
+from softchat.thinking.concept import Concept, Distribution
 from softchat.thinking.ending import Ending, Halting
 from softchat.thinking.feed import chosen_in
 from softchat.thinking.halting import TagBegun

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from softchat.base.arrays import Floats
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeError
-from softchat.thinking.concept import Distribution, Floats
+from softchat.thinking.concept import Distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

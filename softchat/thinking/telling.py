@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from softchat.base.arrays import Floats
 from softchat.engine.protocol import Engine
 from softchat.events import AnswerToken, ConceptEntry
-from softchat.thinking.concept import Concept, Distribution, Floats
+from softchat.thinking.concept import Concept, Distribution
 
 _LONGEST_PIECE = 200  # bytes of a piece that are shown; real ones have up to 128
 _ALTERNATIVES = 5

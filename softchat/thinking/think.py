@@ -17,13 +17,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from softchat.base.arrays import Floats
 from softchat.engine.protocol import Engine
 from softchat.errors import ContextError, DecodeAbortedError, NumericsError
 from softchat.events import Event, Halted, HaltReason, Lens, Prefill, Started, Step
 from softchat.settings import Settings
 from softchat.thinking.answer import answer, answer_text
 from softchat.thinking.by_hand import ByHand, Hand
-from softchat.thinking.concept import Floats
 from softchat.thinking.ending import Ending, Halting
 from softchat.thinking.feed import Feed, decode_item
 from softchat.thinking.fork import Fork

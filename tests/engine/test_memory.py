@@ -12,7 +12,7 @@ import pytest
 
 import softchat.engine.checkpoints as checkpoints
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import Sequence
+from softchat.engine.sequence import CachedSequence
 from softchat.errors import DecodeAbortedError, DecodeError
 from softchat.events import Finished, FinishReason
 from softchat.settings import resolve
@@ -85,7 +85,7 @@ def test_a_cache_of_the_window_alone_would_be_wrong(opened, model, monkeypatch):
 @pytest.mark.parametrize("model", [*STATES, "jamba"])
 def test_a_state_goes_back_to_a_checkpoint(opened, model):
     """It lies 32 tokens before a prompt's end; further back there is the last one's, then none."""
-    sequence, fresh = Sequence(opened(model)), Sequence(opened(model))
+    sequence, fresh = CachedSequence(opened(model)), CachedSequence(opened(model))
     other = tokens(7, seed=2)
     thoughts = list(sequence.embedding_rows(tokens(10, seed=3)))
     sequence.replay([*tokens(60), *thoughts, *tokens(50, seed=1)])
@@ -127,7 +127,7 @@ def test_random_ways_back_are_exact(opened, model, tail, monkeypatch):
         return left[0] < 0
 
     engine, fresh = opened(model, kind=Pieces, cancelled=cancelled), opened(model)
-    sequence, rows = Sequence(engine), engine.embedding_rows(range(3, zoo.VOCABULARY))
+    sequence, rows = CachedSequence(engine), engine.embedding_rows(range(3, zoo.VOCABULARY))
     back = stopped = 0
     for _ in range(times(60, 2000)):
         wanted = list(sequence.items[: rng.randrange(150)])
@@ -195,7 +195,7 @@ def test_a_stopped_decode_leaves_no_half_state(opened, model, after):
 def test_nothing_goes_on_with_a_memory_that_was_lost(opened):
     """After a stop on a recurrent model a sequence must be rewound before it takes more."""
     stop = [False]
-    sequence = Sequence(opened("mamba", cancelled=lambda: stop[0]))
+    sequence = CachedSequence(opened("mamba", cancelled=lambda: stop[0]))
     sequence.decode_tokens(tokens(20))
     stop[0] = True
     with pytest.raises(DecodeAbortedError):

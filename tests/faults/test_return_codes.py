@@ -15,7 +15,7 @@ import pytest
 from softchat.engine import native
 from softchat.engine.batch import run_together
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import Sequence
+from softchat.engine.sequence import CachedSequence
 from softchat.errors import DecodeAbortedError, DecodeError
 from softchat.events import FinishReason
 from softchat.prompt.tags import ThinkTags
@@ -67,7 +67,7 @@ def gap(logits, expected):
 def next_logits(sequence, fresh):
     """Of both, behind what the first holds: it is put into the second, which is emptied."""
     fresh.rollback(0)
-    Sequence(fresh).replay(sequence.items)
+    CachedSequence(fresh).replay(sequence.items)
     return sequence.decode_tokens([9]).copy(), fresh.decode_tokens([9]).copy()
 
 
@@ -110,7 +110,7 @@ def test_other_memories(tmp_path, kind, code, left):
         LlamaEngine(path, n_ctx=256, n_threads=1) as engine,
         LlamaEngine(path, n_ctx=256, n_threads=1) as fresh,
     ):
-        sequence = Sequence(engine)
+        sequence = CachedSequence(engine)
         sequence.replay([*tokens[:50], *engine.embedding_rows([5, 6])])
         for what in (tokens[50:], [5]):
             before = sequence.items

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from softchat.config.file import Config
 from softchat.config.layers import Source
-from softchat.engine.sequence import Sequence
+from softchat.engine.sequence import CachedSequence
 from softchat.errors import SoftchatError
 from softchat.events import Finished, FinishReason
 from softchat.models import Located
@@ -135,7 +135,7 @@ def make_machine(path, **chosen):
             sequence.replay(items[kept:-1])
             reused = sequence.decode_tokens(items[-1:]).copy()
             self.fresh.rollback(0)
-            fresh = Sequence(self.fresh)
+            fresh = CachedSequence(self.fresh)
             fresh.replay(items[:-1])
             anew = fresh.decode_tokens(items[-1:])
             assert sequence.position == self.engine.position == len(items)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import Sequence
+from softchat.engine.sequence import CachedSequence
 from softchat.errors import ContextError, DecodeAbortedError
 from softchat.events import Finished, FinishReason, Halted, Prefill, Started, Step
 from softchat.prompt.tags import ThinkTags
@@ -145,7 +145,7 @@ def make_machine(path, keep_thoughts):
             sequence.replay(items[kept:-1])
             reused = sequence.decode_tokens(items[-1:]).copy()
             self.fresh.rollback(0)
-            fresh = Sequence(self.fresh)
+            fresh = CachedSequence(self.fresh)
             fresh.replay(items[:-1])
             anew = fresh.decode_tokens(items[-1:])
             assert sequence.position == self.engine.position == len(items)

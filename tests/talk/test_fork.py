@@ -10,7 +10,7 @@ import pytest
 
 from softchat.engine.delegate import Delegate
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import Sequence
+from softchat.engine.sequence import CachedSequence
 from softchat.errors import UsageError
 from softchat.events import Answer, Finished, Mode, Prefill, Started, Step
 from softchat.prompt.tags import ThinkTags
@@ -271,7 +271,7 @@ def test_the_cache_is_right_after_a_fork(backend, model):
     sequence.replay(items[kept:-1])
     reused = sequence.decode_tokens(items[-1:]).copy()
     with Lettered(model, n_ctx=512, n_threads=1) as other:
-        fresh = Sequence(other)
+        fresh = CachedSequence(other)
         fresh.replay(items[:-1])
         anew = fresh.decode_tokens(items[-1:]).copy()
     assert np.abs(reused - anew).max() <= 2e-3 * np.ptp(anew)

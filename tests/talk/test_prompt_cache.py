@@ -9,7 +9,7 @@ import pytest
 
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Lora
-from softchat.engine.sequence import Sequence
+from softchat.engine.sequence import CachedSequence
 from softchat.settings import resolve
 from softchat.talk.backend import ChatRequest
 from softchat.talk.load import Load, open_backend
@@ -44,7 +44,7 @@ def tokens_of(count, *, last=5):
 def kept(open_engine, folder, tokens):
     """The prompt cache of a process that has read this."""
     engine = open_engine()
-    sequence, cache = Sequence(engine), PromptCache(folder, engine)
+    sequence, cache = CachedSequence(engine), PromptCache(folder, engine)
     sequence.decode_tokens(tokens)
     cache.keep(sequence, model="m")
     return cache
@@ -55,7 +55,7 @@ def test_what_was_read_need_not_be_read_again(tmp_path, open_engine):
     tokens = tokens_of(400)
     kept(open_engine, tmp_path, tokens)
     engine = open_engine()
-    sequence = Sequence(engine)
+    sequence = CachedSequence(engine)
     assert PromptCache(tmp_path, engine).restore(sequence, [*tokens, 4, 6], model="m") == 400
     assert sequence.position == 400
     restored = sequence.decode_tokens([4, 6]).copy()
@@ -68,7 +68,7 @@ def test_a_shared_beginning_is_enough(tmp_path, open_engine):
     """As of a file with another question behind it; what lies behind is forgotten."""
     kept(open_engine, tmp_path, [*tokens_of(300), 8, 8, 8])
     engine = open_engine()
-    sequence = Sequence(engine)
+    sequence = CachedSequence(engine)
     wanted = [*tokens_of(300), 9, 9]
     assert PromptCache(tmp_path, engine).restore(sequence, wanted, model="m") == 300
     assert sequence.rewind(wanted) == 300
@@ -81,14 +81,14 @@ def test_a_shared_beginning_is_enough(tmp_path, open_engine):
 def test_soft_positions_are_left_out(tmp_path, open_engine):
     """Only the tokens before the first thought are found again."""
     engine = open_engine()
-    sequence, tokens = Sequence(engine), tokens_of(300)
+    sequence, tokens = CachedSequence(engine), tokens_of(300)
     sequence.decode_tokens(tokens)
     sequence.decode_embedding(engine.embedding_rows([3, 4]).mean(axis=0))
     sequence.decode_tokens([7])
     PromptCache(tmp_path, engine).keep(sequence, model="m")
     (entry,) = entries(tmp_path)
     assert (len(entry.tokens), entry.positions) == (300, 302)
-    later = Sequence(open_engine())
+    later = CachedSequence(open_engine())
     assert PromptCache(tmp_path, later._engine).restore(later, [*tokens, 7, 7], model="m") == 300
     assert later.position == 300
 
@@ -103,7 +103,7 @@ def test_what_is_short_is_not_kept(tmp_path, open_engine, count):
 def test_a_little_more_is_not_kept_again(tmp_path, open_engine):
     """A turn behind a long prompt makes no second file; much more does."""
     engine = open_engine()
-    sequence, cache = Sequence(engine), PromptCache(tmp_path, engine)
+    sequence, cache = CachedSequence(engine), PromptCache(tmp_path, engine)
     sequence.decode_tokens(tokens_of(300))
     for more, count in ((40, 1), (300, 2)):
         cache.keep(sequence, model="m")
@@ -130,7 +130,7 @@ def test_a_damaged_file_is_removed_and_the_prompt_read_anew(tmp_path, open_engin
     data[at] ^= 0x55
     path.write_bytes(data)
     engine = open_engine()
-    sequence = Sequence(engine)
+    sequence = CachedSequence(engine)
     assert PromptCache(tmp_path, engine).restore(sequence, [*tokens, 4], model="m") in (0, 300)
     if sequence.position:  # a byte of the head that says nothing about the memory
         assert at < 2_000
@@ -145,7 +145,7 @@ def test_a_file_that_was_cut_short(tmp_path, open_engine):
     (path,) = tmp_path.glob("*.kv")
     path.write_bytes(path.read_bytes()[:-100])
     engine = open_engine()
-    sequence = Sequence(engine)
+    sequence = CachedSequence(engine)
     assert PromptCache(tmp_path, engine).restore(sequence, [*tokens, 4], model="m") == 0
     assert (sequence.position, list(tmp_path.glob("*.kv"))) == (0, [])
 
@@ -158,14 +158,15 @@ def test_another_model_or_adapter_has_its_own(tmp_path, open_engine, tiny_model)
     other.write_bytes(tiny_model.read_bytes())
     adapted = write(tmp_path / "lora.gguf")
     for engine in (open_engine(other), open_engine(loras=[Lora(path=adapted)])):
-        assert PromptCache(tmp_path, engine).restore(Sequence(engine), [*tokens, 4], model="m") == 0
+        cache = PromptCache(tmp_path, engine)
+        assert cache.restore(CachedSequence(engine), [*tokens, 4], model="m") == 0
     assert len(entries(tmp_path)) == 1
 
 
 def test_the_folder_stays_within_its_bound(tmp_path, open_engine):
     """The oldest go; what is larger than all of it is not kept."""
     engine = open_engine()
-    sequence = Sequence(engine)
+    sequence = CachedSequence(engine)
     sequence.decode_tokens(tokens_of(300))
     PromptCache(tmp_path, engine).keep(sequence, model="m")
     (first,) = entries(tmp_path)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import Sequence
+from softchat.engine.sequence import CachedSequence
 from softchat.events import Finished, Halted, HaltReason, Mode, Step, told_last
 from softchat.record.runs import Run
 from softchat.settings import resolve
@@ -47,7 +47,7 @@ class Pressed:
 
 def run(keys, *, script=None, most=4, **knobs):
     """The events of a run with these keys, and the sequence that it ran on."""
-    engine = Sequence(FakeEngine(VOCABULARY, script or [MIXED]))
+    engine = CachedSequence(FakeEngine(VOCABULARY, script or [MIXED]))
     prompt = Prompt(tokens=(engine.tokenize("Q")[0],), close="</think>", inject="</think>")
     pressed = Pressed(keys)
     ticks = itertools.count()
@@ -141,7 +141,7 @@ def test_a_answers_now():
 def test_r_runs_on_and_space_waits_again():
     """Without a key; a space among the steps has the next one wait."""
     keys = iter(["r", "", "", " ", "2", "a"])
-    engine = Sequence(FakeEngine(VOCABULARY, [MIXED]))
+    engine = CachedSequence(FakeEngine(VOCABULARY, [MIXED]))
     prompt = Prompt(tokens=(1,), close="</think>", inject="</think>")
     hand = Hand(keys=lambda: next(keys), logits_at=engine.logits_at)
     done = Run.of(think(engine, prompt, resolve({}, LIMITS | {"max_think": 9}), hand=hand))
@@ -176,7 +176,7 @@ def test_waiting_is_no_thinking():
 
     def times(keys):
         pressed = iter(keys)
-        engine = Sequence(FakeEngine(VOCABULARY, [MIXED]))
+        engine = CachedSequence(FakeEngine(VOCABULARY, [MIXED]))
         ticks = itertools.count()
         events = think(
             engine,
@@ -237,7 +237,7 @@ def test_any_keys_in_any_order(engines, keys, strategy):
     if keys.count("r"):
         return  # it ran to the answer
     # The next step's logits, here and on an engine that has only been fed what counts.
-    fresh = Sequence(other)
+    fresh = CachedSequence(other)
     fresh.replay(held[:-1])
     anew = fresh.replay(held[-1:]).copy()
     here = backend._sequence.logits_at(len(held))
