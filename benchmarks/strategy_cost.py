@@ -15,7 +15,7 @@ import numpy as np
 
 from softchat.settings import StrategyName, resolve
 from softchat.thinking.concept import Distribution
-from softchat.thinking.halting import Drift, Loop
+from softchat.thinking.halting.steps import Drift, Loop
 from softchat.thinking.strategies import TagTokens, make_strategy
 
 SIZES = (49_152, 262_144)

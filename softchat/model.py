@@ -22,7 +22,8 @@ from softchat.prompt.tags import ThinkTags
 from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import Settings, resolve
 from softchat.talk.load import Load
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 
 
 class ThinkingRun:

@@ -22,7 +22,8 @@ from transformers import AutoModelForCausalLM
 from softchat.engine.llama import LlamaEngine
 from softchat.events import Step
 from softchat.settings import resolve
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 from tests import tiny, zoo
 
 MODELS = ["llama", "qwen2", "qwen3", "gemma3", "starcoder2", "mamba"]

@@ -23,7 +23,8 @@ from softchat.errors import ModelRefusedError
 from softchat.events import Step
 from softchat.settings import resolve
 from softchat.thinking.concept import mixture
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 from tests import zoo
 
 STEPS = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from softchat.engine.protocol import Engine
 from softchat.prompt.tags import ThinkTags
 from softchat.prompt.template import make_prompt, single_turn
-from softchat.thinking.think import Prompt
+from softchat.thinking.prompt import Prompt
 
 SYSTEM = "You are a helpful assistant. First think, then answer."
 """The system prompt that the adapter is trained with; models.toml gives the same."""

@@ -23,7 +23,7 @@ from softchat.engine.protocol import Engine
 from softchat.events import Mode
 from softchat.settings import Settings, StrategyName
 from softchat.thinking.concept import Distribution, mixture
-from softchat.thinking.halting import ClosingTag
+from softchat.thinking.halting.steps import ClosingTag
 from softchat.thinking.probe import LONGEST
 from softchat.thinking.strategies import TagTokens, make_strategy
 from training.engine import open_engine

@@ -30,7 +30,8 @@ from softchat.provenance import command, machine, sha256_of, versions
 from softchat.settings import StrategyName
 from softchat.talk.pace import EndlessEngine, bench_prompt, speed_ratio, step_s, steps_only
 from softchat.thinking.concept import Distribution, mixture
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 from softchat.views import View
 
 _VOCABULARIES = (32_000, 49_152, 151_936, 262_144)

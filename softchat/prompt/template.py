@@ -19,7 +19,7 @@ from softchat.prompt import sandbox
 from softchat.prompt.contents import Contents
 from softchat.prompt.tags import KNOWN, ThinkTags
 from softchat.settings import Effort, Settings
-from softchat.thinking.think import Prompt
+from softchat.thinking.prompt import Prompt
 
 # For a model without a template: plain words that any base model has seen.
 _PLAIN = (

@@ -27,7 +27,8 @@ from softchat.talk.prompt_cache import PromptCache
 from softchat.thinking.by_hand import Hand
 from softchat.thinking.feed import fed_by
 from softchat.thinking.fork import Fork
-from softchat.thinking.think import Prompt, closing_tokens, reserved, think
+from softchat.thinking.prompt import Prompt, closing_tokens, reserved
+from softchat.thinking.think import think
 
 _UNKNOWN = -1  # a token that no position holds
 _CHARACTER = 4  # tokens, a byte each, that a character may be split over

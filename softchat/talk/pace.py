@@ -16,7 +16,8 @@ from softchat.engine.llama import LlamaEngine
 from softchat.events import Event, Step
 from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import Settings, StrategyName, resolve
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 
 _QUESTION = "A farmer has 3 fields with 12 cows each. He sells 7 cows. How many are left?"
 _FEW_STEPS = 8

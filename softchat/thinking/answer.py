@@ -15,8 +15,8 @@ from softchat.events import Answer, AnswerToken, FinishReason
 from softchat.settings import Settings
 from softchat.thinking.answering import AnswerText, RepeatPenalty, stop_strings
 from softchat.thinking.concept import Distribution
-from softchat.thinking.ending import Ending
-from softchat.thinking.halting import Loop
+from softchat.thinking.halting import Ending
+from softchat.thinking.halting.steps import Loop
 from softchat.thinking.sampling import sample
 from softchat.thinking.tally import Tally
 from softchat.thinking.telling import answer_token, text_of

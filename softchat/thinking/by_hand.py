@@ -15,8 +15,8 @@ from enum import StrEnum
 from softchat.base.arrays import Floats
 from softchat.errors import DecodeAbortedError
 from softchat.events import HaltReason, Lens, Step
-from softchat.thinking.ending import Ending
 from softchat.thinking.fork import take_alone, without_heaviest
+from softchat.thinking.halting import Ending
 from softchat.thinking.means import Means
 from softchat.thinking.mind import Made
 

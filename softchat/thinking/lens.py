@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from softchat.events import Lens
 from softchat.settings import Settings
+from softchat.thinking.halting.ahead import AtText, EverySteps, Trigger
 from softchat.thinking.probe import Probe
-from softchat.thinking.rules import AtText, EverySteps, Trigger
 
 
 class LookAhead:

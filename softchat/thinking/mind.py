@@ -10,9 +10,9 @@ from softchat.engine.protocol import Engine
 from softchat.events import Change, Noise, Step
 from softchat.settings import Settings
 from softchat.thinking.concept import Concept, Distribution
-from softchat.thinking.ending import Ending, Halting
 from softchat.thinking.feed import chosen_in
-from softchat.thinking.halting import TagBegun
+from softchat.thinking.halting import Ending, Halting
+from softchat.thinking.halting.steps import TagBegun
 from softchat.thinking.sampling import Draws
 from softchat.thinking.strategies import Choice, Strategy
 from softchat.thinking.telling import concept_entries

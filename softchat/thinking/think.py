@@ -4,9 +4,10 @@
 next-token distribution p, makes a concept token of it, and feeds the concept token's embedding back
 as the next input, until something says that the thinking is over.
 
-    mind     what makes a step          feed     what is decoded in it
-    ending   why the thinking is over   answer   what comes then
-    fork     where a run parts          tally    what the last event tells
+    prompt   where a run begins             means    what steps are thought with
+    mind     what makes a step              feed     what is decoded in it
+    halting  why the thinking is over       answer   what comes then
+    fork     where a run parts              tally    what the last event tells
     lens     what the answer would be now   by_hand  thinking step by step
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from softchat.base.arrays import Floats
@@ -22,49 +23,14 @@ from softchat.engine.protocol import Engine
 from softchat.errors import ContextError, DecodeAbortedError, NumericsError
 from softchat.events import Event, Halted, HaltReason, Lens, Prefill, Started, Step
 from softchat.settings import Settings
-from softchat.thinking.answer import answer, answer_text
+from softchat.thinking.answer import answer
 from softchat.thinking.by_hand import ByHand, Hand
-from softchat.thinking.ending import Ending, Halting
-from softchat.thinking.feed import Feed, decode_item
+from softchat.thinking.feed import decode_item
 from softchat.thinking.fork import Fork
-from softchat.thinking.lens import LookAhead
-from softchat.thinking.means import Means
-from softchat.thinking.mind import Mind
-from softchat.thinking.probe import Probe
-from softchat.thinking.rules import make_rule
-from softchat.thinking.sampling import Draws
-from softchat.thinking.strategies import TagTokens, make_strategy
+from softchat.thinking.halting import Ending
+from softchat.thinking.means import Means, make_means
+from softchat.thinking.prompt import Prompt, closing_tokens, reserved
 from softchat.thinking.tally import Tally
-from softchat.thinking.telling import text_of
-
-_ANSWER_SHARE = 4  # a fourth of the context is kept for the answer, if it may be that long
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """Where a run begins: tokens up to the open thinking tag, and how that tag is closed."""
-
-    tokens: tuple[int, ...]
-    open: str = ""
-    """The opening tag alone; strategies may mix it in."""
-    close: str
-    """The closing tag, by which the model's own closing is seen."""
-    inject: str
-    """What is put behind the thoughts if the model has not closed them: the tag, and space."""
-    closing: str = ""
-    """Words that are put before that, as ordinary text."""
-    thinks: bool = True
-    """Whether the tokens end in the open tag; if not, the answer comes at once."""
-    question: str = ""
-    """What the tokens ask, for people to read."""
-    begun: bool = False
-    """Whether the tokens end in an answer that is to go on: nothing is thought then."""
-    whole: tuple[int, ...] = ()
-    """All of its tokens, if the engine has some of them already; none if it isn't of tokens."""
-    thought: tuple[int | Floats, ...] = ()
-    """Of a fork, what the steps before it have fed, but for what the engine has already."""
-    half: bytes = b""
-    """The beginning of a character that this answer was cut in; the tokens hold it already."""
 
 
 def think(
@@ -96,75 +62,29 @@ def think(
         NumericsError: its numbers are none; the message says behind which step or token.
 
     """
-    draws = Draws(settings.seed)
-    inject = closing_tokens(engine, prompt)
-    cue = engine.tokenize(settings.halt_cue) if settings.halt_cue else []
-    free = reserved(engine, prompt, settings)
-    probe = Probe(engine, [*inject, *cue], clock=clock)
-    tags = _tags(engine, prompt)
-    mind = Mind(
-        engine,
-        settings,
-        draws=draws,
-        close=tags.close,
-        make_strategy=lambda: make_strategy(settings, draws.generator, tags),
-        make_halting=lambda: Halting(
-            engine,
-            settings,
-            close=prompt.close,
-            rule=make_rule(settings, probe, partial(text_of, engine)),
-            reserved=free,
-        ),
-    )
     thinks = prompt.thinks and not prompt.begun
-    before = len(fork.steps) if fork else 0
     tally = Tally(clock, halted=not thinks)
-    lens = LookAhead(
-        settings,
-        probe,
-        text_of=partial(answer_text, engine, tags=_bare_tags(prompt), stop=settings.stop),
-        elapsed=tally.thought_s,
+    means = make_means(
+        engine, prompt, settings, tally=tally, cancelled=cancelled, answer_now=answer_now
     )
-    yield Started(
-        model=engine.info,
-        settings=settings.to_dict() | {"think": settings.think and not prompt.begun},
-        prompt_tokens=engine.position + len(prompt.tokens) + len(prompt.thought) - before,
-        question=prompt.question,
-        prompt=prompt.whole or (() if engine.position else prompt.tokens),
-        fork=fork.parting if fork else None,
-    )
+    yield started(engine, prompt, settings, fork)
     try:
+        free = reserved(engine, prompt, settings)
         logits = yield from prefill(engine, prompt, reserved=free, tally=tally)
         ending = Ending(reason=HaltReason.STEP_LIMIT, lead=prompt.half)
         if thinks:
-            told, first = (fork.steps, fork.first) if fork else ((), None)
-            yield from retell(told, mind=mind, lens=lens, tally=tally)
-            means = Means(
-                engine=engine,
-                mind=mind,
-                lens=lens if settings.lens else None,
-                feed=Feed(engine, draws),
-                tally=tally,
-                cancelled=cancelled,
-                answer_now=answer_now,
-            )
-            steps = ByHand(means, hand, told).think if hand else partial(think_steps, means)
-            ended = yield from steps(logits, settings.max_think, first)
-            ending = ended or ending
-            if ending.reason is not HaltReason.CLOSED:
-                ending = replace(
-                    ending, tokens=tuple(inject), injected=prompt.closing + prompt.inject
-                )
-            logits = yield from halt(engine, ending, tally=tally, probe=probe)
+            thought = yield from think_on(means, logits, settings.max_think, fork=fork, hand=hand)
+            ending = closed(thought or ending, engine, prompt)
+            logits = yield from halt(means, ending)
         assert logits is not None  # it is only where a fork's first step is known
         yield from answer(
             engine,
             logits,
             settings,
             ending=ending,
-            tags=_bare_tags(prompt),
+            tags=prompt.tags,
             goes_on=prompt.begun,
-            rng=draws.at_answer(),
+            rng=means.draws.at_answer(),
             tally=tally,
             cancelled=cancelled,
         )
@@ -176,16 +96,17 @@ def think(
     yield tally.finished()
 
 
-def reserved(engine: Engine, prompt: Prompt, settings: Settings) -> int:
-    """Positions of the context that a run keeps free: for the closing tag and the answer."""
-    # One position more: the token that closes the thinking may come at the last moment.
-    closing = len(closing_tokens(engine, prompt)) + 1
-    return closing + min(settings.max_answer, engine.info.n_ctx // _ANSWER_SHARE)
-
-
-def closing_tokens(engine: Engine, prompt: Prompt) -> list[int]:
-    """What softchat puts behind thoughts that the model has not closed."""
-    return [*engine.tokenize(prompt.closing), *engine.tokenize(prompt.inject, special=True)]
+def started(engine: Engine, prompt: Prompt, settings: Settings, fork: Fork | None) -> Started:
+    """The first event, told before anything is decoded."""
+    before = len(fork.steps) if fork else 0
+    return Started(
+        model=engine.info,
+        settings=settings.to_dict() | {"think": settings.think and not prompt.begun},
+        prompt_tokens=engine.position + len(prompt.tokens) + len(prompt.thought) - before,
+        question=prompt.question,
+        prompt=prompt.whole or (() if engine.position else prompt.tokens),
+        fork=fork.parting if fork else None,
+    )
 
 
 def prefill(
@@ -215,13 +136,27 @@ def prefill(
     return logits
 
 
-def retell(steps: Sequence[Step], *, mind: Mind, lens: LookAhead, tally: Tally) -> Iterator[Step]:
+def think_on(
+    means: Means, logits: Floats | None, most: int, *, fork: Fork | None, hand: Hand | None
+) -> Generator[Step | Lens, None, Ending | None]:
+    """All steps of a run: those that a fork has before it, then its own, by hand or not.
+
+    Why they end; None at the limit of steps.
+    """
+    told, first = (fork.steps, fork.first) if fork else ((), None)
+    yield from retell(told, means)
+    steps = ByHand(means, hand, told).think if hand else partial(think_steps, means)
+    return (yield from steps(logits, most, first))
+
+
+def retell(steps: Sequence[Step], means: Means) -> Iterator[Step]:
     """Tell of steps that were made before; they took their time then."""
-    for piece in mind.remember(steps):
-        lens.follow(piece)
+    for piece in means.mind.remember(steps):
+        if means.lens:
+            means.lens.follow(piece)
     if steps:
-        tally.tell(steps[-1])
-        tally.thinking -= steps[-1].elapsed_s
+        means.tally.tell(steps[-1])
+        means.tally.thinking -= steps[-1].elapsed_s
     yield from steps
 
 
@@ -260,10 +195,17 @@ def think_steps(
     return None
 
 
-def halt(
-    engine: Engine, ending: Ending, *, tally: Tally, probe: Probe
-) -> Generator[Halted, None, Floats]:
+def closed(ending: Ending, engine: Engine, prompt: Prompt) -> Ending:
+    """How the thinking ends, with the closing tag, which softchat gives if the model has not."""
+    if ending.reason is HaltReason.CLOSED:
+        return ending
+    tokens = tuple(closing_tokens(engine, prompt))
+    return replace(ending, tokens=tokens, injected=prompt.closing + prompt.inject)
+
+
+def halt(means: Means, ending: Ending) -> Generator[Halted, None, Floats]:
     """Close the thoughts; the logits behind them."""
+    tally, probe = means.tally, means.probe
     tally.halted = True
     yield Halted(
         reason=ending.reason,
@@ -273,16 +215,6 @@ def halt(
         probe_tokens=probe.tokens,
         probe_s=probe.seconds,
     )
-    logits = engine.decode_tokens(ending.tokens)
+    logits = means.engine.decode_tokens(ending.tokens)
     tally.answering = tally.clock()
     return logits
-
-
-def _bare_tags(prompt: Prompt) -> tuple[str, str]:
-    """The tags of the thinking, which are no part of an answer."""
-    return prompt.close.strip(), prompt.open.strip()
-
-
-def _tags(engine: Engine, prompt: Prompt) -> TagTokens:
-    first, last = (tuple(engine.tokenize(tag, special=True)) for tag in (prompt.open, prompt.close))
-    return TagTokens(open=first, close=last)

@@ -16,7 +16,8 @@ from softchat.engine.sequence import CachedSequence
 from softchat.errors import DecodeAbortedError, DecodeError
 from softchat.events import Finished, FinishReason
 from softchat.settings import resolve
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 from tests import zoo
 from tests.faults.soak import times
 

@@ -12,7 +12,8 @@ import pytest
 
 from softchat.events import Mode, Step
 from softchat.settings import resolve
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 from tests import oracle, tiny
 
 PROMPT = [1, 17, 42, 5]

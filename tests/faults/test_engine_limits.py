@@ -12,7 +12,8 @@ from softchat.engine.native import BATCH
 from softchat.errors import ContextError, NumericsError
 from softchat.events import Finished, FinishReason, Halted, HaltReason
 from softchat.settings import Settings
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 from tests import tiny
 from tests.faults.soak import times
 

@@ -9,7 +9,8 @@ from softchat.engine.detokenizer import Detokenizer
 from softchat.events import Answer, Finished
 from softchat.settings import Settings
 from softchat.testing import FakeEngine
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 from tests.faults.soak import times
 
 COUNT = times(300, 10_000)

@@ -19,7 +19,8 @@ from softchat.talk.local import LocalBackend
 from softchat.testing import FakeEngine
 from softchat.thinking.by_hand import Hand
 from softchat.thinking.feed import fed_by
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 from tests import tiny
 from tests.talk.test_conversation import TEMPLATE, TOLERANCE
 from tests.talk.test_fork import TAGS

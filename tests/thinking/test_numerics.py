@@ -16,7 +16,8 @@ from softchat.events import Error, Step
 from softchat.settings import Settings, StrategyName
 from softchat.talk.conversation import Conversation
 from softchat.testing import FakeEngine
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.prompt import Prompt
+from softchat.thinking.think import think
 from tests.faults.soak import times
 
 VOCABULARY = [

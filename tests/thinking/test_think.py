@@ -21,8 +21,9 @@ from softchat.events import (
 )
 from softchat.settings import resolve
 from softchat.testing import FakeEngine
+from softchat.thinking.prompt import Prompt
 from softchat.thinking.sampling import Draws
-from softchat.thinking.think import Prompt, think
+from softchat.thinking.think import think
 
 VOCABULARY = ["<end>", "Q", "a", "b", "c", " ", "\n", "</think>", "</", "think", ">", ">\n\nb"]
 CLOSE = "</think>"

@@ -1,6 +1,6 @@
-"""How the thinking ends: every reason there is, in the order in which they count.
+"""Halting: where the thinking ends, for every reason there is, in the order in which they count.
 
-The rules themselves: `halting` has those that read the steps, `rules` those that look ahead.
+The rules themselves: `steps` has those that read the steps, `ahead` those that look ahead.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from softchat.engine.protocol import Engine
 from softchat.events import HaltReason
 from softchat.settings import Settings
-from softchat.thinking.halting import ClosingTag, ColdStop, Drift, Loop
-from softchat.thinking.rules import Rule
+from softchat.thinking.halting.ahead import Rule
+from softchat.thinking.halting.steps import ClosingTag, ColdStop, Drift, Loop
 from softchat.thinking.strategies import Choice
 
 

@@ -1,4 +1,4 @@
-"""Rules that halt the thinking early: when to look ahead at the answer, and what to make of it.
+"""Halting rules that look ahead at the answer (`--halt`): when to look, and what to make of it.
 
 A rule is a trigger and a verdict. The trigger says at which steps to look; the verdict reads the
 answer that the model would give there (`probe`), and says whether the thinking should end. Either

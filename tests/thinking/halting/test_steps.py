@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from softchat.thinking.concept import Distribution
-from softchat.thinking.halting import ClosingTag, ColdStop, Drift, Loop, TagBegun
+from softchat.thinking.halting.steps import ClosingTag, ColdStop, Drift, Loop, TagBegun
 
 
 def test_sure_steps_trip_the_cold_stop():

@@ -1,4 +1,4 @@
-"""When the thinking ends. Knows numbers and text, nothing of engines or events' order."""
+"""Halting rules that read the steps: cold stop, loop, drift, closing tag. Knows no engine."""
 
 from __future__ import annotations
 

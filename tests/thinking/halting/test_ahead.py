@@ -7,8 +7,17 @@ import pytest
 from softchat.events import HaltReason
 from softchat.settings import resolve
 from softchat.testing import FakeEngine
+from softchat.thinking.halting.ahead import (
+    Agree,
+    AtText,
+    AtWord,
+    Deer,
+    Eat,
+    EverySteps,
+    Sure,
+    make_rule,
+)
 from softchat.thinking.probe import Guess, Probe
-from softchat.thinking.rules import Agree, AtText, AtWord, Deer, Eat, EverySteps, Sure, make_rule
 
 END = Guess(token=0, entropy=0.0, peak=1.0, is_end=True)
 
