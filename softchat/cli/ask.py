@@ -59,7 +59,7 @@ def ask(
     """
     # Imported here, as --help must not wait for them.
     from softchat.cli.model import Backends, enough, find, note, told_if_slow, user_config
-    from softchat.config.prompts import find_prompt
+    from softchat.config.named_prompts import find_prompt
     from softchat.record.sessions import SessionFile, SessionRecord
     from softchat.talk.conversation import Conversation, Turn
 

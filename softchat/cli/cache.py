@@ -46,6 +46,6 @@ def clear() -> None:
 
 
 def _folder() -> Path:
-    from softchat.models.folders import prompts_folder
+    from softchat.models.folders import prompt_cache_folder
 
-    return prompts_folder(os.environ)
+    return prompt_cache_folder(os.environ)

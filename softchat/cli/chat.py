@@ -67,7 +67,7 @@ def chat(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
     from softchat.cli.model import Backends, find, user_config
-    from softchat.config.prompts import find_prompt
+    from softchat.config.named_prompts import find_prompt
     from softchat.engine.threads import busy_now_note, default_threads
     from softchat.models.folders import state_folder
     from softchat.record.sessions import SessionFile, Unkept

@@ -20,7 +20,7 @@ from softchat.engine.protocol import ANY_CONTEXT, Lora
 from softchat.engine.threads import busy_note, default_threads
 from softchat.errors import ModelNotFoundError, SoftchatError, UsageError
 from softchat.models import Located, find_model
-from softchat.models.folders import expand, is_file, prompts_folder
+from softchat.models.folders import expand, is_file, prompt_cache_folder
 from softchat.models.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Backends:
         worker, self._idle = self._idle or self._new(), None
         how = load_of(found, loading, n_ctx_most=n_ctx_most)
         if isinstance(loading, TalkLoading) and loading.prompt_cache:
-            how = replace(how, prompts=prompts_folder(os.environ))
+            how = replace(how, prompt_cache=prompt_cache_folder(os.environ))
         return open_backend(how, worker=worker, cancelled=cancelled)
 
     def describe(self, path: Path) -> Description:

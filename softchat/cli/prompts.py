@@ -30,7 +30,7 @@ def prompts(
 ) -> None:
     """List the prompts that have a name, or print one."""
     from softchat.cli.model import user_config
-    from softchat.config.prompts import find_prompt
+    from softchat.config.named_prompts import find_prompt
     from softchat.models.folders import config_folder
     from softchat.views.wording import in_a_line
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softchat.config.layers import Source
-from softchat.config.prompts import NamedPrompt, is_well_formed
+from softchat.config.named_prompts import NamedPrompt, is_well_formed
 from softchat.engine.placement import Placement
 from softchat.errors import UsageError
 from softchat.settings import KNOBS, check

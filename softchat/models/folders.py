@@ -29,7 +29,7 @@ def models_folder(environ: Mapping[str, str]) -> Path:
     ) / "models"
 
 
-def prompts_folder(environ: Mapping[str, str]) -> Path:
+def prompt_cache_folder(environ: Mapping[str, str]) -> Path:
     """The folder of KV caches of long prompts: all of it can be read anew."""
     return models_folder(environ).parent / "prompts"
 

@@ -14,7 +14,7 @@ from softchat.events import FinishReason, Lens, Step
 from softchat.models.folders import expand
 from softchat.prompt.attached import read_file
 from softchat.record.runs import Run
-from softchat.repl.context import Context
+from softchat.repl.host import Host
 from softchat.settings import check, parse
 from softchat.talk.conversation import Turn
 from softchat.views.paging import print_paged
@@ -26,7 +26,7 @@ from softchat.views.wording import number, plural
 _WARM = 0.6  # temperature at which an answer is drawn that would be argmax
 
 
-def again(repl: Context, rest: str) -> None:
+def again(repl: Host, rest: str) -> None:
     """Ask the last question once more, in place of its turn."""
     before = repl.session.last()
     repl.run_turn(repl.session.again(**_pairs(rest)))
@@ -35,7 +35,7 @@ def again(repl: Context, rest: str) -> None:
         repl.say("the same: an answer at temperature 0 is; /retry draws another", "dim")
 
 
-def retry(repl: Context, rest: str) -> None:
+def retry(repl: Host, rest: str) -> None:
     """Ask the last question once more, so that another answer can come of it."""
     once = _pairs(rest)
     repl.session.last()
@@ -46,7 +46,7 @@ def retry(repl: Context, rest: str) -> None:
     repl.run_turn(repl.session.again(**once))
 
 
-def continue_(repl: Context, rest: str) -> None:
+def continue_(repl: Host, rest: str) -> None:
     """Go on with the last answer, which something has cut."""
     finished = repl.session.last().finished
     if not repl.session.last().answer:
@@ -56,7 +56,7 @@ def continue_(repl: Context, rest: str) -> None:
     repl.run_turn(repl.session.continue_())
 
 
-def edit(repl: Context, rest: str) -> None:
+def edit(repl: Host, rest: str) -> None:
     """Take the last turn back, and put its question onto the line."""
     turn = repl.session.undo()
     repl.keep()
@@ -64,7 +64,7 @@ def edit(repl: Context, rest: str) -> None:
     repl.say("taken back; change it, and Enter asks it", "dim")
 
 
-def file(repl: Context, rest: str) -> None:
+def file(repl: Host, rest: str) -> None:
     """Have a text go with the next question."""
     if rest in ("none", "off"):
         repl.attached.clear()
@@ -79,12 +79,12 @@ def file(repl: Context, rest: str) -> None:
         repl.say("nothing goes with the next question", "dim")
 
 
-def resume(repl: Context, rest: str) -> None:
+def resume(repl: Host, rest: str) -> None:
     """Go on with another session."""
     repl.resume(rest)
 
 
-def think(repl: Context, rest: str) -> None:
+def think(repl: Host, rest: str) -> None:
     """Show what a turn thought, as text and step by step; or say whether to think at all."""
     if rest in ("on", "off"):
         repl.session.layers.session["think"] = rest == "on"
@@ -100,7 +100,7 @@ def think(repl: Context, rest: str) -> None:
     print_paged(repl.console, page, lines=lines)
 
 
-def lens(repl: Context, rest: str) -> None:
+def lens(repl: Host, rest: str) -> None:
     """Show while it thinks what it would answer now: at each line's end, or every so many steps."""
     chosen = repl.session.layers.session
     every = whole_number(rest)
@@ -125,7 +125,7 @@ def lens(repl: Context, rest: str) -> None:
     repl.say(on if settings.lens else "looks ahead nowhere; /lens on", "dim")
 
 
-def why(repl: Context, rest: str) -> None:
+def why(repl: Host, rest: str) -> None:
     """Show a step of a turn, or a token of its answer, in full."""
     wanted, _, of = rest.partition(" ")
     if wanted == "answer":
@@ -142,7 +142,7 @@ def why(repl: Context, rest: str) -> None:
     repl.console.print(step_in_full(steps[index], tau=tau, glyphs=repl.glyphs))
 
 
-def _why_answer(repl: Context, rest: str) -> None:
+def _why_answer(repl: Host, rest: str) -> None:
     """A token of the answer in full; bare: all of the answer, unsure tokens coloured."""
     wanted, _, of = rest.partition(" ")
     turn = _turn(repl, of.strip())
@@ -164,7 +164,7 @@ def _why_answer(repl: Context, rest: str) -> None:
     repl.console.print(token_in_full(tokens, place, repl.glyphs))
 
 
-def _turn(repl: Context, text: str) -> Turn:
+def _turn(repl: Host, text: str) -> Turn:
     """The turn of this number, or the last one."""
     if not text:
         return repl.session.last()

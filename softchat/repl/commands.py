@@ -31,8 +31,8 @@ from softchat.repl.asking import (
     whole_number,
     why,
 )
-from softchat.repl.context import Context
 from softchat.repl.forking import back, fork, step
+from softchat.repl.host import Host
 from softchat.repl.show import commands_table, help_of, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.views.comparison import comparison
@@ -50,14 +50,14 @@ class Command:
     help: str
     takes: str = ""
     """What is completed behind it, see `SlashCompleter`."""
-    run: Callable[[Context, str], None]
+    run: Callable[[Host, str], None]
 
 
 class Leave(Exception):  # noqa: N818  # no error: the way out of the loop
     """The user wants to leave."""
 
 
-def run_command(repl: Context, line: str) -> None:
+def run_command(repl: Host, line: str) -> None:
     """Do what a line that begins with a slash says.
 
     Raises:
@@ -82,7 +82,7 @@ def _command(name: str, *, more: str = "") -> Command:
     return command
 
 
-def _help(repl: Context, rest: str) -> None:
+def _help(repl: Host, rest: str) -> None:
     if rest:
         command = _command(rest if rest.startswith("/") else f"/{rest}")
         repl.say(f"{command.usage}\n  {command.help}")
@@ -94,13 +94,13 @@ def _help(repl: Context, rest: str) -> None:
     repl.say("? says what the signs of the panel mean.", "dim")
 
 
-def explain_signs(repl: Context) -> None:
+def explain_signs(repl: Host) -> None:
     """Say what stands in the panel and in tables of steps."""
     tau = repl.glyphs.tau
     repl.console.print(commands_table({k.format(tau=tau): v for k, v in LEGEND.items()}))
 
 
-def _set(repl: Context, rest: str) -> None:
+def _set(repl: Host, rest: str) -> None:
     if not rest:
         values = repl.session.origins()
         for names in (KNOBS, OPTIONS):
@@ -126,7 +126,7 @@ def _set(repl: Context, rest: str) -> None:
     repl.say(f"{name} {repl.session.layers.session[name]}", "dim")
 
 
-def _reload(repl: Context, name: str, text: str | None) -> None:
+def _reload(repl: Host, name: str, text: str | None) -> None:
     """Load the model again with another value of an option of how it is loaded; None: as before."""
     value = None if text is None else read_loading(name, text)
     repl.say(f"loading {printable(repl.session.found.name, newlines=False)}…", "dim")
@@ -138,7 +138,7 @@ def _reload(repl: Context, name: str, text: str | None) -> None:
         repl.say(f"note: {printable(repl.session.note, newlines=False)}", "yellow")
 
 
-def _unset(repl: Context, rest: str) -> None:
+def _unset(repl: Host, rest: str) -> None:
     if not rest:
         raise UsageError("no setting named", hint="/unset tau; /set shows all settings")
     name = rest.replace("-", "_")
@@ -151,7 +151,7 @@ def _unset(repl: Context, rest: str) -> None:
     _show(repl, name)
 
 
-def _show(repl: Context, name: str, *, about: str = "") -> None:
+def _show(repl: Host, name: str, *, about: str = "") -> None:
     values = repl.session.origins()
     if name not in values:
         check(name, None)  # says that there is no such setting
@@ -160,7 +160,7 @@ def _show(repl: Context, name: str, *, about: str = "") -> None:
     repl.say(printable(f"{name}{shown} ({origin}){about}", newlines=False))
 
 
-def _strategy(repl: Context, rest: str) -> None:
+def _strategy(repl: Host, rest: str) -> None:
     if not rest:
         names = ", ".join(StrategyName)
         repl.say(f"{repl.session.settings.strategy} (there are: {names})")
@@ -170,7 +170,7 @@ def _strategy(repl: Context, rest: str) -> None:
     repl.say(f"strategy {rest}", "dim")
 
 
-def _model(repl: Context, rest: str) -> None:
+def _model(repl: Host, rest: str) -> None:
     if not rest:
         found = repl.session.found
         repl.say(f"{printable(found.name)}: {printable(str(found.path))}")
@@ -182,7 +182,7 @@ def _model(repl: Context, rest: str) -> None:
     repl.say(f"model {printable(found.name)}", "dim")
 
 
-def _system(repl: Context, rest: str) -> None:
+def _system(repl: Host, rest: str) -> None:
     if not rest:
         repl.say(printable(repl.session.system) or "no system prompt")
         return
@@ -191,7 +191,7 @@ def _system(repl: Context, rest: str) -> None:
     repl.say("from the next turn on", "dim")
 
 
-def _compare(repl: Context, rest: str) -> None:
+def _compare(repl: Host, rest: str) -> None:
     if not rest:
         repl.session.last()
     runs: dict[str, list[Event]] = {}
@@ -208,19 +208,19 @@ def _compare(repl: Context, rest: str) -> None:
     repl.console.print(comparison(runs, width=width, glyphs=repl.glyphs))
 
 
-def _undo(repl: Context, rest: str) -> None:
+def _undo(repl: Host, rest: str) -> None:
     turn = repl.session.undo()
     repl.keep()
     repl.say(f"taken back: {_clipped(turn.question)}", "dim")
 
 
-def _clear(repl: Context, rest: str) -> None:
+def _clear(repl: Host, rest: str) -> None:
     count = repl.session.clear()
     repl.keep()
     repl.say(f"{plural(count, 'turn')} forgotten", "dim")
 
 
-def _drop(repl: Context, rest: str) -> None:
+def _drop(repl: Host, rest: str) -> None:
     count = whole_number(rest or "1")
     turns = len(repl.session.turns)
     if count is None or not 0 < count <= turns:
@@ -234,14 +234,14 @@ def _drop(repl: Context, rest: str) -> None:
     repl.say(f"the oldest {plural(count, 'turn')} forgotten", "dim")
 
 
-def _save(repl: Context, rest: str) -> None:
+def _save(repl: Host, rest: str) -> None:
     path = _path(rest, "/save chat.json, or /save chat.md to read")
     if not repl.is_own(path):
         _keep_what_is_there(path, "/save!")
     repl.save_as(path)
 
 
-def _save_over(repl: Context, rest: str) -> None:
+def _save_over(repl: Host, rest: str) -> None:
     repl.save_as(_path(rest, "/save! chat.json"))
 
 
@@ -253,7 +253,7 @@ def _keep_what_is_there(path: Path, instead: str) -> None:
             raise UsageError(f"{shown} exists", hint=f"{instead} {shown} writes over it")
 
 
-def _load(repl: Context, rest: str) -> None:
+def _load(repl: Host, rest: str) -> None:
     repl.load_from(_path(rest, "/load chat.json"))
     repl.say(plural(len(repl.session.turns), "turn"), "dim")
 
@@ -264,7 +264,7 @@ def _path(text: str, hint: str) -> Path:
     return expand(text)
 
 
-def _trace(repl: Context, rest: str) -> None:
+def _trace(repl: Host, rest: str) -> None:
     if not rest:
         repl.say(f"to {printable(str(repl.trace_path))}" if repl.trace else "off")
         return
@@ -273,7 +273,7 @@ def _trace(repl: Context, rest: str) -> None:
     _trace_over(repl, rest)
 
 
-def _trace_over(repl: Context, rest: str) -> None:
+def _trace_over(repl: Host, rest: str) -> None:
     if rest == "off":
         repl.end_trace()
     else:
@@ -284,7 +284,7 @@ def _trace_over(repl: Context, rest: str) -> None:
     repl.say(f"trace {printable(rest, newlines=False)}", "dim")
 
 
-def _stats(repl: Context, rest: str) -> None:
+def _stats(repl: Host, rest: str) -> None:
     repl.session.last()
     repl.console.print(stats_table(repl.session.turns))
     used, n_ctx = repl.session.used
@@ -294,7 +294,7 @@ def _stats(repl: Context, rest: str) -> None:
         repl.say(printable(whereabouts(repl.session.info), newlines=False), "dim")
 
 
-def _copy(repl: Context, rest: str) -> None:
+def _copy(repl: Host, rest: str) -> None:
     answer = repl.session.last().answer
     if rest == "code":
         from softchat.views.markdown import code_blocks
@@ -314,7 +314,7 @@ def _copy(repl: Context, rest: str) -> None:
     repl.say(f"{plural(len(answer), 'character')} handed to the terminal's clipboard", "dim")
 
 
-def _quit(repl: Context, rest: str) -> None:
+def _quit(repl: Host, rest: str) -> None:
     raise Leave
 
 

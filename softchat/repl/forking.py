@@ -10,7 +10,7 @@ from softchat.base.text import printable
 from softchat.errors import UsageError
 from softchat.events import ModelInfo
 from softchat.record.runs import Run
-from softchat.repl.context import Context
+from softchat.repl.host import Host
 from softchat.settings import KNOBS, parse
 from softchat.thinking.fork import find_token, make_fork
 from softchat.views.branches import branches
@@ -29,7 +29,7 @@ class _Wish:
     settings: dict[str, object]
 
 
-def fork(repl: Context, rest: str) -> None:
+def fork(repl: Host, rest: str) -> None:
     """Think the last turn once more from a step on, with another token or other settings."""
     turn = repl.session.last()
     run = Run.of(turn.events)
@@ -57,7 +57,7 @@ def fork(repl: Context, rest: str) -> None:
     repl.say("/back takes the fork back; /fork again goes on from it", "dim")
 
 
-def back(repl: Context, rest: str) -> None:
+def back(repl: Host, rest: str) -> None:
     """Have the turn as it was before it was forked."""
     turn = repl.session.back()
     repl.keep()
@@ -95,7 +95,7 @@ def _wish(rest: str) -> _Wish:
     return _Wish(step, " ".join(token), settings)
 
 
-def step(repl: Context, rest: str) -> None:
+def step(repl: Host, rest: str) -> None:
     """Have each step of a thought wait for a key, or not."""
     if rest not in ("", "on", "off"):
         raise UsageError("/step takes 'on', 'off' or nothing")

@@ -33,7 +33,7 @@ from softchat.record.sessions import (
 )
 from softchat.record.trace import TraceWriter
 from softchat.repl.commands import COMMANDS, Leave, explain_signs, run_command
-from softchat.repl.prompt import (
+from softchat.repl.line import (
     SlashCompleter,
     catch_at_prompt,
     make_prompt_session,

@@ -41,7 +41,7 @@ class Load:
     loras: tuple[Lora, ...] = ()
     tags: ThinkTags | None = None
     """How the thinking is opened and closed; None: as the chat template says."""
-    prompts: Path | None = None
+    prompt_cache: Path | None = None
     """The folder in which long prompts, once read, are kept for later processes; None: nowhere."""
 
     @classmethod
@@ -92,8 +92,8 @@ class Load:
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it; `read` makes it whole again."""
         loras = [{"path": str(one.path), "scale": one.scale} for one in self.loras]
-        prompts = str(self.prompts) if self.prompts else None
-        return asdict(self) | {"path": str(self.path), "loras": loras, "prompts": prompts}
+        cache = str(self.prompt_cache) if self.prompt_cache else None
+        return asdict(self) | {"path": str(self.path), "loras": loras, "prompt_cache": cache}
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> Load:
@@ -110,7 +110,7 @@ class Load:
                     **placement | {name: tuple(placement[name]) for name in ("devices", "servers")}
                 ),
                 "tags": None if tags is None else ThinkTags(**tags),
-                "prompts": Path(values["prompts"]) if values["prompts"] else None,
+                "prompt_cache": Path(values["prompt_cache"]) if values["prompt_cache"] else None,
             }
         )
 
@@ -139,9 +139,9 @@ def open_backend(
     from softchat.talk.prompt_cache import PromptCache
 
     engine = load.engine(cancelled=cancelled)
-    prompts = PromptCache(load.prompts, engine) if load.prompts and engine.can_cut else None
+    kept = PromptCache(load.prompt_cache, engine) if load.prompt_cache and engine.can_cut else None
     note = "; ".join(filter(None, (engine.note, "" if engine.chat_template else _BASE)))
-    return LocalBackend(engine, tags=load.tags, prompts=prompts, note=note)
+    return LocalBackend(engine, tags=load.tags, prompt_cache=kept, note=note)
 
 
 def own_adapters(found: Located) -> tuple[Lora, ...]:

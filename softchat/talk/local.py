@@ -73,7 +73,7 @@ class LocalBackend(Backend):
     Args:
         engine: emptied, and used by nobody else.
         tags: how the model's thinking is opened and closed; None: as its template says.
-        prompts: long prompts that were read in earlier processes; None: none are kept.
+        prompt_cache: long prompts that were read in earlier processes; None: none are kept.
         note: what its user should be told of how it was loaded.
 
     """
@@ -83,11 +83,11 @@ class LocalBackend(Backend):
         engine: Engine,
         *,
         tags: ThinkTags | None = None,
-        prompts: PromptCache | None = None,
+        prompt_cache: PromptCache | None = None,
         note: str = "",
     ) -> None:
         self._engine = engine
-        self._prompts = prompts
+        self._prompt_cache = prompt_cache
         self._note = note
         self._sequence = CachedSequence(engine)
         self._tags = tags or tags_of(engine)
@@ -128,8 +128,8 @@ class LocalBackend(Backend):
         if question.fresh:
             self._sequence.rollback(0)
         prompt, items = self._prompt(question, settings)
-        if self._prompts and not question.fresh:
-            self._prompts.restore(self._sequence, items, model=self.info.name)
+        if self._prompt_cache and not question.fresh:
+            self._prompt_cache.restore(self._sequence, items, model=self.info.name)
         for event in think(
             self._sequence,
             replace(
@@ -145,8 +145,8 @@ class LocalBackend(Backend):
             if isinstance(event, Finished):
                 self._keep(question, (question.begun or "") + event.answer)
             yield event
-        if self._prompts:
-            self._prompts.keep(self._sequence, model=self.info.name)
+        if self._prompt_cache:
+            self._prompt_cache.keep(self._sequence, model=self.info.name)
 
     def _rest(self, prompt: Prompt, items: tuple[Item, ...], fork: Fork | None) -> Prompt:
         """The prompt, without what the sequence holds already; what it must not hold is cut off."""

@@ -285,7 +285,7 @@ FAULTS = (
     ),
     Fault(
         "a history that is a folder ends the session",
-        "softchat/repl/prompt.py",
+        "softchat/repl/line.py",
         "        except OSError as error:\n            self._usable = False\n",
         "        except ZeroDivisionError as error:\n            self._usable = False\n",
         "tests/faults/test_damaged.py -k history",

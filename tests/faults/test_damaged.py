@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from softchat.record.sessions import SCHEMA, find_killed, list_sessions
-from softchat.repl.prompt import History
+from softchat.repl.line import History
 from tests.faults.soak import times
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs pipes and modes")

@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path, open_engine):
 
 def test_a_backend_goes_on_where_an_earlier_one_was(tmp_path, tiny_model):
     """The events tell it, and are the same otherwise."""
-    load = Load(path=tiny_model, name="t", n_ctx=1024, n_threads=1, prompts=tmp_path)
+    load = Load(path=tiny_model, name="t", n_ctx=1024, n_threads=1, prompt_cache=tmp_path)
     assert Load.read(load.to_dict()) == load
     settings = resolve({"max_think": 3, "max_answer": 4, "seed": 1, "tau": 0})
     runs = []

@@ -1,4 +1,4 @@
-"""What a slash command may use of the loop that runs it."""
+"""What a slash command may use of the session's loop, which is its host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from softchat.views.wording import Glyphs
 
 
-class Context(Protocol):
+class Host(Protocol):
     """What a command may use of the loop that runs it."""
 
     session: Session

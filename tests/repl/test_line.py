@@ -5,7 +5,7 @@ from __future__ import annotations
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from softchat.repl.prompt import SlashCompleter
+from softchat.repl.line import SlashCompleter
 from softchat.settings import KNOBS, resolve
 
 
