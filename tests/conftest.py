@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, settings
 from softchat.models import find_model
 from tests.terminal import Terminal
 
-# A shell starts what it runs in the background with Ctrl-C ignored, nohup with SIGHUP, and so would
-# be all that is started here.
+# A shell starts what it runs in the background with Ctrl-C and Ctrl-\\ ignored, nohup with SIGHUP,
+# and so would be all that is started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGHUP"):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+for name in ("SIGHUP", "SIGQUIT"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 # How fast this machine is, no test should hang on.
 settings.register_profile("softchat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
