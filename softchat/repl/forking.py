@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from softchat.base.keys import can_listen
 from softchat.base.text import printable
 from softchat.errors import UsageError
-from softchat.events import ModelInfo
 from softchat.record.runs import Run
 from softchat.repl.host import Host
 from softchat.settings import KNOBS, parse
@@ -35,7 +35,6 @@ def fork(repl: Host, rest: str) -> None:
     run = Run.of(turn.events)
     if run.started is None or not run.steps:
         raise UsageError("the steps of the last turn are not there", hint="/again thinks once more")
-    _refuse_other_model(run.started.model, repl.session.info)
     wish = _wish(rest)
     if not 0 <= wish.step < len(run.steps):
         raise UsageError(f"no step {wish.step}", hint=f"there are steps 0 to {len(run.steps) - 1}")
@@ -45,7 +44,8 @@ def fork(repl: Host, rest: str) -> None:
         repl.console.print(step_in_full(step, tau=tau, glyphs=repl.glyphs))
         repl.say(f"/fork {wish.step} 2 goes on with the second of these alone", "dim")
         return
-    take = find_token(step, wish.token) if wish.token else None
+    shown = repl.glyphs.piece
+    take = find_token(step, wish.token, shown=shown) if wish.token else None
     begun, settings = make_fork(run.started, run.steps, wish.step, take=take, once=wish.settings)
     repl.run_turn(repl.session.fork(begun, settings))
     now = repl.session.last()
@@ -63,18 +63,6 @@ def back(repl: Host, rest: str) -> None:
     repl.keep()
     answer = printable(" ".join(turn.answer.split()), newlines=False)
     repl.say(f"as it was: {answer[:60] or 'no answer'}", "dim")
-
-
-def _refuse_other_model(then: ModelInfo, now: ModelInfo | None) -> None:
-    if now is not None and (then.name, then.n_vocab, then.loras) != (
-        now.name,
-        now.n_vocab,
-        now.loras,
-    ):
-        name = printable(then.name, newlines=False)
-        raise UsageError(
-            f"the last turn was thought by {name}", hint="/again asks the model of now"
-        )
 
 
 def _wish(rest: str) -> _Wish:
@@ -99,6 +87,8 @@ def step(repl: Host, rest: str) -> None:
     """Have each step of a thought wait for a key, or not."""
     if rest not in ("", "on", "off"):
         raise UsageError("/step takes 'on', 'off' or nothing")
+    if rest != "off" and not can_listen():
+        raise UsageError("no keys can be read here", hint="/fork goes back to a step")
     repl.session.by_hand = rest != "off" and (rest == "on" or not repl.session.by_hand)
     repl.say(
         "step by step: space goes on, the panel has the other keys; /step off"

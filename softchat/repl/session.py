@@ -24,7 +24,7 @@ from softchat.errors import (
     UsageError,
     WorkerDiedError,
 )
-from softchat.events import Event, Finished, ModelInfo
+from softchat.events import Event, Finished, ModelInfo, Started
 from softchat.models import Located
 from softchat.record.sessions import SessionRecord
 from softchat.settings import KNOBS, Settings
@@ -354,10 +354,19 @@ class Session:
         """The last turn once more from one of its steps on, in place of it; `back` undoes that.
 
         Raises:
-            UsageError: nothing has been asked.
+            UsageError: nothing has been asked; or it was of another model, which only one that is
+                loaded can tell.
 
         """
         turn = self.last()
+        with self._outliving():
+            now = self.conversation().backend.info
+        for event in turn.events[:1]:
+            if isinstance(event, Started) and not _are_alike(event.model, now):
+                raise UsageError(
+                    f"the last turn was thought by {event.model.name}",
+                    hint="/again asks the model of now",
+                )
         yield from self._in_place(self._turn(turn.question, settings, fork))
         if self._turns[-1] is not turn:
             self._turns[-1] = replace(self._turns[-1], forked=turn)
@@ -481,3 +490,8 @@ class Session:
         self._left = True  # a model that is still loading stops
         with suppress(SoftchatError):
             self._loading.result().close()
+
+
+def _are_alike(one: ModelInfo, other: ModelInfo) -> bool:
+    """Whether a token of the one is the same to the other."""
+    return (one.name, one.n_vocab, one.loras) == (other.name, other.n_vocab, other.loras)

@@ -206,6 +206,8 @@ class LocalBackend(Backend):
         prompt, items = self._prompt_to_think(question, settings)
         if question.fork is not None:
             self._refuse_unknown(question.fork)
+            if not prompt.thinks:
+                raise UsageError("this model does not think now", hint="ask once more, or --think")
             return prompt, question.fork.prompt or items
         if question.begun is None:
             return prompt, items

@@ -17,6 +17,7 @@ from softchat.errors import DecodeAbortedError
 from softchat.events import HaltReason, Lens, Step
 from softchat.thinking.fork import take_alone, without_heaviest
 from softchat.thinking.halting import Ending
+from softchat.thinking.halting.ahead import Verdict
 from softchat.thinking.means import Means
 from softchat.thinking.mind import Made
 
@@ -47,6 +48,14 @@ class Hand:
     """Forgets all from this position on; the logits behind what is left, (V,)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """A step as it was at first, and what looks ahead had come to before it."""
+
+    made: Made
+    seen: Verdict | None
+
+
 class ByHand:
     """A thought, step by step.
 
@@ -61,7 +70,7 @@ class ByHand:
         self._means, self._hand, self._mind, self._tally = means, hand, means.mind, means.tally
         self._start = means.engine.position - len(told)  # where step 0 is fed
         self._steps = [*told]  # that were fed
-        self._offered: list[Made] = []  # those of this run and the next one, as they were at first
+        self._offered: list[_Offered] = []  # steps of this run, and the next one
         self._logits: Floats | None = None  # where the next one is fed
         self._running = False
 
@@ -71,9 +80,10 @@ class ByHand:
         """As `think_steps`; a step is told when it is offered, and again when it was changed."""
         self._logits = None if logits is None else logits.copy()
         while (index := len(self._steps)) < most:
-            made = self._changed(first) if first is not None else self._made(index)
+            seen = self._mind.seen
+            made = self._mind.take_up(first) if first is not None else self._made(index)
             first = None
-            self._offered.append(made)
+            self._offered.append(_Offered(made, seen))
             chosen = yield from self._choose(made)
             if chosen is None:
                 return Ending(reason=HaltReason.ASKED)
@@ -81,8 +91,8 @@ class ByHand:
                 return ending
             index, lens = chosen.step.index, self._means.lens
             piece = self._means.engine.piece(chosen.choice.token)
-            if lens and (seen := lens.update(index, piece)):
-                yield seen
+            if lens and (ahead := lens.update(index, piece)):
+                yield ahead
             self._logits = self._means.feed(chosen.choice, index).copy()
             self._steps.append(chosen.step)
         return None
@@ -121,42 +131,49 @@ class ByHand:
                 return self._changed(less) if less else None
             case Key.COLDER | Key.WARMER:
                 change = _DEGREE if key == Key.WARMER else -_DEGREE
-                before = self._mind.temperature
-                self._mind.temperature = min(_HOTTEST, max(0.0, round(before + change, 3)))
+                temperature = min(_HOTTEST, max(0.0, round(self._mind.temperature + change, 3)))
+                self._undo()
+                self._mind.temperature = temperature
                 return self._made(index)
             case Key.BACK if len(self._offered) > 1:
                 self._offered.pop()
                 self._steps.pop()
                 self._logits = self._hand.logits_at(self._start + len(self._steps)).copy()
-                self._mind.remember(self._steps)
-                return self._mind.adopt(self._offered[-1])
+                pieces = self._undo()
+                if self._means.lens:
+                    self._means.lens.remember(pieces)
+                return self._mind.adopt(self._offered[-1].made)
         return None
 
     def _made(self, index: int) -> Made:
         """The step that the model has in mind."""
         if self._logits is None:
             self._logits = self._hand.logits_at(self._start + index).copy()
-        self._mind.remember(self._steps)
         return self._mind.make(self._logits, index, self._tally.thought_s)
 
     def _changed(self, step: Step) -> Made:
-        self._mind.remember(self._steps)
+        self._undo()
         return self._mind.take_up(step)
+
+    def _undo(self) -> list[bytes]:
+        """Forget the step that is offered; what those before it spell."""
+        return self._mind.remember(self._steps, self._offered[-1].seen)
 
     def _key(self) -> str:
         """The key that counts next; while it runs on, none is waited for."""
         began = self._tally.clock()
-        while True:
-            if self._means.cancelled():
-                raise DecodeAbortedError("stopped")
-            if self._means.answer_now():
-                return Key.ANSWER
-            key = self._hand.keys()
-            if self._running and key == Key.ON:
-                self._running = False
-            elif key or self._running:
-                break
-            else:
-                time.sleep(_NAP_S)
-        self._tally.thinking += self._tally.clock() - began  # nobody thought meanwhile
-        return key or Key.ON
+        try:
+            while True:
+                if self._means.cancelled():
+                    raise DecodeAbortedError("stopped")
+                if self._means.answer_now():
+                    return Key.ANSWER
+                key = self._hand.keys()
+                if self._running and key == Key.ON:
+                    self._running = False
+                elif key or self._running:
+                    return key or Key.ON
+                else:
+                    time.sleep(_NAP_S)
+        finally:
+            self._tally.thinking += self._tally.clock() - began  # nobody thought meanwhile

@@ -6,13 +6,16 @@ put back into the model's memory as far as it is not there any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from softchat.errors import UsageError
 from softchat.events import Change, ConceptEntry, Mode, Parting, Started, Step
 from softchat.settings import Settings, resolve
+
+_OF_THE_PROMPT = ("think", "effort", "raw_special")
+"""Settings that say how the model is asked. A fork is asked as its run was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,31 +56,48 @@ def make_fork(
         once: settings that are others from there on.
 
     Raises:
-        UsageError: there is no such step.
+        UsageError: there is no such step, or nothing to think there with these settings.
 
     """
     if not 0 <= at < len(steps):
         last = f"steps are from 0 to {len(steps) - 1}" if steps else "the run has none"
         raise UsageError(f"no step {at}", hint=last)
     changed = dict(once or {})
-    before = steps[at - 1].change if at else None
-    if before is not None and before.temperature is not None:  # it goes on as it was
-        changed = {"temperature": before.temperature, **changed}
     settings = resolve({}, started.settings | changed)
+    _refuse(settings, resolve({}, started.settings), at, fed=at + (take is not None))
+    first = take_alone(steps[at], take) if take else None
+    if first and first.change and "temperature" in changed:  # it is not the step's any more
+        first = replace(first, change=replace(first.change, temperature=None))
     fork = Fork(
         steps=tuple(steps[:at]),
-        first=take_alone(steps[at], take) if take else None,
+        first=first,
         prompt=started.prompt,
         settings={name: settings.to_dict()[name] for name in changed},
     )
     return fork, settings
 
 
-def find_token(step: Step, wanted: str) -> ConceptEntry:
+def _refuse(now: Settings, then: Settings, at: int, *, fed: int) -> None:
+    """Raise UsageError if settings don't let the steps of a fork be what they were."""
+    ends = f"with max_think {fed} it answers there"
+    for name in _OF_THE_PROMPT:
+        if getattr(now, name) != getattr(then, name):
+            hint = ends if name == "think" else f"ask once more with another {name}"
+            raise UsageError(f"{name} can't change within a thought, at step {at}", hint=hint)
+    if now.max_think < fed:
+        raise UsageError(f"max_think {now.max_think} ends it before the fork at {at}", hint=ends)
+
+
+def find_token(step: Step, wanted: str, *, shown: Callable[[str], str] = repr) -> ConceptEntry:
     """The token of a step that is meant: by its place, 1 being the heaviest, or by its text.
 
     White space around a text need not be said; of several tokens the heaviest is meant. A number
     between quotes is a text.
+
+    Args:
+        step: one that was told.
+        wanted: what the user has typed.
+        shown: a piece as the user sees it, which names it too.
 
     Raises:
         UsageError: the step has no such token.
@@ -90,9 +110,9 @@ def find_token(step: Step, wanted: str) -> ConceptEntry:
     text = wanted[1:-1] if quoted else wanted
     for alike in (_exactly, _bare, _caseless):
         for entry in entries:
-            if alike(entry.piece) == alike(text):
+            if alike(text) in (alike(entry.piece), alike(shown(entry.piece))):
                 return entry
-    there = ", ".join(repr(entry.piece) for entry in entries[:8])
+    there = ", ".join(shown(entry.piece) for entry in entries[:8])
     more = f", and {len(entries) - 8} more" if len(entries) > 8 else ""
     raise UsageError(
         f"step {step.index} has no token {wanted!r}", hint=f"it has {there}{more}; or a number"

@@ -5,7 +5,7 @@ Knows a probe, and where to look; nothing of strategies, halting or views.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from softchat.events import Lens
 from softchat.settings import Settings
@@ -32,8 +32,8 @@ class LookAhead:
         text_of: Callable[[Sequence[int]], str],
         elapsed: Callable[[], float],
     ) -> None:
-        every = settings.lens_every
-        self._trigger: Trigger = EverySteps(every) if every else AtText("\n")
+        self._every = settings.lens_every
+        self._trigger = self._new_trigger()
         self._longest, self._probe = settings.lens_tokens, probe
         self._text_of, self._elapsed = text_of, elapsed
 
@@ -60,6 +60,11 @@ class LookAhead:
             elapsed_s=self._elapsed(),
         )
 
-    def follow(self, piece: bytes) -> None:
-        """Add what the token of a step spells that was made before; nothing is looked at."""
-        self._trigger.update(piece)
+    def remember(self, pieces: Iterable[bytes]) -> None:
+        """Be as if steps whose tokens spell this, and no others, had been made here."""
+        self._trigger = self._new_trigger()
+        for piece in pieces:
+            self._trigger.update(piece)
+
+    def _new_trigger(self) -> Trigger:
+        return EverySteps(self._every) if self._every else AtText("\n")

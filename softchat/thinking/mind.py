@@ -12,6 +12,7 @@ from softchat.settings import Settings
 from softchat.thinking.concept import Concept, Distribution
 from softchat.thinking.feed import chosen_in
 from softchat.thinking.halting import Ending, Halting
+from softchat.thinking.halting.ahead import Verdict
 from softchat.thinking.halting.steps import TagBegun
 from softchat.thinking.sampling import Draws
 from softchat.thinking.strategies import Choice, Strategy
@@ -58,16 +59,31 @@ class Mind:
         """Of the next step."""
         self.remember(())
 
-    def remember(self, steps: Iterable[Step]) -> list[bytes]:
-        """Be as if these steps, and no others, had been made here; what their tokens spell."""
+    def remember(self, steps: Iterable[Step], seen: Verdict | None = None) -> list[bytes]:
+        """Be as if these steps, and no others, had been made here; what their tokens spell.
+
+        The temperature is that of the last of them.
+
+        Args:
+            steps: the first ones of the run.
+            seen: what looks ahead had come to, behind them; None: that is not known any more.
+
+        """
+        self.temperature = self._settings.temperature
         self._strategy, self._halting = self._make_strategy(), self._make_halting()
         self._tag = TagBegun(self._close)
         pieces = []
         for step in steps:
-            self._count(step, choice := chosen_in(step))
+            choice = self.take_up(step).choice
             pieces.append(piece := self._engine.piece(choice.token))
             self._halting.follow(piece)
+        self._halting.recall(seen)
         return pieces
+
+    @property
+    def seen(self) -> Verdict | None:
+        """What looks ahead have come to until now."""
+        return self._halting.seen
 
     def _count(self, step: Step, choice: Choice) -> None:
         self._strategy.follow(choice.token, step.entropy)

@@ -14,7 +14,7 @@ as the next input, until something says that the thinking is over.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -144,20 +144,25 @@ def think_on(
     Why they end; None at the limit of steps.
     """
     told, first = (fork.steps, fork.first) if fork else ((), None)
-    yield from retell(told, means)
+    if fork:
+        yield from retell(fork, means)
     steps = ByHand(means, hand, told).think if hand else partial(think_steps, means)
     return (yield from steps(logits, most, first))
 
 
-def retell(steps: Sequence[Step], means: Means) -> Iterator[Step]:
-    """Tell of steps that were made before; they took their time then."""
-    for piece in means.mind.remember(steps):
-        if means.lens:
-            means.lens.follow(piece)
-    if steps:
-        means.tally.tell(steps[-1])
-        means.tally.thinking -= steps[-1].elapsed_s
-    yield from steps
+def retell(fork: Fork, means: Means) -> Iterator[Step]:
+    """Tell of steps that were made before; they took their time then, as did one taken anew."""
+    pieces = means.mind.remember(fork.steps)
+    if "temperature" in fork.settings:  # stronger than what was changed by hand
+        means.mind.temperature = fork.settings["temperature"]
+    if means.lens:
+        means.lens.remember(pieces)
+    made = [*fork.steps, fork.first] if fork.first else fork.steps
+    if made:
+        means.tally.thinking -= made[-1].elapsed_s
+    if fork.steps:
+        means.tally.tell(fork.steps[-1])
+    yield from fork.steps
 
 
 def think_steps(

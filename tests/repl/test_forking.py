@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import precondition, rule
 from rich.console import Console
 
 from softchat.config.file import Config
 from softchat.config.layers import Source
-from softchat.engine.sequence import CachedSequence
 from softchat.errors import SoftchatError
 from softchat.events import Finished, FinishReason
 from softchat.models import Located
@@ -23,16 +21,14 @@ from softchat.record.runs import Run
 from softchat.record.sessions import SessionFile, load_session
 from softchat.repl.loop import Repl
 from softchat.repl.session import Session
-from softchat.settings import resolve
 from softchat.talk.local import LocalBackend
 from softchat.testing import FakeEngine
 from softchat.thinking.fork import make_fork
 from softchat.views.plain import AnswerView
 from tests import tiny, zoo
-from tests.talk.test_conversation import TEMPLATE, TOLERANCE
+from tests.machine import LETTERS, TEMPLATE, CacheMachine, run_machine
 from tests.talk.test_fork import TAGS, Lettered
 
-LETTERS = [chr(0x4E00 + i) for i in range(90)]
 KNOBS = {"tau": 0.0, "topn": 3, "temperature": 1.5, "max_think": 6, "max_answer": 3, "top_k": 0}
 
 
@@ -47,22 +43,18 @@ def session_on(engine, **chosen):
 
 
 def make_machine(path, **chosen):
-    class Machine(RuleBasedStateMachine):
+    class Machine(CacheMachine):
+        session = None
+
         def __init__(self):
-            super().__init__()
-            self.left = 10**9  # how often the engine may ask before it is told to stop
-            self.session = None
-            self.engine = Lettered(path, n_ctx=512, n_threads=1, cancelled=self.cancelled)
-            self.fresh = Lettered(path, n_ctx=512, n_threads=1)
+            super().__init__(partial(Lettered, path, n_ctx=512, n_threads=1))
             self.session = session_on(self.engine, **chosen)
 
-        def teardown(self):
-            self.session.close()
-            self.fresh.close()
+        def conversation(self):
+            return self.session.conversation()
 
         def cancelled(self):
-            self.left -= 1
-            return self.left < 0 or bool(self.session and self.session.interrupt.pressed)
+            return super().cancelled() or bool(self.session and self.session.interrupt.pressed)
 
         def run(self, events, stop_after):
             """Until the end, or a Ctrl-C after so many events."""
@@ -125,31 +117,7 @@ def make_machine(path, **chosen):
         def undo(self):
             self.session.undo()
 
-        @invariant()
-        def the_next_logits_are_those_of_an_empty_cache(self):
-            talk = self.session.conversation()
-            backend = talk.backend
-            _, items = backend._prompt(talk.question("一"), resolve({}))
-            sequence = backend._sequence
-            kept = sequence.rewind(items)
-            sequence.replay(items[kept:-1])
-            reused = sequence.decode_tokens(items[-1:]).copy()
-            self.fresh.rollback(0)
-            fresh = CachedSequence(self.fresh)
-            fresh.replay(items[:-1])
-            anew = fresh.decode_tokens(items[-1:])
-            assert sequence.position == self.engine.position == len(items)
-            assert np.abs(reused - anew).max() <= TOLERANCE * np.ptp(anew)
-
     return Machine
-
-
-def run_machine(path, examples, **chosen):
-    machine = make_machine(path, **chosen)
-    machine.TestCase.settings = hypothesis_settings(
-        max_examples=examples, stateful_step_count=12, deadline=None, derandomize=True
-    )
-    machine.TestCase("runTest").runTest()
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +128,7 @@ def model(tmp_path_factory):
 @pytest.mark.parametrize("keep_thoughts", [False, True])
 def test_random_forks(model, keep_thoughts):
     """After any forks, ways back, agains, undos and Ctrl-Cs the cache is right."""
-    run_machine(model, 20, keep_thoughts=keep_thoughts)
+    run_machine(make_machine(model, keep_thoughts=keep_thoughts), 20)
 
 
 @pytest.mark.parametrize("kind", ["mamba", "jamba"])
@@ -168,7 +136,7 @@ def test_random_forks_of_recurrent_models(tmp_path, monkeypatch, kind):
     """So it is where the memory can't be cut."""
     monkeypatch.setattr("softchat.engine.decoder._TAIL", 4)  # these prompts are short
     path = zoo.write(tmp_path / "tiny.gguf", kind, chat_template=TEMPLATE)
-    run_machine(path, 6, keep_thoughts=True)
+    run_machine(make_machine(path, keep_thoughts=True), 6)
 
 
 # -- the commands ------------------------------------------------------------------------------
@@ -270,6 +238,10 @@ def test_a_step_without_a_wish_is_shown(repl):
         ("/fork 1 zebra", "step 1 has no token 'zebra'"),
         ("/fork 1 topn=0", "topn is 0"),
         ("/fork 1 \x1b[2J", "step 1 has no token"),
+        ("/fork 1 think=off", "think can't change"),
+        ("/fork 1 d think=off", "think can't change"),
+        ("/fork 1 d max_think=1", "max_think 1 ends it before the fork at 1"),
+        ("/fork 1 max_think=0", "max_think 0 ends it before the fork at 1"),
     ],
 )
 def test_what_can_not_be_forked_is_told(repl, line, message):
@@ -339,6 +311,7 @@ def test_a_turn_of_another_model_is_not_forked(repl):
 
 def test_step_by_step_in_a_session(repl, monkeypatch):
     """Each step waits for a key, and the turn has what was changed; /step off ends it."""
+    monkeypatch.setattr("softchat.repl.forking.can_listen", lambda: True)
     repl.handle("/step")
     assert repl.session.by_hand
     assert "space goes on" in said(repl)
@@ -353,3 +326,45 @@ def test_step_by_step_in_a_session(repl, monkeypatch):
     assert not repl.session.by_hand
     repl.handle("/step maybe")
     assert "/step takes" in said(repl)
+
+
+def test_steps_need_keys_that_can_be_read(repl):
+    """As on Windows: told at once, and nothing waits for ever."""
+    repl.handle("/step")
+    text = said(repl)
+    assert "no keys can be read here" in text
+    assert "hint: " in text
+    assert not repl.session.by_hand
+    repl.handle("/step off")
+    assert "without waiting" in said(repl)
+
+
+def test_a_turn_of_another_model_is_not_forked_while_this_one_loads(repl):
+    """The check waits for the model, as the fork would."""
+    repl.handle("Q")
+    turn = repl.session.last()
+    begin = replace(turn.events[0], model=replace(turn.events[0].model, name="other"))
+    repl.session.turns[-1] = replace(turn, events=(begin, *turn.events[1:]))
+    repl.session._conversation = None  # as after a restart
+    assert repl.session.info is None
+    said(repl)
+    repl.handle("/fork 1 d")
+    text = said(repl)
+    assert "the last turn was thought by other" in text
+    assert "/again asks the model of now" in text
+    assert repl.session.last().answer == "x"
+
+
+def test_a_token_is_named_as_the_panel_shows_it(repl):
+    """A space is `·` there."""
+    repl.session.conversation().backend._engine._script[1] = {"c": 0.6, " ": 0.3, "\n": 0.1}
+    repl.handle("Q")
+    repl.handle("/fork 1 ·")
+    assert Run.of(repl.session.last().events).started.fork.taken == " "
+    repl.handle("/back")
+    repl.handle("/fork 1 ⏎")
+    assert Run.of(repl.session.last().events).started.fork.taken == "\n"
+    said(repl)
+    repl.handle("/back")
+    repl.handle("/fork 1 zebra")
+    assert "it has c, ·, ⏎; or a number" in said(repl)

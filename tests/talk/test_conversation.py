@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import precondition, rule
 
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import CachedSequence
 from softchat.errors import ContextError, DecodeAbortedError
 from softchat.events import Finished, FinishReason, Halted, Prefill, Started, Step
 from softchat.prompt.tags import ThinkTags
@@ -21,20 +20,9 @@ from softchat.talk.conversation import Conversation
 from softchat.testing import FakeEngine
 from softchat.thinking.concept import mixture
 from tests import tiny, zoo
+from tests.machine import LETTERS, TEMPLATE, CacheMachine, run_machine
 
-LETTERS = [chr(0x4E00 + i) for i in range(90)]
 TAGS = ThinkTags(open="丁", close="七", before_close="", after_close="万")
-# Of the logits' range. A batch orders its sums otherwise than single tokens do, and the cache
-# holds float16, where a last bit is 5e-4 of a key. A wrong position or a stale one: 0.1 and more.
-TOLERANCE = 2e-3
-
-
-# The tiny model has no token for anything but its letters, and aborts the process on others.
-TEMPLATE = """
-{%- for m in messages -%}
-{{ {"system": "丂", "user": "丄", "assistant": "丅"}[m.role] }}{{ m.content }}丆
-{%- endfor -%}
-丅"""
 
 
 class Lettered(LlamaEngine):
@@ -50,21 +38,13 @@ def model(tmp_path_factory):
 
 
 def make_machine(path, keep_thoughts):
-    class Machine(RuleBasedStateMachine):
+    class Machine(CacheMachine):
         def __init__(self):
-            super().__init__()
-            self.left = 10**9  # how often the engine may ask before it is told to stop
-            self.engine = Lettered(path, n_ctx=512, n_threads=1, cancelled=self.cancelled)
-            self.fresh = Lettered(path, n_ctx=512, n_threads=1)
+            super().__init__(partial(Lettered, path, n_ctx=512, n_threads=1))
             self.talk = Conversation(self.engine, tags=TAGS, keep_thoughts=keep_thoughts)
 
-        def teardown(self):
-            self.engine.close()
-            self.fresh.close()
-
-        def cancelled(self):
-            self.left -= 1
-            return self.left < 0
+        def conversation(self):
+            return self.talk
 
         def run(self, question, seed, *, stop_after=10**6, keep=True, **values):
             calls = iter(range(10**9))
@@ -136,36 +116,13 @@ def make_machine(path, keep_thoughts):
         def say_otherwise(self, system):
             self.talk.system = system
 
-        @invariant()
-        def the_next_logits_are_those_of_an_empty_cache(self):
-            backend = self.talk.backend
-            _, items = backend._prompt(self.talk.question("一"), resolve({}))
-            sequence = backend._sequence
-            kept = sequence.rewind(items)
-            sequence.replay(items[kept:-1])
-            reused = sequence.decode_tokens(items[-1:]).copy()
-            self.fresh.rollback(0)
-            fresh = CachedSequence(self.fresh)
-            fresh.replay(items[:-1])
-            anew = fresh.decode_tokens(items[-1:])
-            assert sequence.position == self.engine.position == len(items)
-            assert np.abs(reused - anew).max() <= TOLERANCE * np.ptp(anew)
-
     return Machine
-
-
-def run_machine(path, keep_thoughts, examples):
-    machine = make_machine(path, keep_thoughts)
-    machine.TestCase.settings = hypothesis_settings(
-        max_examples=examples, stateful_step_count=12, deadline=None, derandomize=True
-    )
-    machine.TestCase("runTest").runTest()
 
 
 @pytest.mark.parametrize("keep_thoughts", [False, True])
 def test_random_conversations(model, keep_thoughts):
     """After any turns, undo, again, clear, drops and stops, the cache is right."""
-    run_machine(model, keep_thoughts, examples=25)
+    run_machine(make_machine(model, keep_thoughts), 25)
 
 
 @pytest.mark.parametrize("keep_thoughts", [False, True])
@@ -174,7 +131,7 @@ def test_random_conversations_on_other_memories(tmp_path, monkeypatch, kind, kee
     """So it is with recurrent states, hybrids, sliding windows, several positions a token."""
     monkeypatch.setattr("softchat.engine.decoder._TAIL", 4)  # these prompts are short
     path = zoo.write(tmp_path / "tiny.gguf", kind, chat_template=TEMPLATE)
-    run_machine(path, keep_thoughts, examples=8)
+    run_machine(make_machine(path, keep_thoughts), 8)
 
 
 @pytest.fixture

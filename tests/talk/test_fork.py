@@ -22,7 +22,7 @@ from softchat.talk.worker.wire import read_request
 from softchat.thinking.feed import fed_by
 from softchat.thinking.fork import find_token, make_fork
 from tests import tiny, zoo
-from tests.talk.test_conversation import TEMPLATE
+from tests.machine import TEMPLATE, alike, next_logits
 
 TAGS = ThinkTags(open="丁", close="七三七", before_close="", after_close="万")  # not by chance
 LONG = {"tau": 0.0, "temperature": 1.5, "max_think": 12, "max_answer": 4, "seed": 3, "topn": 4}
@@ -176,6 +176,75 @@ def test_other_settings_from_a_step_on(backend):
     assert other.started.fork.settings == {"strategy": "hard"}
 
 
+def by_hand(backend, keys, **knobs):
+    pressed = iter(keys)
+    asked = ChatRequest(text="一上三")
+    return Run.of(backend.ask(asked, resolve(LONG, knobs), keys=lambda: next(pressed, "")))
+
+
+def temperatures(run):
+    return [step.change and step.change.temperature for step in run.steps]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_temperature_of_the_hand_holds_on(backend, fresh):
+    """Whatever was pressed before a fork: from there on it is the run that it was."""
+    run = by_hand(backend, "  tt   TTT  r")
+    assert temperatures(run) == [None] * 2 + [1.3] * 3 + [1.6] * 7
+    for at in (1, 3, 4, 6, 11):
+        again = fork(backend, run, at, fresh=fresh)
+        told = again.steps if at > 4 else again.steps[:5]
+        # The keys of the run are not pressed again.
+        expected = [*temperatures(run)[:at], *[temperatures(run)[at - 1]] * (12 - at)]
+        assert temperatures(again) == expected
+        if at > 5:
+            assert path(again) == path(run)
+        twice = fork(backend, again, 2, fresh=fresh)
+        assert temperatures(twice) == [None] * 12
+        assert told[:2] == twice.steps[:2]
+
+
+def test_a_temperature_that_is_said_wins(backend):
+    """At a step that was made by another one, and behind it."""
+    run = by_hand(backend, "  tt     r")
+    for at in (2, 3, 6):
+        for wanted in ("", "2"):
+            other = fork(backend, run, at, wanted, temperature=0.4)
+            assert temperatures(other)[at:] == [None] * (12 - at)
+            assert other.started.settings["temperature"] == 0.4
+            sharp = fork(backend, run, at, wanted)
+            assert sharp.steps[at + 1].entropy > other.steps[at + 1].entropy
+
+
+def test_a_step_that_is_taken_has_its_own_temperature_behind_it(backend):
+    """A key that made it warmer again counts, as it did."""
+    run = by_hand(backend, "  tt   TT  r")
+    assert temperatures(run) == [None] * 2 + [1.3] * 3 + [None] * 7
+    assert temperatures(fork(backend, run, 5, "2"))[5:] == [None] * 7
+    assert temperatures(fork(backend, run, 2, "2"))[2:] == [1.3] * 10
+
+
+def test_a_fork_can_answer_where_it_parts(backend):
+    """With no more steps than that; after the token that is fed there, if one is."""
+    run = ask(backend)
+    ended = fork(backend, run, 5, max_think=5)
+    assert (ended.steps, ended.halted.reason) == (run.steps[:5], "step_limit")
+    assert ended.answer
+    ended = fork(backend, run, 5, "2", max_think=6)
+    assert (ended.steps[:5], len(ended.steps)) == (run.steps[:5], 6)
+    assert ended.halted.reason == "step_limit"
+    assert ended.answer
+
+
+def test_a_model_that_does_not_think_now_forks_nothing(backend):
+    """As where its tags are not known any more: told, and no step is fed."""
+    run = ask(backend)
+    begun, settings = make_fork(run.started, run.steps, 2, take=run.steps[2].concept[1])
+    asked = ChatRequest(text="一上三", fork=begun)
+    with pytest.raises(UsageError, match="does not think"):
+        list(backend.ask(asked, replace(settings, think=False)))
+
+
 def test_the_time_goes_on(backend):
     """Steps that are told again took their time then; those after it come later."""
     run = ask(backend)
@@ -266,12 +335,6 @@ def test_the_cache_is_right_after_a_fork(backend, model):
     run = ask(backend)
     fork(backend, run, 4, "2")
     _, items = backend._prompt(ChatRequest(text="丈"), resolve(LONG))
-    sequence = backend._sequence
-    kept = sequence.rewind(items)
-    sequence.replay(items[kept:-1])
-    reused = sequence.decode_tokens(items[-1:]).copy()
+    reused = next_logits(backend._sequence, items)
     with Lettered(model, n_ctx=512, n_threads=1) as other:
-        fresh = CachedSequence(other)
-        fresh.replay(items[:-1])
-        anew = fresh.decode_tokens(items[-1:]).copy()
-    assert np.abs(reused - anew).max() <= 2e-3 * np.ptp(anew)
+        assert alike(reused, next_logits(CachedSequence(other), items))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.sequence import CachedSequence
-from softchat.events import Finished, Halted, HaltReason, Mode, Step, told_last
+from softchat.events import Finished, Halted, HaltReason, Lens, Mode, Step, told_last
 from softchat.record.runs import Run
 from softchat.settings import resolve
 from softchat.talk.backend import ChatRequest
@@ -19,10 +19,11 @@ from softchat.talk.local import LocalBackend
 from softchat.testing import FakeEngine
 from softchat.thinking.by_hand import Hand
 from softchat.thinking.feed import fed_by
+from softchat.thinking.mind import Mind
 from softchat.thinking.prompt import Prompt
 from softchat.thinking.think import think
 from tests import tiny
-from tests.talk.test_conversation import TEMPLATE, TOLERANCE
+from tests.machine import TEMPLATE, alike
 from tests.talk.test_fork import TAGS
 
 MIXED = {"a": 0.5, "b": 0.3, "c": 0.2}
@@ -191,6 +192,126 @@ def test_waiting_is_no_thinking():
     assert times("   ") == times(["", "", " ", "", "", "", " ", " "])
 
 
+def test_neither_a_ctrl_c_nor_a_wish_for_the_answer_makes_waiting_thinking():
+    """A key is waited for until one of them comes: that was no thinking either."""
+
+    def spent(*, cancelled=lambda: False, answer_now=lambda: False, keys=lambda: ""):
+        engine = CachedSequence(FakeEngine(VOCABULARY, [MIXED]))
+        events = think(
+            engine,
+            Prompt(tokens=(1,), close="</think>", inject="</think>"),
+            resolve({}, LIMITS | {"max_think": 3}),
+            hand=Hand(keys=keys, logits_at=engine.logits_at),
+            cancelled=cancelled,
+            answer_now=answer_now,
+            clock=lambda: now[0],
+        )
+        return Run.of(events)
+
+    def later():
+        now[0] += 100.0  # somebody looks at the screen
+        return now[0] > 250
+
+    for wish in ({"cancelled": later}, {"answer_now": later}):
+        now = [0.0]
+        done = spent(**wish)
+        assert done.finished.think_s == 0.0
+        assert done.finished.total_s >= 250
+
+
+EACH = {"halt_at": "steps", "halt_every": 1, "max_think": 16}
+RULES = {
+    "eat": EACH | {"halt": "eat", "eat_variance": 0.01, "eat_probes": 5},
+    "agree": EACH | {"halt": "agree", "agree_count": 3},
+    "deer": EACH | {"halt": "deer", "deer_confidence": 0.9},
+    "deer, no looks left": EACH | {"halt": "deer", "deer_confidence": 0.9, "deer_probes": 3},
+    "sure": EACH | {"halt": "sure", "sure_entropy": 0.1, "halt_every": 2},
+}
+
+
+class Follows(FakeEngine):
+    """What comes behind a token depends on it and on how much there is, not on what was tried."""
+
+    def _decode(self, items):
+        super()._decode(items)
+        logits = np.full(self.info.n_vocab, -np.inf, np.float32)
+        tokens = [item for item in self.fed if isinstance(item, int)]
+        last = items[-1] if isinstance(items[-1], int) else -1
+        if last == self.id("</think>"):  # the answer: sure from the fourth step on
+            likely = {"b": 0.99, "a": 0.01} if self.position > 6 else {"a": 0.6, "c": 0.4}
+            if self.position == 4:  # no agreement before
+                likely = {"c": 0.8, "a": 0.2}
+        elif self.id("</think>") in tokens:
+            likely = {"<end>": 1.0}
+        else:
+            likely = {"a": 0.6, "b": 0.4} if self.position % 2 else {"a": 0.5, "c": 0.5}
+        for piece, probability in likely.items():
+            logits[self.id(piece)] = np.log(probability)
+        return logits
+
+
+def by_rule(rule, keys=None, **knobs):
+    """A run that this rule ends, by hand if there are keys; and how often it looked ahead."""
+    engine = CachedSequence(Follows(VOCABULARY, [MIXED]))
+    pressed = Pressed(keys) if keys is not None else None
+    events = think(
+        engine,
+        Prompt(tokens=(1,), close="</think>", inject="</think>"),
+        resolve({}, LIMITS | RULES[rule] | knobs),
+        hand=Hand(keys=pressed, logits_at=engine.logits_at) if pressed else None,
+        cancelled=pressed.cancelled if pressed else lambda: False,
+        clock=lambda: 0.0,
+    )
+    return Run.of(events)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_space_alone_is_the_run_without_keys(rule):
+    """With each rule that looks ahead too: what it has seen stays seen."""
+    alone = by_rule(rule)
+    ended = "step_limit" if "no looks" in rule else RULES[rule]["halt"]
+    assert (alone.halted.reason, len(alone.steps) > 4) == (ended, True)
+    assert by_rule(rule, " " * 20).events == alone.events
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("keys", ["  b  ", "   bb   ", " tT ", "  tb "])
+def test_what_is_undone_is_undone_for_the_rules(rule, keys):
+    """Back and on again is as if nothing had been pressed."""
+    alone, hand = by_rule(rule), by_rule(rule, keys + " " * 20)
+    assert hand.steps == alone.steps
+    assert hand.halted.reason == alone.halted.reason
+
+
+def test_back_undoes_what_the_lens_has_counted():
+    """It looks where it would have looked, had nobody gone back."""
+
+    def looked(keys):
+        done = by_rule("sure", keys, halt="none", lens=True, lens_every=3, max_think=9)
+        return [lens.index for lens in told_last(by_kinds(done)) if isinstance(lens, Lens)]
+
+    assert looked(" " * 9) == [2, 5, 8]
+    assert looked("  b" + " " * 9) == [2, 5, 8]
+    assert looked("   b" + " " * 9) == [2, 5, 8]
+    assert looked(" bbb  bb" + " " * 9) == [2, 5, 8]
+
+
+def by_kinds(done):
+    return [event for event in done.events if isinstance(event, Step | Lens)]
+
+
+def test_nothing_is_remembered_again_unless_a_key_changed_it(monkeypatch):
+    """A step costs no more the further the thought has come."""
+    counted = []
+    remember = Mind.remember
+    monkeypatch.setattr(Mind, "remember", lambda *args: counted.append(1) or remember(*args))
+    run(" " * 30, most=30)
+    before = len(counted)
+    counted.clear()
+    run("", most=30)
+    assert before == len(counted)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return tiny.write(tmp_path_factory.mktemp("hand") / "tiny.gguf", chat_template=TEMPLATE)
@@ -242,4 +363,4 @@ def test_any_keys_in_any_order(engines, keys, strategy):
     fresh.replay(held[:-1])
     anew = fresh.replay(held[-1:]).copy()
     here = backend._sequence.logits_at(len(held))
-    assert np.abs(here - anew).max() <= TOLERANCE * np.ptp(anew)
+    assert alike(here, anew)

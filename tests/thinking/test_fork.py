@@ -18,6 +18,7 @@ from softchat.events import (
 )
 from softchat.settings import Settings
 from softchat.thinking.fork import find_token, make_fork, take_alone, without_heaviest
+from softchat.views.wording import UNICODE
 
 
 def step(index, *tokens, **more):
@@ -115,12 +116,56 @@ def test_there_must_be_such_a_step(at):
     assert "0 to 3" in caught.value.hint
 
 
-def test_a_temperature_that_was_changed_by_hand_goes_on():
-    """Unless the fork says another one."""
-    steps = [step(0, (1, "a", 1.0), change=Change(temperature=0.9)), step(1, (2, "b", 1.0))]
-    assert make_fork(STARTED, steps, 1)[1].temperature == 0.9
-    assert make_fork(STARTED, steps, 1, once={"temperature": 0.2})[1].temperature == 0.2
-    assert make_fork(STARTED, steps, 0)[1].temperature == Settings().temperature
+@pytest.mark.parametrize(
+    ("wanted", "id_"),
+    [("·wait", 7), ("·Patience", 8), ("·patience", 8), ("⏎", 5), ("·", 6), ("⇥⇥", 4), ("2", 5)],
+)
+def test_a_token_is_named_as_it_is_shown(wanted, id_):
+    """`·` for a space and `⏎` for a line break are what people see, so it is what they type."""
+    spaces = (5, "\n", 0.2), (6, " ", 0.1), (4, "\t\t", 0.1)
+    one = step(3, (7, " wait", 0.3), *spaces, (8, " Patience", 0.3))
+    assert find_token(one, wanted, shown=UNICODE.piece).id == id_
+
+
+@pytest.mark.parametrize(
+    ("at", "take", "once", "message", "hint"),
+    [
+        (2, False, {"think": False}, "think can't change", "max_think 2"),
+        (2, True, {"think": False}, "think can't change", "max_think 3"),
+        (2, True, {"effort": "high"}, "effort can't change", "ask once more"),
+        (2, False, {"max_think": 1}, "max_think 1 ends it before the fork at 2", "max_think 2"),
+        (2, True, {"max_think": 2}, "max_think 2 ends it before the fork at 2", "max_think 3"),
+        (0, True, {"max_think": 0}, "max_think 0 ends it before", "max_think 1"),
+    ],
+)
+def test_settings_that_leave_nothing_to_think_are_told(at, take, once, message, hint):
+    """What the prompt is made of is as it was; and a thought can't end before it parts."""
+    steps = [step(i, (i, str(i), 1.0)) for i in range(4)]
+    with pytest.raises(UsageError, match=message) as caught:
+        make_fork(STARTED, steps, at, take=steps[at].concept[0] if take else None, once=once)
+    assert hint in caught.value.hint
+    assert "\n" not in caught.value.message + caught.value.hint
+
+
+def test_a_fork_may_end_the_thinking_where_it_parts():
+    """Then it answers there; saying what holds anyway is no change."""
+    steps = [step(i, (i, str(i), 1.0)) for i in range(4)]
+    once = {"max_think": 2, "think": True}
+    assert make_fork(STARTED, steps, 2, once=once)[1].max_think == 2
+    assert make_fork(STARTED, steps, 1, take=steps[1].concept[0], once=once)[1].max_think == 2
+
+
+def test_a_temperature_that_is_said_is_stronger_than_one_of_the_hand():
+    """Also at the step that is changed."""
+    warm = Change(temperature=0.9)
+    steps = [step(i, (1, "a", 0.5), (2, "b", 0.5), change=warm) for i in range(3)]
+    taken = steps[1].concept[1]
+    kept, settings = make_fork(STARTED, steps, 1, take=taken)
+    assert (kept.first.change.temperature, kept.settings) == (0.9, {})
+    assert settings.temperature == Settings().temperature
+    fork, settings = make_fork(STARTED, steps, 1, take=taken, once={"temperature": 0.2})
+    assert settings.temperature == 0.2
+    assert fork.first.change == Change(instead_of=steps[1].concept)
 
 
 def test_of_steps_told_again_the_last_count():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from softchat.engine.protocol import Engine
 from softchat.events import HaltReason
 from softchat.settings import Settings
-from softchat.thinking.halting.ahead import Rule
+from softchat.thinking.halting.ahead import Rule, Verdict
 from softchat.thinking.halting.steps import ClosingTag, ColdStop, Drift, Loop
 from softchat.thinking.strategies import Choice
 
@@ -78,6 +78,16 @@ class Halting:
         self._closing.update(piece)
         if self._rule is not None:
             self._rule.follow(piece)
+
+    @property
+    def seen(self) -> Verdict | None:
+        """What its looks ahead have come to; no step tells of that."""
+        return self._rule.seen if self._rule is not None else None
+
+    def recall(self, seen: Verdict | None) -> None:
+        """Have seen this ahead, and nothing else."""
+        if self._rule is not None and seen is not None:
+            self._rule.recall(seen)
 
     def ending(self, choice: Choice) -> Ending | None:
         """How the thinking ends with the step that was counted last; None: it goes on.

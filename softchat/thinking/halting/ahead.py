@@ -8,6 +8,7 @@ in `settings`. Knows nothing of strategies.
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -27,7 +28,10 @@ class Trigger(Protocol):
 
 
 class Verdict(Protocol):
-    """Says of an answer whether the thinking should end before it."""
+    """Says of an answer whether the thinking should end before it.
+
+    What it remembers of earlier ones is plain values: a copy of it remembers the same.
+    """
 
     reason: HaltReason
     longest: int
@@ -55,8 +59,17 @@ class Rule:
             return self._verdict.judge(answer)
 
     def follow(self, piece: bytes) -> None:
-        """Add what the token of a step spells that was made before, without a look ahead."""
-        self._trigger.update(piece)
+        """Add what the token of a step spells that was made before; a look was taken then."""
+        self._looks += self._trigger.update(piece)
+
+    @property
+    def seen(self) -> Verdict:
+        """What the looks until now have come to."""
+        return copy.copy(self._verdict)
+
+    def recall(self, seen: Verdict) -> None:
+        """Have seen this, and nothing else."""
+        self._verdict = copy.copy(seen)
 
 
 def make_rule(settings: Settings, probe: Probe, text_of: Callable[[list[int]], str]) -> Rule | None:
