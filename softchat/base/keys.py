@@ -79,7 +79,7 @@ class StepKeys:
 def stepping(keys: StepKeys) -> Iterator[Callable[[], None]]:
     """Keys are taken in while this lasts, if stdin is a terminal; gives a way to end it sooner."""
     keys.clear()
-    reader = _Reader(keys) if _can_listen() else None
+    reader = _Reader(keys) if can_listen() else None
     try:
         yield reader.stop if reader else lambda: None
     finally:
@@ -106,7 +106,7 @@ def listening(
 
     """
     answer_now.pressed = False
-    listener = _Listener(answer_now) if when and _can_listen() else None
+    listener = _Listener(answer_now) if when and can_listen() else None
     try:
         yield listener.stop if listener else lambda: None
     finally:
@@ -116,7 +116,8 @@ def listening(
                 typed(listener.typed.decode("utf-8", "replace"))
 
 
-def _can_listen() -> bool:
+def can_listen() -> bool:
+    """Whether keys can be read while something else is done: on a terminal, not on Windows."""
     return sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty()
 
 

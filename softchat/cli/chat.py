@@ -66,6 +66,9 @@ def chat(
     """Chat in a session, in which every setting can be changed."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
+    outputs = Outputs(panel=panel, markdown=markdown)
+    if step:
+        outputs.refuse_steps()
     from softchat.cli.model import Backends, find, user_config
     from softchat.config.named_prompts import find_prompt
     from softchat.engine.threads import busy_now_note, default_threads
@@ -114,7 +117,7 @@ def chat(
         loaded_with=loaded_with,
     )
     session.by_hand = step
-    outputs = Outputs(panel=panel, markdown=markdown).after(config)
+    outputs = outputs.after(config)
     repl = Repl(
         session,
         terminal_console(),

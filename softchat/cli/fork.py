@@ -16,7 +16,7 @@ from softchat.base.text import printable
 from softchat.cli import complain
 from softchat.cli.options import Loading, SettingFlags, flags_of, given, with_groups
 from softchat.cli.outputs import Force, Trace, open_trace
-from softchat.cli.traces import TraceFile, Turn, read_runs
+from softchat.cli.traces import TraceFile, Turn, only_run, read_runs
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, ModelNotFoundError, UsageError
 from softchat.events import Event, ModelInfo, was_interrupted
@@ -71,7 +71,7 @@ def fork(
     """
     from softchat.cli.model import Backends, told_if_slow, user_config
 
-    run = _only(read_runs(trace, turn))
+    run = only_run(read_runs(trace, turn))
     started, step = _parting(run, at)
     flags = flags_of(context)
     once = {k: v for k, v in given(context).values.items() if k in KNOBS and k in flags}
@@ -101,12 +101,6 @@ def fork(
         if not json:
             _show(run, step, planned, forks, tabulated=all_)
     return 0
-
-
-def _only(runs: list[Run]) -> Run:
-    if len(runs) > 1:
-        raise UsageError(f"the trace holds {len(runs)} runs", hint="name one with --turn")
-    return runs[0]
 
 
 def _parting(run: Run, at: int) -> tuple[Started, Step]:
@@ -142,7 +136,7 @@ def _planned(
     if all_:
         entries = [entry for entry in step.own if entry.weight > 0]
     elif take is not None:
-        entries = [find_token(step, take)]
+        entries = [find_token(step, take, shown=glyphs.piece)]
     elif once:
         begun, settings = make_fork(started, steps, step.index, once=once)
         name = ", ".join(f"{name} {value}" for name, value in once.items())
@@ -163,20 +157,20 @@ def _planned(
 def _find(then: ModelInfo, wanted: str | None, config: Config, *, quiet: bool) -> Located:
     """The model of the run, unless another one is wanted. A trace fetches nothing."""
     from softchat.cli.model import find
-    from softchat.models.catalogue import user_catalogue
     from softchat.models.folders import expand
-    from softchat.models.local import local_models
+    from softchat.models.locate import is_here, is_known
 
     if wanted is not None:
         return find(wanted, config=config, quiet=quiet)
-    known = {entry.name for entry in user_catalogue(os.environ).entries.values()}
-    known |= {model.name for model in local_models(os.environ)}
-    if then.name in known:
+    if is_here(then.name, os.environ):
         return find(then.name, config=config, quiet=quiet)
     if is_file(expand(then.path)):
         return find(then.path, config=config, quiet=quiet)
     name = printable(then.name, newlines=False)
-    raise ModelNotFoundError(f"the model of this run, {name}, is not here", hint="-m NAME|FILE")
+    pull = f"softchat models pull {name} fetches it; or " if is_known(name, os.environ) else ""
+    raise ModelNotFoundError(
+        f"the model of this run, {name}, is not here", hint=f"{pull}-m NAME|FILE"
+    )
 
 
 def _refuse_other(then: ModelInfo, now: ModelInfo) -> None:

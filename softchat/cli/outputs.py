@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softchat.base.keys import can_listen
 from softchat.base.text import is_unicode, printable
 from softchat.cli.options import flag, option
 from softchat.errors import UsageError
@@ -119,8 +120,11 @@ class Outputs:
                 f"--step and {'--json' if self.json else '--quiet'} exclude each other",
                 hint="choose one",
             )
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError("--step needs a terminal", hint="softchat fork goes back to a step")
+        if not (can_listen() and sys.stderr.isatty()):
+            raise UsageError(
+                "--step needs a terminal whose keys can be read",
+                hint="not a pipe, nor Windows; softchat fork goes back to a step",
+            )
 
     def view(
         self,

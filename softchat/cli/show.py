@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.cli.traces import TraceFile, Turn, read_runs
+from softchat.cli.traces import TraceFile, Turn, only_run, read_runs
 from softchat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def show(
 def _answer(runs: list[Run], place: int | None, glyphs: Glyphs) -> RenderableType:
     from softchat.views.unsure import answer_tokens, token_in_full, unsure_answer
 
-    events = _only(runs).events
+    events = only_run(runs).events
     tokens = answer_tokens(events)
     if not tokens:
         raise UsageError(
@@ -78,14 +78,8 @@ def _answer(runs: list[Run], place: int | None, glyphs: Glyphs) -> RenderableTyp
     return token_in_full(tokens, place, glyphs)
 
 
-def _only(runs: list[Run]) -> Run:
-    if len(runs) > 1:
-        raise UsageError(f"the trace holds {len(runs)} runs", hint="name one with --turn")
-    return runs[0]
-
-
 def _step(runs: list[Run], number: int) -> Step:
-    steps = _only(runs).steps
+    steps = only_run(runs).steps
     if number >= len(steps):
         last = f"from 0 to {len(steps) - 1}" if steps else "the run has none"
         raise UsageError(f"no step {number}", hint=f"--step N, {last}")

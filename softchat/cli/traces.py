@@ -63,6 +63,13 @@ def read_runs(name: str, turn: int | None, *, forked: bool = False) -> list[Run]
     return [runs[turn - 1]]
 
 
+def only_run(runs: list[Run]) -> Run:
+    """The run that they are. Raises UsageError if they are several."""
+    if len(runs) > 1:
+        raise UsageError(f"the trace holds {len(runs)} runs", hint="name one with --turn")
+    return runs[0]
+
+
 def _asked(name: str, *, forked: bool) -> list[Run]:
     """The runs of what was asked last, or of a number of the log."""
     from softchat.cli.resume import open_log, sessions_folder

@@ -134,6 +134,19 @@ def find_model(
         raise
 
 
+def is_known(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether a models.toml has a model of this very name, be it here or not."""
+    return name in user_catalogue(environ).entries
+
+
+def is_here(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether a model of this very name is on this disk; nothing is fetched."""
+    entry = user_catalogue(environ).entries.get(name)
+    if entry is not None:
+        return installed(entry, store=default_store(environ)) is not None
+    return any(model.name == name for model in local_models(environ))
+
+
 def _on_hub(spec: str, environ: Mapping[str, str]) -> ModelEntry | Located:
     """What `hf:ORG/REPO[:QUANT]` means: a file that the cache has, or one to fetch."""
     from softchat.models.hub import pick_file

@@ -84,6 +84,9 @@ def test_which_token_leads_where(softchat, tmp_path):
         (("--at", "1", "--take", "1", "--all"), "exclude each other"),
         (("--at", "1", "--take", "no such"), "step 1 has no token"),
         (("--at", "1", "--topn", "0"), "topn"),
+        (("--at", "1", "--no-think"), "think can't change"),
+        (("--at", "1", "--take", "1", "--no-think"), "think can't change"),
+        (("--at", "1", "--all", "--max-think", "1"), "max_think 1 ends it before"),
         ((), "--at"),
     ],
 )
@@ -120,3 +123,25 @@ def test_a_trace_of_another_model_is_refused(softchat, tmp_path):
     done = softchat("fork", str(path), "--at", "0", "--take", "1", "-m", "smollm2-135m")
     assert done.status == 2
     assert "the run is of model, and this is smollm2" in done.err
+
+
+def test_no_model_is_fetched_for_a_trace(softchat, tmp_path):
+    """One that models.toml knows, and that is not on this disk: told how to have it."""
+    begin = with_prompt(name="qwen3-0.6b")
+    path = write_trace(tmp_path / "t.jsonl", run_of(step(0), begin=begin))
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
+    done = softchat("fork", str(path), "--at", "0", "--take", "1", **nowhere)
+    assert done.status == 3
+    message, hint = done.err.splitlines()
+    assert message == "error: the model of this run, qwen3-0.6b, is not here"
+    assert hint == "hint: softchat models pull qwen3-0.6b fetches it; or -m NAME|FILE"
+
+
+def test_a_token_is_taken_as_it_is_shown(softchat, tmp_path):
+    """`·` stands for a space: no such token is told in the same signs."""
+    path = write_trace(tmp_path / "t.jsonl", run_of(step(0), begin=with_prompt()))
+    done = softchat("fork", str(path), "--at", "0", "--take", "zebra")
+    shown = re.search(r"it has (\S+?)[,;]", done.err)[1]
+    done = softchat("fork", str(path), "--at", "0", "--take", shown)
+    assert "has no token" not in done.err
+    assert "is not here" in done.err

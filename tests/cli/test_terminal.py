@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import signal
 import sys
+from types import SimpleNamespace
 
 import pexpect
 import pyte
 import pytest
 
+from softchat.cli.app import app
+from softchat.errors import UsageError
 from softchat.record.runs import Run
 from softchat.record.trace import replay
 from tests.terminal import LOADING, LONG, assert_settled
@@ -298,6 +301,20 @@ def test_steps_need_a_terminal(softchat):
     for flags, words in (((), "needs a terminal"), (("--json",), "exclude"), (("-q",), "exclude")):
         done = softchat("ask", "Why?", "--step", *flags)
         assert (done.status, words in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("has_keys", "has_panel"), [(False, True), (True, False)], ids=["windows", "stderr in a file"]
+)
+def test_steps_need_keys_and_somebody_who_sees_them(monkeypatch, has_keys, has_panel):
+    """A session, too, says so at once."""
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: has_panel))
+    monkeypatch.setattr("softchat.cli.outputs.can_listen", lambda: has_keys)
+    with pytest.raises(UsageError, match="--step needs a terminal whose keys") as caught:
+        app(["chat", "--step"], standalone_mode=False)
+    assert "softchat fork" in caught.value.hint
 
 
 def test_ctrl_c_while_a_step_waits(terminal):
