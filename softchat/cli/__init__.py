@@ -8,11 +8,11 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
-from softchat.cli import signals
+from softchat.cli import signals, watch
 from softchat.cli.default import talks
 from softchat.errors import SoftchatError, UsageError
 
@@ -27,27 +27,47 @@ _RARELY = 100_000  # allocations between two looks for garbage; imports make man
 _YES = {"1", "true", "t", "yes", "y", "on"}  # what typer takes for it in a variable
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run softchat with the arguments of this process, and exit as the contract says.
 
     Expected failures end in one line and a hint on stderr. Whatever else is raised is a bug, and
     keeps its traceback.
     """
     gc.set_threshold(_RARELY)
-    _open_what_is_closed()
     try:
-        with signals.in_order():
-            status = _main()
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
-    # All is closed and written: to tear the interpreter down would take 30 ms more.
+        status = _status()
+    except KeyboardInterrupt:  # one more, while the first is answered
+        os._exit(_INTERRUPTED)
+    # All is closed and written: to tear the interpreter down would take 30 ms more, in which Python
+    # would tell of any Ctrl-C.
     os._exit(status)
+
+
+def _status() -> int:
+    try:
+        _open_what_is_closed()
+        with signals.in_order(told=watch.ending):
+            return _main()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else 0
+    except Exception as error:  # noqa: BLE001  # as Python itself would have it
+        sys.excepthook(type(error), error, error.__traceback__)
+        return 1
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):  # what is lacking has been told
+                stream.flush()
 
 
 def _main() -> int:
     sys.stdout, sys.stderr = _legible(_whole(sys.stdout)), _legible(_whole(sys.stderr))
     try:
-        status = _run()
+        if watch.is_wanted(sys.argv[1:], os.environ) and (other := watch.fork()):
+            return other.wait()
+        with watch.last_words():
+            status = _run()
         sys.stdout.flush()
         sys.stderr.flush()
         return status

@@ -42,17 +42,22 @@ def bench(
     A table, ratios first, then one line of JSON.
     """
     from softchat.bench import measure, measure_machines
+    from softchat.cli import watch
     from softchat.cli.model import find, user_config
+    from softchat.engine.placement import Placement
     from softchat.engine.servers import read_servers
-    from softchat.talk.load import own_adapters
+    from softchat.talk.load import Load, own_adapters
 
     found = find(model, config=user_config())
     report: Report | MachinesReport
 
     def progress(what: str) -> None:
+        watch.loaded()
         typer.echo(f"measuring: {what}", err=True)
 
-    if servers := read_servers(rpc):
+    servers = read_servers(rpc)
+    watch.loading(Load.of(found, placement=Placement(servers=servers)))
+    if servers:
         report = measure_machines(
             found.path,
             found.name,

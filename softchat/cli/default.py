@@ -5,7 +5,7 @@ Imports nothing, as it is asked before all else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 TALK = ("ask", "chat")
 """The commands that open a model at once."""
@@ -13,6 +13,8 @@ OTHERS = (
     "bench", "cache", "compare", "doctor", "eval", "fork", "log", "last", "models", "plot",
     "prompts", "replay", "rpc-server", "sessions", "show", "sweep", "tune", "help", "version",
 )  # fmt: skip
+HOLDERS = ("bench", "eval", "sweep", "tune")
+"""The commands that have a model in softchat's own process; `ask --samples` has, too."""
 _SHORTEST = 4  # letters that a command must have, or be, to be a beginning: "comp", "evaluate"
 _LONG = 6  # letters from which a command with one wrong is hardly the first word of a question
 
@@ -20,6 +22,16 @@ _LONG = 6  # letters from which a command with one wrong is hardly the first wor
 def talks(arguments: Sequence[str]) -> bool:
     """Whether these arguments will open a model at once."""
     return not arguments or arguments[0] not in OTHERS
+
+
+def holds_model(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether these arguments will open a model in softchat's own process."""
+    if {"-h", "--help", "-V", "--version"} & set(arguments) or "_SOFTCHAT_COMPLETE" in environ:
+        return False
+    if talks(arguments):
+        often = any(one.startswith("--samples") for one in arguments)
+        return often or "SOFTCHAT_SAMPLES" in environ
+    return arguments[0] in HOLDERS
 
 
 def meant(
@@ -40,8 +52,8 @@ def meant(
     """
     first, *rest = arguments or [""]
     match first:
-        case "help" if not rest or rest[0] in (*TALK, *OTHERS):
-            return [*rest[:1], "--help"]
+        case "help" if not rest or (len(rest) == 1 and rest[0] in (*TALK, *OTHERS)):
+            return [*rest, "--help"]
         case "version":
             return ["--version"]
         case "":

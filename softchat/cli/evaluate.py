@@ -16,7 +16,7 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import printable
-from softchat.cli import print_json
+from softchat.cli import print_json, watch
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 
@@ -300,7 +300,7 @@ def evaluate_file(
         began = time.perf_counter()
         if left:
             bar = ProgressBar(sys.stderr, done=len(wanted) - len(left), total=len(wanted))
-            with told_if_slow(found.name, quiet=how.json):
+            with told_if_slow(found.name, quiet=how.json), watch.over(load, resumes=True):
                 engine = load.engine(sequences=how.at_once, cancelled=interrupt)
             with engine, bar:
                 pool: Pool = partial(one_by_one, engine)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import printable
-from softchat.cli import print_json
+from softchat.cli import print_json, watch
 from softchat.cli.options import Loading, flag
 from softchat.cli.outputs import Outputs
 from softchat.errors import ContextError, DecodeAbortedError, UsageError
@@ -87,7 +87,8 @@ def ask_often(
         with told_if_slow(found.name, quiet=quiet):
             load = load_of(found, loading, n_ctx_most=enough([asked + system], [settings]))
             together = min(sampling.samples, _TOGETHER)
-            engine = load.engine(sequences=together, cancelled=interrupt)
+            with watch.over(load):
+                engine = load.engine(sequences=together, cancelled=interrupt)
         results: list[Result] = []
         bar = ProgressBar(sys.stderr, done=0, total=sampling.samples)
         with engine, bar:

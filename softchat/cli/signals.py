@@ -10,7 +10,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -32,45 +32,71 @@ class Ended(BaseException):
 
 
 @contextmanager
-def in_order() -> Iterator[None]:
+def in_order(told: Callable[[], None] = lambda: None) -> Iterator[None]:
     """A signal that ends the process raises `Ended` in here, and it ends of that signal behind it.
 
     However it comes out of here but in peace, and while it is stopped (Ctrl-Z), its terminal is as
-    it was before: that is more than whoever draws there can see to, as a signal may come at any
-    moment of the drawing.
+    it was before, if it was in front then and is now: that is more than whoever draws there can see
+    to, as a signal may come at any moment of the drawing. A second signal ends it at once, with the
+    terminal as the first has left it; of SIGKILL nobody hears. Behind here Ctrl-C does nothing.
+
+    Args:
+        told: is called when a signal that ends the process has come.
+
     """
     terminal = _Terminal()
-    ending = _Ending(terminal)
+    ending = _Ending(terminal, told)
+    keys = _CtrlC()
     if hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
         signal.signal(signal.SIGTSTP, terminal.stop)
     try:
+        keys.listen()
         ending.listen()
         yield
-    except KeyboardInterrupt:
+    except BaseException:
+        keys.leaving = True
         terminal.restore()
         raise
     finally:
+        keys.leaving = True
         with suppress(Ended):
             _end_at_once()
         if ending.number:  # whatever has become of `Ended` since
             ending.die()
 
 
+class _CtrlC:
+    """What Ctrl-C does where nobody else listens: KeyboardInterrupt, until all is over."""
+
+    def __init__(self) -> None:
+        self.leaving = False
+
+    def listen(self) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
+            signal.signal(signal.SIGINT, self._press)
+
+    def _press(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.leaving:
+            raise KeyboardInterrupt
+
+
 class _Ending:
     """Whether a signal is to end this process, and how it does."""
 
-    def __init__(self, terminal: _Terminal) -> None:
+    def __init__(self, terminal: _Terminal, told: Callable[[], None]) -> None:
         self.number = 0
         self._terminal = terminal
-        self._swallowed = False
+        self._told = told
+        self._swallowed: BaseException | None = None
 
     def listen(self) -> None:
         before = sys.unraisablehook
 
         def again(what: sys.UnraisableHookArgs) -> None:
             # Native code that has called back swallows what is raised there: once more, outside.
-            if isinstance(what.exc_value, Ended):
-                self._swallowed = True
+            if isinstance(what.exc_value, Ended | KeyboardInterrupt) and hasattr(signal, "SIGALRM"):
+                self._swallowed = what.exc_value
+                signal.signal(signal.SIGALRM, self._wake)
                 _wake_in(_SOON_S)
             elif not self.number:  # else it may be that two came at once, which Python tells of
                 before(what)
@@ -82,18 +108,20 @@ class _Ending:
 
     def _end(self, number: int, _frame: FrameType | None) -> NoReturn:
         self.number = number
+        self._terminal.restore()
         _end_at_once()  # at the second one
+        self._told()
         if hasattr(signal, "SIGALRM"):
             signal.signal(signal.SIGALRM, self._wake)
         _wake_in(_PATIENCE_S)
         raise Ended(number)
 
     def _wake(self, _number: int, _frame: FrameType | None) -> NoReturn:
-        if not self._swallowed:
+        if self._swallowed is None:
             self.die()
-        self._swallowed = False
-        _wake_in(_PATIENCE_S)
-        raise Ended(self.number)
+        swallowed, self._swallowed = self._swallowed, None
+        _wake_in(_PATIENCE_S if self.number else 0)
+        raise swallowed
 
     def die(self) -> NoReturn:
         """End of the signal, as whoever waits for this process expects."""
@@ -116,11 +144,16 @@ def _wake_in(seconds: float) -> None:
 
 
 class _Terminal:
-    """The terminal of this process, if it has one, as it is now."""
+    """The terminal of this process, if it has one, as it is now.
+
+    One that has others in front is not ours yet: whatever they have made of it is not told from
+    what it was before them, so nothing is restored.
+    """
 
     def __init__(self) -> None:
-        self._descriptor = next(filter(os.isatty, (2, 1, 0)), -1)
-        self._modes = self._get()
+        found = next(filter(os.isatty, (2, 1, 0)), -1)
+        self._descriptor = -1 if found < 0 else os.dup(found)  # which may become another file
+        self._modes = self._get() if self._in_front() else None
 
     def restore(self) -> None:
         """Have it so again, with a cursor, if it is ours to change. Waits for nobody."""
@@ -144,9 +177,11 @@ class _Terminal:
             self._set(modes)
 
     def _in_front(self) -> bool:
+        if sys.platform == "win32":
+            return False
         try:
             return os.tcgetpgrp(self._descriptor) == os.getpgrp()
-        except OSError:  # it has gone
+        except OSError:  # it has gone, or there is none
             return False
 
     def _get(self) -> list[Any] | None:

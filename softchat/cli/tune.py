@@ -18,7 +18,7 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import printable
-from softchat.cli import print_json
+from softchat.cli import print_json, watch
 from softchat.cli.evaluate import Named, load_for, read_judged
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
@@ -138,7 +138,7 @@ def tune(
             proving=proving,
             results=list(file.results),
         )
-        with told_if_slow(found.name, quiet=tuning.json):
+        with told_if_slow(found.name, quiet=tuning.json), watch.over(load, resumes=True):
             engine = load.engine(sequences=tuning.parallel, cancelled=interrupt)
         with engine:
             answer = partial(_answer, engine, plan, file, interrupt)

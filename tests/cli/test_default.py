@@ -6,7 +6,7 @@ import pytest
 import typer.main
 
 from softchat.cli.app import app
-from softchat.cli.default import OTHERS, TALK, meant, mistyped, talks
+from softchat.cli.default import OTHERS, TALK, holds_model, meant, mistyped, talks
 
 
 def test_all_commands_are_known():
@@ -29,6 +29,7 @@ def test_all_commands_are_known():
         (["help"], ["--help"]),
         (["help", "ask"], ["ask", "--help"]),
         (["help", "me", "write"], ["ask", "help", "me", "write"]),
+        (["help", "ask", "my", "boss"], ["ask", "help", "ask", "my", "boss"]),
         (["version"], ["--version"]),
     ],
 )
@@ -115,3 +116,23 @@ def test_only_what_talks_opens_a_model():
     """A question without a command does."""
     assert all(talks(some) for some in ([], ["ask"], ["why?"], ["-m", "x"]))
     assert not any(talks([some]) for some in OTHERS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "holds"),
+    [
+        (["eval", "data.json"], {}, True),
+        (["bench"], {}, True),
+        (["tune", "--help"], {}, False),
+        (["eval"], {"_SOFTCHAT_COMPLETE": "complete_bash"}, False),
+        (["ask", "why?"], {}, False),
+        (["ask", "why?", "--samples", "3"], {}, True),
+        (["why?", "--samples=3"], {}, True),
+        (["why?"], {"SOFTCHAT_SAMPLES": "3"}, True),
+        (["compare", "why?"], {}, False),
+        (["show", "last"], {}, False),
+    ],
+)
+def test_who_has_a_model_in_softchats_own_process(arguments, environ, holds):
+    """Many runs at once, and what measures; the others have a worker, or no model."""
+    assert holds_model(arguments, environ) == holds

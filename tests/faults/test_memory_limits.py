@@ -83,6 +83,27 @@ def test_memory_for_the_context(environ, real_model):
     assert ends[-1] == 3
 
 
+def test_memory_for_a_model_in_softchats_own_process(environ, real_model, tmp_path):
+    """`eval` needs no worker for each step, and tells all the same what was lacking."""
+    data, ends = tmp_path / "data.jsonl", []
+    data.write_text('{"question": "1?", "answer": "1"}')
+    for limit in spread(LEAST, ENOUGH):
+        flags = ["-m", str(real_model), "--out", str(tmp_path / f"{limit}.jsonl"), *SHORT]
+        done = limited(environ, limit, "eval", str(data), *flags)
+        ends.append(done.returncode)
+        if done.returncode:
+            *before, error, hint = done.stderr.splitlines()
+            assert done.returncode in (1, 3), done
+            assert all(line.startswith("results: ") for line in before), before
+            assert error.startswith("error: "), error
+            assert re.match("hint: (close other programs|with a context of|its weights)", hint), (
+                hint
+            )
+    print(f"from {LEAST // MB} to {ENOUGH // MB} MB, eval: {ends}")
+    assert ends[0] != 0
+    assert ends[-1] == 0
+
+
 def test_memory_to_look_at_a_model(environ, real_model):
     """A worker reads its header, and examines this machine: whatever is at its end is told."""
     ends = []

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,38 @@ for server in sys.argv[2:]:
     print(server, flush=True)
     input()
 """
+
+
+def test_a_server_that_is_killed_while_questions_are_answered(
+    servers, softchat, environ, tiny_model, tmp_path
+):
+    """`eval` has the model itself: it names the server, too, and the same command goes on."""
+    first, _ = servers.take(2)
+    data, out = tmp_path / "data.jsonl", tmp_path / "out.jsonl"
+    data.write_text("\n".join(f'{{"question": "{n}?", "answer": "1"}}' for n in range(40)))
+    flags = ["-m", str(tiny_model), "--rpc", first, "--out", str(out), "--max-think", "300"]
+    flags += ["--tau", "0", "--loop-steps", "0", "--drift-steps", "0", "--max-answer", "9"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "softchat", "eval", str(data), *flags],
+        env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        while not out.exists() or out.read_text().count("\n") < 2:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.02)
+        servers.kill(first)
+        _, said = process.communicate()
+    assert process.returncode == 1
+    _, error, hint = said.splitlines()
+    assert error == f"error: {first} has gone"
+    assert hint.endswith("the same command goes on there")
+    kept = out.read_text()
+    done = softchat("eval", str(data), *flags, "--limit", "1")
+    assert done.status == 1, done  # none is there
+    assert f"no server at {first}" in done.err
+    servers.start(first)
+    assert softchat("eval", str(data), *flags, "--limit", "1").status == 0
+    assert out.read_text().startswith(kept)
 
 
 def test_a_server_of_before_is_not_asked(servers, tiny_model):

@@ -245,17 +245,7 @@ class Worker:
             status = self._process.wait()
         self._drain()
         self._let_go()
-        on = f" on {printable(Path(self.model).name, newlines=False)}" if self.model else ""
-        said = _last(self._printed)
-        last = f": {said}" if said else ""
-        if status < 0:
-            with suppress(ValueError):  # a number that has no name
-                name = signal.Signals(-status).name
-                self._death = WorkerDiedError(
-                    f"llama.cpp died of {name}{on}{last}", hint=_hint(-status)
-                )
-        if self._death is None:
-            self._death = WorkerDiedError(f"the worker ended with status {status}{on}{last}")
+        self._death = death(status, self._printed, model=self.model)
         return self._death
 
     def _drain(self) -> None:
@@ -289,6 +279,28 @@ def _started() -> subprocess.Popen[bytes]:
             f"no process can be started: {error.strerror}",
             hint="close other programs; with SOFTCHAT_WORKER=0 none is needed",
         ) from error
+
+
+def death(
+    status: int, printed: bytes, *, model: str = "", who: str = "the worker"
+) -> WorkerDiedError:
+    """What a process died of that native code runs in.
+
+    Args:
+        status: what it ended with; below 0 the signal.
+        printed: what native code has printed.
+        model: the file that it had, or tried to load; empty for none.
+        who: has ended, if it was of no signal.
+
+    """
+    on = f" on {printable(Path(model).name, newlines=False)}" if model else ""
+    said = _last(printed)
+    last = f": {said}" if said else ""
+    if status < 0:
+        with suppress(ValueError):  # a number that has no name
+            name = signal.Signals(-status).name
+            return WorkerDiedError(f"llama.cpp died of {name}{on}{last}", hint=_hint(-status))
+    return WorkerDiedError(f"{who} ended with status {status}{on}{last}")
 
 
 def _last(printed: bytes) -> str:

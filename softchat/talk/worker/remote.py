@@ -65,9 +65,7 @@ class WorkerBackend(Backend):
             worker.close()
             raise
         except WorkerDiedError as error:
-            if is_of_servers(error.message):
-                raise gone(self._servers, error.message) from error
-            raise ModelRefusedError(error.message, hint=_hint(error, load)) from error
+            raise while_loading(error, load) from error
         except BaseException:
             worker.close()
             raise
@@ -193,6 +191,20 @@ def pace(worker: Worker, load: Load) -> tuple[float, float]:
     except WorkerDiedError as error:
         raise ModelRefusedError(error.message, hint=_hint(error, load)) from error
     return ratio, bare
+
+
+def while_loading(error: WorkerDiedError, load: Load) -> SoftchatError:
+    """What a process has died of that loaded this: a server, too little memory, or the file."""
+    if is_of_servers(error.message):
+        return gone(load.placement.servers, error.message)
+    return ModelRefusedError(error.message, hint=_hint(error, load))
+
+
+def in_use(error: WorkerDiedError, load: Load) -> SoftchatError:
+    """What a process has died of that had loaded this."""
+    if is_of_servers(error.message):
+        return gone(load.placement.servers, error.message)
+    return WorkerDiedError(error.message, hint=_hint(error, load))
 
 
 def _hint(error: WorkerDiedError, load: Load) -> str:
