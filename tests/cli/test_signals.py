@@ -86,11 +86,43 @@ def test_a_signal_ends_it(spoil, way):
     assert b"Traceback" not in one.raw
 
 
-def test_ctrl_c_leaves_the_terminal(spoil):
-    """As whatever else ends it."""
-    one = spoil("raise KeyboardInterrupt")
+@pytest.mark.parametrize(
+    "end", ["raise KeyboardInterrupt", "raise ValueError", "sys.exit(3)", "sys.exit(0)"]
+)
+def test_whatever_is_raised_leaves_the_terminal(spoil, end):
+    """Ctrl-C, a bug, an exit from anywhere."""
+    one = spoil(end)
     read_all(one)
     assert_as_it_was(one)
+
+
+def test_a_second_signal_leaves_the_terminal(spoil):
+    """It ends the process at once; the first has put the terminal in order."""
+    one = spoil(TRY + "finally: " + TERM)
+    read_all(one)
+    assert_as_it_was(one)
+    one.child.close()
+    assert one.child.signalstatus == signal.SIGTERM
+
+
+def test_a_terminal_that_others_are_in_front_of_is_not_ours():
+    """A shell's own modes, at its prompt, are none to go back to."""
+    looks = "from softchat.cli import signals; print('has', signals._Terminal()._modes is not None)"
+    environ = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    for shell, has in (('"$0" "$@"', True), ('"$0" "$@" & wait', False)):
+        program = ["bash", "-mc", shell, sys.executable, "-c", looks]
+        Terminal((), environ, program=program).until(f"has {has}")
+
+
+def test_ctrl_c_that_native_code_swallows_comes_again(spoil):
+    """And nothing is told of where it was swallowed."""
+    one = spoil(
+        "import ctypes; call = ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.SIGINT))"
+        "\n    try: call(); time.sleep(1000)\n    except KeyboardInterrupt: print('again')"
+    )
+    read_all(one)
+    assert b"again" in one.raw
+    assert b"ignored" not in one.raw
 
 
 def test_a_stop_gives_the_terminal_back(spoil):

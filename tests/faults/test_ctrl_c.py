@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-import signal
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -140,7 +140,15 @@ def test_a_session(terminal):
 
 
 # Before softchat's own code runs, it is Python that a key ends.
-BEGUN = "from softchat.cli import main; print('begun', flush=True); main()"
+BEGUN = """
+from softchat.cli import main, signals
+listen = signals._Ending.listen
+def begin(self):
+    listen(self)
+    print("begun", flush=True)
+signals._Ending.listen = begin
+main()
+"""
 
 
 @pytest.mark.parametrize("presses", [1, 2])
@@ -157,8 +165,30 @@ def test_ask(terminal, presses):
             one.child.send("\x03")
             one.read(rng.uniform(0, 0.3))
         status = one.finish(WAIT_S)
-        # A second press may come when Python is about to exit: it ends by the signal then, which
-        # shells tell as 130, too.
-        died = one.child.signalstatus == signal.SIGINT and presses == 2
-        assert status == 130 or died, one.text
+        assert status == 130, one.text
         assert_clean(one)
+
+
+@pytest.mark.parametrize(
+    ("command", "shows", "key", "ends"),
+    [
+        (["ask", QUESTION, *THINKING], r"\d+ steps", "\x03", {130}),
+        ([*THINKING], LOADED, "\x04", {0, 130}),
+        (["models"], "begun", "", {0, 130}),
+        (["ask", "-m", "nowhere", "why?"], "begun", "", {3, 130}),
+    ],
+    ids=["ask", "chat", "models", "error"],
+)
+def test_whatever_is_pressed_while_it_ends(terminal, command, shows, key, ends):
+    """Fifty times, as fast as a terminal takes them: nothing is told of it."""
+    one = terminal(program=[sys.executable, "-c", BEGUN, *command])
+    one.until(shows, WAIT_S)
+    if key:
+        one.child.send(key)
+    for _ in range(50):
+        with suppress(OSError):  # it has ended
+            one.child.send("\x03")
+        one.read(0.004)
+    assert one.finish(WAIT_S) in ends, one.text
+    assert not re.search(b"Traceback|KeyboardInterrupt|ignored|never", one.raw), one.raw
+    assert not one.screen.cursor.hidden
