@@ -31,7 +31,8 @@ def again(repl: Host, rest: str) -> None:
     before = repl.session.last()
     repl.run_turn(repl.session.again(**_pairs(rest)))
     now = repl.session.last()
-    if now.answer == before.answer and now.settings.get("answer_temperature") == 0:
+    by_hand = repl.session.by_hand  # then it may well have been thought otherwise
+    if now.answer == before.answer and now.settings.get("answer_temperature") == 0 and not by_hand:
         repl.say("the same: an answer at temperature 0 is; /retry draws another", "dim")
 
 
@@ -98,6 +99,9 @@ def think(repl: Host, rest: str) -> None:
     lines = len(steps) + text.plain.count("\n") + 2
     page = Group(text, Text(), steps_table(steps, repl.glyphs, lenses=lenses))
     print_paged(repl.console, page, lines=lines)
+    mixed = next((step.index for step in steps if len(step.own) > 1), None)
+    if mixed is not None and turn is repl.session.last():
+        repl.say(f"/fork {mixed} 2 goes on from step {mixed} with its second token alone", "dim")
 
 
 def lens(repl: Host, rest: str) -> None:

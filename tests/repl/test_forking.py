@@ -228,6 +228,22 @@ def test_a_step_without_a_wish_is_shown(repl):
     assert repl.session.last().answer == "x"
 
 
+def test_where_the_steps_are_shown_it_says_how_to_take_another_token(repl):
+    """Of the last turn, which can be forked, at the first step that has a second token."""
+    repl.handle("Q")
+    said(repl)
+    repl.handle("/think")
+    assert "/fork 0 2 goes on from step 0 with its second token alone" in said(repl)
+    repl.handle("/fork 0 1")
+    said(repl)
+    repl.handle("/think")
+    assert "/fork 0 2" in said(repl)  # it has two, whichever was fed
+    repl.handle("Q")
+    said(repl)
+    repl.handle("/think 1")
+    assert "/fork" not in said(repl)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
