@@ -28,10 +28,10 @@ from softchat.settings import resolve
 from softchat.testing import FakeEngine
 from softchat.thinking.think import Prompt, think
 
-SIZE, STEPS = 49_152, 250
+SIZE, STEPS, KINDS = 49_152, 250, 100  # more kinds than a loop has tokens
 rng = np.random.default_rng(0)
 logits = []
-for _ in range(STEPS):
+for _ in range(KINDS):
     one = rng.normal(0, 2, SIZE).astype(np.float32)
     one[rng.integers(SIZE, size=12)] += rng.uniform(4, 14, 12).astype(np.float32)
     logits.append(one)
@@ -40,12 +40,12 @@ class Engine(FakeEngine):
     count = 0
     def _decode(self, items):
         self.count += 1
-        return logits[self.count % STEPS]
+        return logits[self.count % KINDS]
 
 pieces = ["<end>", "</think>", *(f"w{i}" for i in range(SIZE - 2))]
 settings = {"strategy": sys.argv[1], "tau": 0.0, "max_think": STEPS, "max_answer": 1, "seed": 1}
 least = 1e9
-for _ in range(5):
+for _ in range(8):
     engine = Engine(pieces, [{"w1": 1.0}], n_ctx=4096)
     prompt = Prompt(tokens=(5,), close="</think>", inject="</think>")
     run = think(engine, prompt, resolve({}, settings))

@@ -163,3 +163,15 @@ def test_deer_looks_so_often_at_the_most():
         rule = make_rule(resolve({"halt": "deer", "deer_probes": most}), probe, lambda _: "")
         assert not any(rule.update(b" Wait") for _ in range(6))
         assert probe.looks == looks
+
+
+def test_looks_of_steps_that_were_made_before_count():
+    """A fork goes on where its run was: with as many of them left."""
+    engine = FakeEngine(["<end>", "a", "\n", "Wait"], [{"a": 0.5, "\n": 0.5}])
+    probe = Probe(engine, [1])
+    rule = make_rule(resolve({"halt": "deer", "deer_probes": 3}), probe, lambda _: "")
+    for piece in (b" Wait", b" a", b" Wait"):
+        rule.follow(piece)
+    assert probe.looks == 0  # they were taken then
+    assert not any(rule.update(b" Wait") for _ in range(6))
+    assert probe.looks == 1
