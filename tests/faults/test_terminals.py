@@ -106,7 +106,7 @@ def leave(one, statuses=(0, 130)):
     assert b"Traceback" not in one.raw, one.raw
     assert not one.screen.cursor.hidden
     wait_for(lambda: not any(map(is_there, pids)))
-    # A Ctrl-C while Python itself ends is the third.
+    # Before softchat's own code runs, it is Python that a Ctrl-C ends.
     assert one.child.exitstatus in statuses or one.child.signalstatus == signal.SIGINT
 
 
