@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from softchat.base.closeable import Closeable
 from softchat.base.keys import AnswerNow
 from softchat.engine.placement import ALL, BY_DEFAULT, Placement
-from softchat.engine.protocol import Engine, Lora
+from softchat.engine.protocol import Engine, Lora, close_engine
 from softchat.events import Event
 from softchat.models import Located, find_model
 from softchat.prompt.tags import ThinkTags
@@ -48,7 +47,7 @@ class ThinkingRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(Closeable):
     """An engine, and what models.toml says about its model. A context that frees it."""
 
     engine: Engine
@@ -108,18 +107,9 @@ class Model:
         """The model's own settings, but for those that are given; a seed that is not is drawn."""
         return settings_of(self.defaults, given)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Free the engine; a fake one has nothing to free."""
-        if isinstance(self.engine, AbstractContextManager):
-            self.engine.__exit__(kind, error, traceback)
+    def close(self) -> None:
+        """Free the engine."""
+        close_engine(self.engine)
 
 
 def load(

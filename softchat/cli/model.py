@@ -113,7 +113,7 @@ class Backends:
             cancelled: True stops loading.
 
         """
-        from softchat.talk.load import open_backend
+        from softchat.talk.open import open_backend
 
         worker, self._idle = self._idle or self._new(), None
         how = load_of(found, loading, n_ctx_most=n_ctx_most)

@@ -9,12 +9,12 @@ import ctypes
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import llama_cpp
 import numpy as np
 
 from softchat.base.arrays import Floats
+from softchat.base.closeable import Closeable
 from softchat.base.text import printable
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION
 from softchat.errors import DecodeError, ModelRefusedError
@@ -56,7 +56,7 @@ def load_model(
     return handle
 
 
-class Context:
+class Context(Closeable):
     """A native context and the one batch that is filled again for each decode."""
 
     def __init__(
@@ -149,15 +149,8 @@ class Context:
             self._logits_at = address
         return self._logits
 
-    def __enter__(self) -> Context:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Free both."""
         llama_cpp.llama_batch_ext_free(self._batch)
         llama_cpp.llama_free(self.handle)
 

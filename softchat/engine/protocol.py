@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -108,3 +109,12 @@ class Engine(Protocol):
     def rollback(self, position: int) -> None:
         """Forget all from `position` on, and more where the memory can't be cut: see `position`."""
         ...
+
+
+def close_engine(engine: Engine) -> None:
+    """Free what an engine holds. The loop never does: whoever has opened it, when it is done with.
+
+    One that holds nothing, as a fake one, need not be a context manager.
+    """
+    if isinstance(engine, AbstractContextManager):
+        engine.__exit__(None, None, None)

@@ -1,7 +1,7 @@
-"""What to load and how, as a value that can be sent to another process; and the backend of it.
+"""What to load and how: one value, made of a model that was found and of what flags say.
 
-`Load` is made of a model that was found and of what flags say; `open_backend` is the one way from
-there to somebody who answers. Imports no engine before one is opened.
+It can be sent to another process; `open` makes a backend of it. Imports no engine before one is
+opened.
 """
 
 from __future__ import annotations
@@ -18,11 +18,6 @@ from softchat.prompt.tags import ThinkTags
 if TYPE_CHECKING:
     from softchat.engine.llama import LlamaEngine
     from softchat.models import Located  # a worker need not know how a model is found
-    from softchat.talk.backend import Backend
-    from softchat.talk.worker.process import Worker
-
-
-_BASE = "no chat template: a base model, which goes on with a text rather than answers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,35 +108,6 @@ class Load:
                 "prompt_cache": Path(values["prompt_cache"]) if values["prompt_cache"] else None,
             }
         )
-
-
-def open_backend(
-    load: Load, *, worker: Worker | None = None, cancelled: Callable[[], bool] = lambda: False
-) -> Backend:
-    """The model, loaded and proven: ready to answer.
-
-    Args:
-        load: which model, and how.
-        worker: the process that it is loaded in, closed with the backend; None: this one.
-        cancelled: True stops loading.
-
-    Raises:
-        ModelRefusedError: it can't be loaded, can't be proven, or its file has killed the worker.
-        ServerError: an RPC server does not answer.
-        DecodeAbortedError: `cancelled` said so.
-
-    """
-    if worker is not None:
-        from softchat.talk.worker.remote import WorkerBackend
-
-        return WorkerBackend(worker, load, cancelled=cancelled)
-    from softchat.talk.local import LocalBackend
-    from softchat.talk.prompt_cache import PromptCache
-
-    engine = load.engine(cancelled=cancelled)
-    kept = PromptCache(load.prompt_cache, engine) if load.prompt_cache and engine.can_cut else None
-    note = "; ".join(filter(None, (engine.note, "" if engine.chat_template else _BASE)))
-    return LocalBackend(engine, tags=load.tags, prompt_cache=kept, note=note)
 
 
 def own_adapters(found: Located) -> tuple[Lora, ...]:

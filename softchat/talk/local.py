@@ -8,12 +8,11 @@ templates do, unless they are to be kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from softchat.base.text import storable
 from softchat.engine.detokenizer import Detokenizer
-from softchat.engine.protocol import Engine
+from softchat.engine.protocol import Engine, close_engine
 from softchat.engine.sequence import CachedSequence, Item
 from softchat.errors import UsageError
 from softchat.events import Event, Finished, ModelInfo
@@ -186,9 +185,8 @@ class LocalBackend(Backend):
         )
 
     def close(self) -> None:
-        """Free the engine; a fake one has nothing to free."""
-        if isinstance(self._engine, AbstractContextManager):
-            self._engine.__exit__(None, None, None)
+        """Free the engine."""
+        close_engine(self._engine)
 
     def _keep(self, question: ChatRequest, answer: str) -> None:
         if question.number is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
@@ -15,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
+from softchat.base.closeable import Closeable
 from softchat.base.text import printable
 from softchat.evaluate.statistics import Estimate
 from softchat.evaluate.summary import Summary
@@ -141,7 +140,7 @@ def _number(value: float, form: str) -> str:
     return "-" if math.isnan(value) else f"{value:{form}}"
 
 
-class ProgressBar(AbstractContextManager["ProgressBar"]):
+class ProgressBar(Closeable):
     """How many results there are, and when all will be.
 
     A bar on a terminal; elsewhere a line every half minute.
@@ -197,11 +196,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Take the bar off the terminal."""
         if self._bar is not None:
             self._bar.stop()

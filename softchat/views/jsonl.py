@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
+from softchat.base.closeable import Closeable
 from softchat.base.text import inert_json, is_unicode
 from softchat.events import Event, to_dict, to_json
 
 
-class JsonView:
+class JsonView(Closeable):
     """Every event, as it happens."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -24,13 +24,5 @@ class JsonView:
         self._stream.write(inert_json(line) + "\n")
         self._stream.flush()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Nothing to close: the stream is the caller's."""

@@ -12,7 +12,8 @@ from softchat.engine.protocol import Lora
 from softchat.engine.sequence import CachedSequence
 from softchat.settings import resolve
 from softchat.talk.backend import ChatRequest
-from softchat.talk.load import Load, open_backend
+from softchat.talk.load import Load
+from softchat.talk.open import open_backend
 from softchat.talk.prompt_cache import LEAST, PromptCache, clear, entries
 from tests import tiny
 from tests.engine.test_adapters import write

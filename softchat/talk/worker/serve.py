@@ -14,6 +14,7 @@ import signal
 import threading
 import traceback
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,7 +26,8 @@ from softchat.prompt.sandbox import start
 from softchat.talk.worker.wire import read_request, values_of, write_line
 
 if TYPE_CHECKING:
-    from softchat.talk.backend import Backend
+    from softchat.settings import Settings
+    from softchat.talk.backend import Backend, ChatRequest
 
 _RARELY = 100_000  # allocations between two looks for garbage
 
@@ -42,8 +44,8 @@ def main() -> None:
     start()
     # While the parent still reads its flags: numpy, llama.cpp and jinja2 take as long to import.
     import softchat.engine.llama
-    import softchat.talk.load
-    import softchat.talk.local  # noqa: F401
+    import softchat.talk.local
+    import softchat.talk.open  # noqa: F401
 
     while True:
         server.answer(server.requests.get())
@@ -110,37 +112,33 @@ class _Server:
         self._send({"done": self._number, "used": used, **came})
 
     def _do(self, request: dict[str, Any]) -> Any:  # noqa: ANN401  # whatever JSON holds
-        from softchat.settings import resolve
+        match request["do"]:
+            case "load":
+                return self._load(request["load"])
+            case "room":
+                return asdict(self._loaded.room(*_asked(request)))
+            case "ask":
+                return self._ask(request)
+            case other:
+                return _WITHOUT_BACKEND[other](request)
 
-        if request["do"] == "build":
-            return _build(request.get("servers", []))
-        if request["do"] == "describe":
-            return _described(request["path"])
-        if request["do"] == "pace":
-            return _pace(request["load"])
-        if request["do"] == "load":
-            return self._load(request["load"])
-        if request["do"] == "needs":
-            return _needs(request["load"])
-        if request["do"] == "servers":
-            return _check_servers(request["servers"])
+    @property
+    def _loaded(self) -> Backend:
         assert self._backend is not None, "nothing is loaded"
-        question = read_request(request["question"])
-        settings = resolve({}, request["settings"])
-        if request["do"] == "room":
-            return asdict(self._backend.room(question, settings))
-        for event in self._backend.ask(
-            question,
-            settings,
+        return self._backend
+
+    def _ask(self, request: dict[str, Any]) -> None:
+        for event in self._loaded.ask(
+            *_asked(request),
             cancelled=self.cancelled,
             answer_now=self.answer_now,
             keys=self.key if request.get("by_hand") else None,
         ):
             self._send(to_dict(event))
-        return None
 
     def _load(self, values: dict[str, Any]) -> dict[str, Any]:
-        from softchat.talk.load import Load, open_backend
+        from softchat.talk.load import Load
+        from softchat.talk.open import open_backend
 
         self._backend = open_backend(Load.read(values), cancelled=self.cancelled)
         gc.freeze()
@@ -152,6 +150,13 @@ class _Server:
             write_line(self._wire, message)
         except BrokenPipeError:  # the parent has gone
             os._exit(0)
+
+
+def _asked(request: dict[str, Any]) -> tuple[ChatRequest, Settings]:
+    """The question of a request, and the settings."""
+    from softchat.settings import resolve
+
+    return read_request(request["question"]), resolve({}, request["settings"])
 
 
 def _build(servers: list[str]) -> dict[str, Any]:
@@ -189,3 +194,13 @@ def _needs(values: dict[str, Any]) -> str:
 
     load = Load.read(values)
     return memory_hint(load.path, load.n_ctx, load.n_ctx_most, load.placement.cache_type)
+
+
+_WITHOUT_BACKEND: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "build": lambda request: _build(request.get("servers", [])),
+    "describe": lambda request: _described(request["path"]),
+    "pace": lambda request: _pace(request["load"]),
+    "needs": lambda request: _needs(request["load"]),
+    "servers": lambda request: _check_servers(request["servers"]),
+}
+"""What a worker can be asked before it has loaded anything."""
