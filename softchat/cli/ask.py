@@ -30,7 +30,8 @@ from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Halted
 
 if TYPE_CHECKING:
-    from softchat.record.sessions import SessionFile, SessionRecord
+    from softchat.record.session_file import SessionFile
+    from softchat.record.session_format import SessionRecord
 
 _INTERRUPTED = DecodeAbortedError.exit_status
 
@@ -60,7 +61,8 @@ def ask(
     # Imported here, as --help must not wait for them.
     from softchat.cli.model import Backends, enough, find, note, told_if_slow, user_config
     from softchat.config.named_prompts import find_prompt
-    from softchat.record.sessions import SessionFile, SessionRecord
+    from softchat.record.session_file import SessionFile
+    from softchat.record.session_format import SessionRecord
     from softchat.talk.conversation import Conversation, Turn
 
     backends = context.with_resource(closing(Backends(context.obj)))

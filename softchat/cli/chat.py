@@ -73,7 +73,7 @@ def chat(
     from softchat.config.named_prompts import find_prompt
     from softchat.engine.threads import busy_now_note, default_threads
     from softchat.models.folders import state_folder
-    from softchat.record.sessions import SessionFile, Unkept
+    from softchat.record.session_file import SessionFile, Unkept
     from softchat.repl.loop import Repl
     from softchat.repl.session import Session
 

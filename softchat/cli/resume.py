@@ -17,7 +17,7 @@ from softchat.models.folders import state_folder
 if TYPE_CHECKING:
     from softchat.models import Located
     from softchat.record.log import Log
-    from softchat.record.sessions import SessionRecord
+    from softchat.record.session_format import SessionRecord
 
 Resume = Annotated[
     str | None,

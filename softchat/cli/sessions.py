@@ -13,7 +13,7 @@ from softchat.cli.completion import session_ids
 from softchat.cli.resume import open_log, sessions_folder
 
 if TYPE_CHECKING:
-    from softchat.record.sessions import SessionRecord
+    from softchat.record.session_format import SessionRecord
 
 _TITLE = 60  # cells of a session's first question
 _ALL = 2**31
@@ -58,7 +58,8 @@ def show(name: Id) -> None:
     from rich.text import Text
 
     from softchat.cli.outputs import terminal_console
-    from softchat.record.sessions import load_session, to_markdown
+    from softchat.record.session_format import to_markdown
+    from softchat.record.sessions import load_session
     from softchat.views.paging import print_paged
 
     text = to_markdown(load_session(sessions_folder(), name))
@@ -71,7 +72,7 @@ def show(name: Id) -> None:
 @app.command()
 def search(words: Annotated[list[str], typer.Argument(metavar="WORDS…")]) -> None:
     """List sessions in which a question and its answer hold all these words."""
-    from softchat.record.sessions import read_file
+    from softchat.record.session_format import read_file
 
     hits = open_log().newest(_ALL, words=" ".join(words))
     found = {hit.session: None for hit in hits}  # each once, in this order
@@ -99,7 +100,8 @@ def export(
     file: Annotated[str, typer.Argument(metavar="FILE|-")],
 ) -> None:
     """Write a session to FILE: Markdown if it ends in .md, else JSON; '-': Markdown to stdout."""
-    from softchat.record.sessions import load_session, to_markdown, write_file
+    from softchat.record.session_format import to_markdown, write_file
+    from softchat.record.sessions import load_session
 
     saved = load_session(sessions_folder(), name)
     if file == "-":

@@ -20,7 +20,7 @@ from typing import TypeVar
 from softchat.base.files import files_in, make_private
 from softchat.base.text import legible, storable
 from softchat.errors import SoftchatError, UsageError
-from softchat.record.sessions import read_file
+from softchat.record.session_format import read_file
 
 _VERSION = 1
 _WAIT_S = 10.0  # for another softchat that is at it

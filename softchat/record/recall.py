@@ -128,3 +128,8 @@ def _append(path: Path, text: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(text)
+
+
+def trace_of(folder: Path, id_: str) -> Path:
+    """The trace beside the file of this session."""
+    return folder / f"{id_}.jsonl"

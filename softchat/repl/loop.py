@@ -21,16 +21,9 @@ from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, Worke
 from softchat.events import Answer, Event, Halted, was_interrupted
 from softchat.models import Located
 from softchat.prompt.attached import Attached, in_short, join, split
-from softchat.record.sessions import (
-    SessionFile,
-    SessionRecord,
-    find_killed,
-    leave_killed,
-    load_session,
-    newest_session,
-    read_file,
-    write_file,
-)
+from softchat.record.session_file import SessionFile
+from softchat.record.session_format import SessionRecord, read_file, write_file
+from softchat.record.sessions import find_killed, leave_killed, load_session, newest_session
 from softchat.record.trace import TraceWriter
 from softchat.repl.commands import COMMANDS, Leave, explain_signs, run_command
 from softchat.repl.line import (

@@ -26,7 +26,7 @@ from softchat.errors import (
 )
 from softchat.events import Event, Finished, ModelInfo, Started
 from softchat.models import Located
-from softchat.record.sessions import SessionRecord
+from softchat.record.session_format import SessionRecord
 from softchat.settings import KNOBS, Settings
 from softchat.talk.backend import Backend, Room
 from softchat.talk.conversation import Conversation, Turn

@@ -56,7 +56,8 @@ def _traces(folder):
 
 def _session(path):
     from softchat.record.log import Log
-    from softchat.record.sessions import list_sessions, to_markdown
+    from softchat.record.session_format import to_markdown
+    from softchat.record.sessions import list_sessions
 
     for record in list_sessions(path.parent):
         to_markdown(record)

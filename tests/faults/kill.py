@@ -13,7 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-from softchat.record.sessions import SessionFile, find_killed
+from softchat.record.session_file import SessionFile
+from softchat.record.sessions import find_killed
 from softchat.record.trace import TraceWriter, replay
 from softchat.talk.conversation import Turn
 from tests.recordings import Content, run_of, step

@@ -14,7 +14,7 @@ from softchat.config.file import Config
 from softchat.config.layers import Source
 from softchat.engine.llama import LlamaEngine
 from softchat.models import Located
-from softchat.record.sessions import SessionFile
+from softchat.record.session_file import SessionFile
 from softchat.record.trace import TraceWriter
 from softchat.repl.loop import Repl
 from softchat.repl.session import Session

@@ -292,7 +292,7 @@ FAULTS = (
     ),
     Fault(
         "a damaged session hides the others",
-        "softchat/record/sessions.py",
+        "softchat/record/session_format.py",
         "except (ValueError, RecursionError) as error:",
         "except RecursionError as error:",
         "tests/faults/test_damaged.py -k sessions",

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from softchat.record.sessions import SCHEMA, find_killed, list_sessions
+from softchat.record.session_format import SCHEMA
+from softchat.record.sessions import find_killed, list_sessions
 from softchat.repl.line import History
 from tests.faults.soak import times
 

@@ -6,7 +6,7 @@ import json
 import time
 
 from softchat.base.interrupt import TWICE_S
-from softchat.record.sessions import SCHEMA
+from softchat.record.session_format import SCHEMA
 from tests.faults.strangers import EVIL
 from tests.terminal import Terminal
 

@@ -15,7 +15,7 @@ from softchat import cli
 from softchat.errors import SoftchatError
 from softchat.events import ConceptEntry, Error, Mode, ModelInfo, Step
 from softchat.record.runs import split_runs
-from softchat.record.sessions import SCHEMA
+from softchat.record.session_format import SCHEMA
 from softchat.repl.show import stats_table
 from softchat.talk.conversation import Turn
 from softchat.views.comparison import comparison

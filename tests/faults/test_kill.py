@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from softchat.record.sessions import SessionFile
+from softchat.record.session_file import SessionFile
 from softchat.talk.conversation import Turn
 from tests.faults.kill import Content
 from tests.faults.soak import times

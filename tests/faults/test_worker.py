@@ -21,7 +21,8 @@ from softchat.config.layers import Source
 from softchat.errors import WorkerDiedError
 from softchat.events import Answer, Error, Finished, Step, to_dict
 from softchat.models import Located
-from softchat.record.sessions import SessionFile, read_file
+from softchat.record.session_file import SessionFile
+from softchat.record.session_format import read_file
 from softchat.repl.loop import Repl
 from softchat.repl.session import Session
 from softchat.settings import resolve

@@ -11,7 +11,8 @@ import pytest
 
 from softchat.errors import UsageError
 from softchat.record.log import Log
-from softchat.record.sessions import SessionFile, load_session, remove_session
+from softchat.record.session_file import SessionFile
+from softchat.record.sessions import load_session, remove_session
 from softchat.talk.conversation import Turn
 from tests.recordings import Content
 

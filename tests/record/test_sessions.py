@@ -12,15 +12,9 @@ import pytest
 
 from softchat.errors import UsageError
 from softchat.events import Started
-from softchat.record.sessions import (
-    SessionFile,
-    find_killed,
-    list_sessions,
-    load_session,
-    read_file,
-    remove_session,
-    write_file,
-)
+from softchat.record.session_file import SessionFile
+from softchat.record.session_format import read_file, write_file
+from softchat.record.sessions import find_killed, list_sessions, load_session, remove_session
 from softchat.record.trace import replay
 from softchat.talk.conversation import Turn
 from tests.recordings import Content, run_of, step

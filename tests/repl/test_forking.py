@@ -18,7 +18,8 @@ from softchat.errors import SoftchatError
 from softchat.events import Finished, FinishReason
 from softchat.models import Located
 from softchat.record.runs import Run
-from softchat.record.sessions import SessionFile, load_session
+from softchat.record.session_file import SessionFile
+from softchat.record.sessions import load_session
 from softchat.repl.loop import Repl
 from softchat.repl.session import Session
 from softchat.talk.local import LocalBackend

@@ -17,7 +17,9 @@ from softchat.config.layers import Source
 from softchat.errors import DecodeAbortedError, ModelRefusedError, ServerError, UsageError
 from softchat.events import Finished, FinishReason, Halted, HaltReason
 from softchat.models import Located
-from softchat.record.sessions import SessionFile, SessionRecord, load_session, read_file
+from softchat.record.session_file import SessionFile
+from softchat.record.session_format import SessionRecord, read_file
+from softchat.record.sessions import load_session
 from softchat.repl.commands import Leave
 from softchat.repl.loop import Repl
 from softchat.repl.session import Session

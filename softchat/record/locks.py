@@ -1,0 +1,61 @@
+"""Locks of sessions: one that is open elsewhere, from one that was killed.
+
+The system lets go of a lock when its process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from softchat.base.text import one_line
+from softchat.errors import UsageError
+
+
+def lock_of(folder: Path, id_: str) -> Path:
+    """The lock beside the file of this session."""
+    return folder / f"{id_}.lock"
+
+
+def take_lock(path: Path) -> IO[bytes]:
+    """Make a lock and hold it, as long as what is returned is open; or do without."""
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    with suppress(OSError):
+        _try_lock(file)
+    return file
+
+
+def refuse_open(folder: Path, id_: str) -> None:
+    """Raise UsageError if another softchat has this session open."""
+    if is_locked(lock_of(folder, id_)):
+        raise UsageError(one_line(f"session {id_} is open"), hint="leave it first")
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds this lock."""
+    try:
+        file = path.open("rb")  # a read-only folder has locks too
+    except OSError:  # there is none, or it is none
+        return False
+    with file:
+        try:
+            _try_lock(file)
+        except OSError:
+            return True
+    return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(file: IO[bytes]) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
