@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from softchat.evaluate.evaluate import Plan, Result
     from softchat.evaluate.plan import Run
     from softchat.evaluate.questions import Question, QuestionFile
+    from softchat.evaluate.results import ResultFile
     from softchat.evaluate.summary import Summary
     from softchat.models import Located
     from softchat.talk.load import Load
@@ -265,15 +265,12 @@ def evaluate_file(
         answers: whether every question must have one.
 
     """
-    from softchat.cli.model import prepare, told_if_slow
-    from softchat.engine.batch import run_together
-    from softchat.evaluate.evaluate import Plan, Pool, evaluate, one_by_one, shared_prefix
+    from softchat.cli.model import prepare
+    from softchat.evaluate.evaluate import Plan
     from softchat.evaluate.plan import make_runs
     from softchat.evaluate.results import ResultFile, default_path
     from softchat.evaluate.summary import summarise
     from softchat.models.folders import state_folder
-    from softchat.provenance import command, machine, versions
-    from softchat.views.evaluation import ProgressBar
 
     questions, reader = read_judged(
         data, how.extract, answers=answers, limit=how.limit, seed=int(str(grid.get("seed", [0])[0]))
@@ -299,17 +296,7 @@ def evaluate_file(
             print(printable(f"results: {path}{already}", newlines=False), file=sys.stderr)
         began = time.perf_counter()
         if left:
-            bar = ProgressBar(sys.stderr, done=len(wanted) - len(left), total=len(wanted))
-            with told_if_slow(found.name, quiet=how.json), watch.over(load, resumes=True):
-                engine = load.engine(sequences=how.at_once, cancelled=interrupt)
-            with engine, bar:
-                pool: Pool = partial(one_by_one, engine)
-                if how.at_once > 1:
-                    prefix = shared_prefix(engine, plan)
-                    pool = partial(run_together, engine, prefix=prefix)
-                for result in evaluate(pool, plan, done=file.done, cancelled=interrupt):
-                    file.add(result)
-                    bar.step(_so_far(runs, file.results))
+            _run_rest(plan, file, load, how, cancelled=interrupt)
         elapsed_s = time.perf_counter() - began
         if not wanted <= file.done:
             here = len(wanted & file.done)
@@ -320,30 +307,86 @@ def evaluate_file(
             return None
         results = [one for one in file.results if one.key in wanted]
         summary = summarise(runs, results, same=reader.same)
-    model = identity["model"]
     return Evaluation(
-        about={
-            "model": model["name"],
-            "sha256": model["sha256"],
-            "adapters": model["adapters"],
-            "data": str(data),
-            "data_sha256": questions.sha256,
-            "extract": reader.name,
-            "system": wording,
-            "samples": how.samples,
-            "parallel": how.at_once,
-            "evaluated_now": len(left),
-            "elapsed_s": round(elapsed_s, 2),
-            "results": str(path),
-            "machine": machine(),
-            "versions": versions(),
-            "command": command(),
-        },
+        about=about_results(
+            identity,
+            questions,
+            data=str(data),
+            extract=reader.name,
+            own={
+                "system": wording,
+                "samples": how.samples,
+                "parallel": how.at_once,
+                "evaluated_now": len(left),
+            },
+            elapsed_s=elapsed_s,
+            path=path,
+        ),
         runs=runs,
         summary=summary,
         results=results,
         questions={one.index: one for one in plan.questions},
     )
+
+
+def _run_rest(
+    plan: Plan, file: ResultFile, load: Load, how: Evaluating, *, cancelled: Callable[[], bool]
+) -> None:
+    """Run what is not in the file yet; each result goes into it as it comes."""
+    from softchat.cli.model import told_if_slow
+    from softchat.evaluate.evaluate import evaluate, pool_of
+    from softchat.views.evaluation import ProgressBar
+
+    wanted = set(plan.keys)
+    bar = ProgressBar(sys.stderr, done=len(wanted & file.done), total=len(wanted))
+    with told_if_slow(load.name, quiet=how.json), watch.over(load, resumes=True):
+        engine = load.engine(sequences=how.at_once, cancelled=cancelled)
+    with engine, bar:
+        pool = pool_of(engine, plan)
+        for result in evaluate(pool, plan, done=file.done, cancelled=cancelled):
+            file.add(result)
+            bar.step(_so_far(plan.runs, file.results))
+
+
+def about_results(
+    identity: Mapping[str, Any],
+    questions: QuestionFile,
+    *,
+    data: str,
+    extract: str,
+    own: Mapping[str, Any],
+    elapsed_s: float,
+    path: Path,
+) -> dict[str, Any]:
+    """What a line of JSON says beside its figures: with what, on what and where they came about.
+
+    Args:
+        identity: what tells these results from others.
+        questions: that were asked.
+        data: what they are called.
+        extract: how answers were read.
+        own: what only this command says.
+        elapsed_s: how long it took.
+        path: of the results.
+
+    """
+    from softchat.provenance import command, machine, versions
+
+    model = identity["model"]
+    return {
+        "model": model["name"],
+        "sha256": model["sha256"],
+        "adapters": model["adapters"],
+        "data": data,
+        "data_sha256": questions.sha256,
+        "extract": extract,
+        **own,
+        "elapsed_s": round(elapsed_s, 2),
+        "results": str(path),
+        "machine": machine(),
+        "versions": versions(),
+        "command": command(),
+    }
 
 
 def _so_far(runs: Sequence[Run], results: Sequence[Result]) -> str:

@@ -19,7 +19,7 @@ import typer
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import printable
 from softchat.cli import print_json, watch
-from softchat.cli.evaluate import Named, load_for, read_judged
+from softchat.cli.evaluate import Named, about_results, load_for, read_judged
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 
@@ -92,26 +92,17 @@ def tune(
     """
     from softchat.cli.model import prepare, told_if_slow
     from softchat.evaluate.evaluate import Plan
-    from softchat.evaluate.plan import make_runs
-    from softchat.evaluate.race import CANDIDATES, Race, controls, split
+    from softchat.evaluate.race import Race, split
     from softchat.evaluate.results import ResultFile, default_path
     from softchat.models.folders import state_folder
-    from softchat.provenance import command, machine, versions
 
     grid = grid_of(settings)
     questions, reader = read_judged(
         data, tuning.extract, limit=tuning.limit, seed=int(str(grid.get("seed", [0])[0]))
     )
     found, loading, defaults, wording = prepare(context, loading, quiet=tuning.json)
-    shared = {name: values for name, values in grid.items() if len(values) == 1}
-    base = {"seed": 0, **defaults}
-    fixed = {name: values[0] for name, values in shared.items()}
-    standing = make_runs(base, shared, controls(base | fixed))
-    if run or "strategy" in grid or len(shared) < len(grid):
-        candidates = make_runs(base, grid, run or ())
-    else:
-        candidates = make_runs(base, shared, CANDIDATES)
-    candidates = _distinct(candidates, standing)
+    fixed = {name: values[0] for name, values in grid.items() if len(values) == 1}
+    standing, candidates = _runs({"seed": 0, **defaults}, grid, run or ())
     seed = standing[0].settings.seed
     picked = questions.pick(limit=tuning.limit, shuffle=True, seed=seed)
     choosing, proving = split(picked, seed)
@@ -146,24 +137,42 @@ def tune(
     if interrupt():
         print("stopped; the same command goes on", file=sys.stderr)
         return _INTERRUPTED
-    model = identity["model"]
-    about = {
-        "model": model["name"],
-        "sha256": model["sha256"],
-        "adapters": model["adapters"],
-        "data": str(data or "built-in"),
-        "data_sha256": questions.sha256,
-        "extract": reader.name,
-        "questions": {"choosing": len(choosing), "proving": len(proving)},
-        "controls": {one.name: one.settings.to_dict() for one in standing},
-        "candidates": {one.name: one.settings.to_dict() for one in candidates},
-        "elapsed_s": round(time.perf_counter() - began, 2),
-        "results": str(path),
-        "machine": machine(),
-        "versions": versions(),
-        "command": command(),
-    }
+    about = about_results(
+        identity,
+        questions,
+        data=str(data or "built-in"),
+        extract=reader.name,
+        own={
+            "questions": {"choosing": len(choosing), "proving": len(proving)},
+            "controls": {one.name: one.settings.to_dict() for one in standing},
+            "candidates": {one.name: one.settings.to_dict() for one in candidates},
+        },
+        elapsed_s=time.perf_counter() - began,
+        path=path,
+    )
     return _conclude(race, found, tuning, fixed=fixed, about=about)
+
+
+def _runs(
+    base: Mapping[str, object], grid: dict[str, list[object]], named: Sequence[str]
+) -> tuple[list[Run], list[Run]]:
+    """The controls, and the candidates: those that are asked for, else the usual ones.
+
+    Raises:
+        UsageError: none of them is other than ordinary decoding.
+
+    """
+    from softchat.evaluate.plan import make_runs
+    from softchat.evaluate.race import CANDIDATES, controls
+
+    shared = {name: values for name, values in grid.items() if len(values) == 1}
+    fixed = {name: values[0] for name, values in shared.items()}
+    standing = make_runs(base, shared, controls({**base, **fixed}))
+    if named or "strategy" in grid or len(shared) < len(grid):
+        candidates = make_runs(base, grid, named)
+    else:
+        candidates = make_runs(base, shared, CANDIDATES)
+    return standing, _distinct(candidates, standing)
 
 
 def _distinct(candidates: Sequence[Run], standing: Sequence[Run]) -> list[Run]:
@@ -199,14 +208,10 @@ def _answer(
     questions: Sequence[Question],
 ) -> Iterator[Result]:
     """The results that are not in the file yet; each goes into it."""
-    from softchat.engine.batch import run_together
-    from softchat.evaluate.evaluate import Pool, evaluate, one_by_one, shared_prefix
+    from softchat.evaluate.evaluate import evaluate, pool_of
 
-    pool: Pool = partial(one_by_one, engine)
-    if engine.sequences > 1:
-        pool = partial(run_together, engine, prefix=shared_prefix(engine, plan))
     part = replace(plan, runs=runs, questions=questions)
-    for result in evaluate(pool, part, done=file.done, cancelled=cancelled):
+    for result in evaluate(pool_of(engine, plan), part, done=file.done, cancelled=cancelled):
         file.add(result)
         yield result
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from softchat.prompt.tags import ThinkTags
 from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import Settings
 from softchat.thinking.think import think
+
+if TYPE_CHECKING:
+    from softchat.engine.llama import LlamaEngine
 
 Job = Callable[[Engine], "Outcome | None"]
 Key = tuple[str, int, int]
@@ -141,6 +146,15 @@ def one_by_one(engine: Engine, jobs: Iterable[Job]) -> Iterator[tuple[int, Outco
     for number, job in enumerate(jobs):
         engine.rollback(0)
         yield number, job(engine)
+
+
+def pool_of(engine: LlamaEngine, plan: Plan) -> Pool:
+    """How this engine runs the jobs of a plan: as many at once as it has sequences."""
+    if engine.sequences == 1:
+        return partial(one_by_one, engine)
+    from softchat.engine.batch import run_together
+
+    return partial(run_together, engine, prefix=shared_prefix(engine, plan))
 
 
 def shared_prefix(engine: Engine, plan: Plan) -> list[int]:
