@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -30,8 +31,12 @@ from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Halted
 
 if TYPE_CHECKING:
+    from softchat.cli.model import Backends
+    from softchat.events import Event
+    from softchat.models import Located
     from softchat.record.session_file import SessionFile
-    from softchat.record.session_format import SessionRecord
+    from softchat.settings import Settings
+    from softchat.talk.conversation import Turn
 
 _INTERRUPTED = DecodeAbortedError.exit_status
 
@@ -59,22 +64,20 @@ def ask(
     What stdin or a file holds goes with it: cat notes.txt | softchat ask "Who sends the contract?"
     """
     # Imported here, as --help must not wait for them.
-    from softchat.cli.model import Backends, enough, find, note, told_if_slow, user_config
+    from softchat.cli.model import Backends, find, user_config
     from softchat.config.named_prompts import find_prompt
     from softchat.record.session_file import SessionFile
-    from softchat.record.session_format import SessionRecord
-    from softchat.talk.conversation import Conversation, Turn
 
     backends = context.with_resource(closing(Backends(context.obj)))
     config = user_config()
     prompt = find_prompt(config.prompts, template)
     more = "softchat show last" if log and config.values.get("log", True) else ""
-    keys = StepKeys()
+    keys = StepKeys() if step else None
     if step:
         outputs.refuse_steps()
         if sampling.samples > 1:
             raise UsageError("--step and --samples exclude each other", hint="choose one")
-    waits = (lambda: keys.waits) if step else None
+    waits = (lambda: keys.waits) if keys else None
     with outputs.after(config).open(more=more, keys=True, waits=waits) as show:
         asked = whole_question(
             question, file, quiet=outputs.quiet or outputs.json, fill=prompt.filler(param)
@@ -88,73 +91,132 @@ def ask(
             else model_of(before, find, "ask")
         )
         layers = Layers(suits=config.suits(found), chosen=[given(context).over(prompt.chosen)])
-        wording, said = layers.value("system", ""), []
+        wording = layers.value("system", "")
         if before is not None:
             wording = wording if "system" in stronger else before.system
-            said = [turn.question + turn.answer for turn in before.turns]
             layers.session = {k: v for k, v in before.chosen.items() if k not in stronger}
         chosen = layers.resolve()
         # First: a session that is open elsewhere is refused before anything is asked of a model.
         kept = SessionFile(sessions_folder(), before, ask=before is None or before.is_ask)
         context.call_on_close(kept.release)
-
-        def keep(turns: Iterable[Turn]) -> None:
-            if layers.value("log", True):
-                changed = layers.session
-                record = SessionRecord(
-                    id=kept.id, model=found.spec, system=wording, chosen=changed, turns=(*turns,)
-                )
-                _keep(kept, record)
-
+        asking = _Asking(
+            question=asked,
+            found=found,
+            loading=loading.after(layers),
+            settings=chosen,
+            system=wording,
+            before=before.turns if before else (),
+            outputs=outputs,
+        )
         if sampling.samples > 1:
             if before is not None:
                 raise UsageError("--samples goes on with nothing", hint="without -c and --resume")
-            answer = ask_often(
-                asked,
-                system=wording,
-                settings=chosen,
-                found=found,
-                loading=loading.after(layers),
-                sampling=sampling,
-                outputs=outputs,
-            )
-            if answer is None:
+            turns = _ask_often(asking, sampling)
+            if turns is None:
                 return _INTERRUPTED
-            keep([Turn(question=asked, answer=answer, settings=chosen.to_dict())])
-            return 0
-        with catch_interrupt() as interrupt:
-            with told_if_slow(found.name, quiet=outputs.quiet):
-                backend = backends.open(
-                    found,
-                    loading.after(layers),
-                    n_ctx_most=enough(["".join([*said, asked, wording])], [chosen]),
+        else:
+            turns = _ask_once(asking, backends, show, keys)
+        if layers.value("log", True):
+            _keep(kept, asking, turns, changed=layers.session)
+    return _INTERRUPTED if turns[-1].interrupted else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """What is asked, of which model and how, and where it is shown."""
+
+    question: str
+    found: Located
+    loading: TalkLoading
+    settings: Settings
+    system: str
+    """The system prompt."""
+    before: Sequence[Turn]
+    """The turns of the session that is gone on with."""
+    outputs: Outputs
+
+
+def _ask_often(asking: _Asking, sampling: Sampling) -> list[Turn] | None:
+    """Several answers in one batch, and what won; None if they were stopped."""
+    from softchat.talk.conversation import Turn
+
+    answer = ask_often(
+        asking.question,
+        system=asking.system,
+        settings=asking.settings,
+        found=asking.found,
+        loading=asking.loading,
+        sampling=sampling,
+        outputs=asking.outputs,
+    )
+    if answer is None:
+        return None
+    return [Turn(question=asking.question, answer=answer, settings=asking.settings.to_dict())]
+
+
+def _ask_once(
+    asking: _Asking, backends: Backends, show: Callable[[Event], None], keys: StepKeys | None
+) -> list[Turn]:
+    """One answer, shown as it comes; the turns that there are then.
+
+    Args:
+        asking: what, of whom.
+        backends: loads the model.
+        show: told each event.
+        keys: has each step wait for one of them; None: none does.
+
+    """
+    from softchat.cli.model import enough, note, told_if_slow
+    from softchat.talk.conversation import Conversation
+
+    said = [turn.question + turn.answer for turn in asking.before]
+    with catch_interrupt() as interrupt:
+        with told_if_slow(asking.found.name, quiet=asking.outputs.quiet):
+            backend = backends.open(
+                asking.found,
+                asking.loading,
+                n_ctx_most=enough(
+                    ["".join([*said, asking.question, asking.system])], [asking.settings]
+                ),
+                cancelled=interrupt,
+            )
+        if backend.note and not asking.outputs.quiet:
+            note(backend.note)
+        with backend:
+            conversation = Conversation(backend, system=asking.system)
+            conversation.turns = list(asking.before)
+            answer_now = AnswerNow()
+            listens = (
+                stepping(keys) if keys else listening(answer_now, when=asking.outputs.reads_keys)
+            )
+            with listens as stop_listening:
+                for event in conversation.ask(
+                    asking.question,
+                    asking.settings,
                     cancelled=interrupt,
-                )
-            if backend.note and not outputs.quiet:
-                note(backend.note)
-            with backend:
-                conversation = Conversation(backend, system=wording)
-                conversation.turns = list(before.turns) if before else []
-                answer_now = AnswerNow()
-                listens = stepping(keys) if step else listening(answer_now, when=outputs.reads_keys)
-                with listens as stop_listening:
-                    for event in conversation.ask(
-                        asked,
-                        chosen,
-                        cancelled=interrupt,
-                        answer_now=answer_now,
-                        keys=keys if step else None,
-                    ):
-                        show(event)
-                        if isinstance(event, Halted):
-                            stop_listening()
-        keep(conversation.turns)
-    return _INTERRUPTED if conversation.turns[-1].interrupted else 0
+                    answer_now=answer_now,
+                    keys=keys,
+                ):
+                    show(event)
+                    if isinstance(event, Halted):
+                        stop_listening()
+            return conversation.turns
 
 
-def _keep(file: SessionFile, record: SessionRecord) -> None:
+def _keep(
+    file: SessionFile, asking: _Asking, turns: Sequence[Turn], *, changed: Mapping[str, object]
+) -> None:
+    """Save the session that this is now; of those of one question only the newest are kept."""
+    from softchat.record.session_format import SessionRecord
     from softchat.record.sessions import trim_asks
 
+    record = SessionRecord(
+        id=file.id,
+        model=asking.found.spec,
+        system=asking.system,
+        chosen=changed,
+        turns=tuple(turns),
+    )
     try:
         file.write(record, closed=True)
     except OSError as error:

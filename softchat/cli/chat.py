@@ -37,6 +37,9 @@ from softchat.config.layers import Layers
 from softchat.errors import UsageError
 
 if TYPE_CHECKING:
+    from softchat.cli.model import Backends
+    from softchat.config.file import Config
+    from softchat.config.layers import Source
     from softchat.models import Located
     from softchat.talk.backend import Backend
 
@@ -71,7 +74,6 @@ def chat(
         outputs.refuse_steps()
     from softchat.cli.model import Backends, find, user_config
     from softchat.config.named_prompts import find_prompt
-    from softchat.engine.threads import busy_now_note, default_threads
     from softchat.models.folders import state_folder
     from softchat.record.session_file import SessionFile, Unkept
     from softchat.repl.loop import Repl
@@ -94,27 +96,15 @@ def chat(
     kept = Layers(suits=config.suits(found), chosen=[chosen]).value("log", True)
     saved = (SessionFile if kept else Unkept)(sessions_folder(), restored)
 
-    loaded_with: dict[str, Any] = {}
-    threads = [0, 0]  # that the model has, and that were wanted
-
-    def opened(which: Located, cancelled: Callable[[], bool]) -> Backend:
-        layers = Layers(suits=config.suits(which), chosen=[chosen])
-        how = replace(loading.after(layers), **loaded_with)
-        threads[:] = [how.threads or default_threads(), how.threads]
-        return backends.open(which, how, cancelled=cancelled)
-
-    def busy() -> str:
-        has, wanted = threads
-        return "" if wanted or not has else busy_now_note(has)
-
+    opener = _Opener(backends, loading, config=config, chosen=chosen)
     session = Session(
         found,
-        opened,
+        opener.open,
         config=config,
         chosen=chosen,
         restored=restored,
         flags=flags,
-        loaded_with=loaded_with,
+        loaded_with=opener.changed,
     )
     session.by_hand = step
     outputs = outputs.after(config)
@@ -128,7 +118,7 @@ def chat(
         ),
         find=find,
         saved=saved,
-        busy=busy,
+        busy=opener.busy_note,
     )
     with closing(repl):
         if trace is not None:
@@ -143,6 +133,42 @@ def chat(
         repl.run(history=folder / "history" if kept else None, models=_names)
     open_log().refresh()  # what was taken back goes out of the index too
     return 0
+
+
+class _Opener:
+    """Loads the models of a session, as flags and config.toml have it, and `/set` since.
+
+    Args:
+        backends: opens them.
+        loading: what flags say.
+        config: the user's config.toml.
+        chosen: what flags and variables give.
+
+    """
+
+    def __init__(
+        self, backends: Backends, loading: TalkLoading, *, config: Config, chosen: Source
+    ) -> None:
+        self._backends, self._loading = backends, loading
+        self._config, self._chosen = config, chosen
+        self.changed: dict[str, Any] = {}
+        """What `/set` has changed of how a model is loaded."""
+        self._threads = 0  # of the model, as this machine's load had it; 0: the user has said it
+
+    def open(self, found: Located, cancelled: Callable[[], bool]) -> Backend:
+        """This model, loaded and proven. Raises as `open_backend` does."""
+        from softchat.engine.threads import default_threads
+
+        layers = Layers(suits=self._config.suits(found), chosen=[self._chosen])
+        how = replace(self._loading.after(layers), **self.changed)
+        self._threads = 0 if how.threads else default_threads()
+        return self._backends.open(found, how, cancelled=cancelled)
+
+    def busy_note(self) -> str:
+        """What is to be said of other programs on this machine; or nothing."""
+        from softchat.engine.threads import busy_now_note
+
+        return busy_now_note(self._threads) if self._threads else ""
 
 
 def _names() -> list[str]:

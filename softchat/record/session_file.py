@@ -22,9 +22,9 @@ from softchat.record.session_format import (
     SessionContent,
     SessionRecord,
     as_data,
-    now,
     with_runs,
 )
+from softchat.talk.conversation import now
 
 
 class SessionFile:

@@ -5,7 +5,6 @@ Knows nothing of the folder in which sessions are kept.
 
 from __future__ import annotations
 
-import datetime
 import json
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from softchat.events import from_dict, to_dict
 from softchat.record.recall import Events, newest, recalled
 from softchat.record.runs import Run
 from softchat.settings import check
-from softchat.talk.conversation import Turn
+from softchat.talk.conversation import Turn, now
 
 SCHEMA = 1
 _LARGEST = 2**26  # bytes of a file that is read; years of talk are less
@@ -158,11 +157,6 @@ def with_runs(turn: Turn, runs: Sequence[str]) -> dict[str, Any]:
 def said_in(turn: Turn) -> dict[str, Any]:
     said = {"question": turn.question, "answer": turn.answer, "settings": turn.settings}
     return said | ({"asked": turn.asked} if turn.asked else {})
-
-
-def now() -> str:
-    """The time as session files have it."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
 
 
 def read_file(path: Path, *, trace: Path | None = None) -> SessionRecord:

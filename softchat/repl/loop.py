@@ -76,7 +76,7 @@ class Repl:
         self._trace_error: SoftchatError | None = None
         self._make_view = make_view
         self._saved = saved
-        self._busy = busy
+        self._busy, self._busy_told = busy, False
         self._save_failed = False
         self._notes: list[str] = []
         self._stopped_at = float("-inf")  # by a Ctrl-C, on the clock of `time.monotonic`
@@ -250,9 +250,9 @@ class Repl:
             self.say(f"warning: {printable(error.message, newlines=False)}", "yellow")
         if self.session.loading:
             self.say(f"loading {printable(self.session.found.name, newlines=False)}…", "dim")
-        if note := self._busy():
+        if not self._busy_told and (note := self._busy()):
             self.say(note, "dim")
-            self._busy = str  # once is enough
+            self._busy_told = True
         before = self.session.info
         self.session.conversation()
         if self.session.note and self.session.info is not before:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _numbers = itertools.count()
 
 
-def _now() -> str:
+def now() -> str:
+    """The time, as turns and session files have it."""
     return datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
 
 
@@ -39,7 +40,7 @@ class Turn:
     """As the `started` event carries them: the seed too, so the turn can be had again."""
     events: tuple[Event, ...] = ()
     """All of the run; none for a turn that was loaded from a file without them."""
-    asked: str = field(default_factory=_now, compare=False)
+    asked: str = field(default_factory=now, compare=False)
     """When: ISO 8601, with the offset; empty if nobody knows."""
     number: int = field(default_factory=lambda: next(_numbers), repr=False, compare=False)
     """Of this turn alone, in all of this process."""
