@@ -1,15 +1,9 @@
-"""A session: a conversation, its model and settings. Knows no keyboard and prints nothing.
-
-The model is loaded in the background, so that the prompt is there at once; whatever needs the model
-waits for it.
-"""
+"""A session: a conversation, its model and settings. Knows no keyboard and prints nothing."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -18,29 +12,23 @@ from softchat.base.keys import AnswerNow, StepKeys
 from softchat.config.file import OPTIONS, SIZES, Config
 from softchat.config.layers import Layers, Source
 from softchat.errors import (
-    DecodeAbortedError,
-    ServerError,
     SoftchatError,
     UsageError,
-    WorkerDiedError,
 )
 from softchat.events import Event, Finished, ModelInfo, Started
 from softchat.models import Located
 from softchat.record.session_format import SessionRecord
+from softchat.repl.loading import OpenBackend, SessionModel
 from softchat.settings import KNOBS, Settings
-from softchat.talk.backend import Backend, Room
+from softchat.talk.backend import Room
 from softchat.talk.conversation import Conversation, Turn
 from softchat.thinking.fork import Fork
 
-_RESTARTS = 2  # of a model that dies, without a turn completed between
-_LOOK_S = 0.05  # how soon a Ctrl-C ends the waiting for a model
 _UNSET = {
     **dict.fromkeys(SIZES, 0), "gpu_layers": "auto", "cache_type": "f16", "flash_attn": "auto",
     "keep_thoughts": False, "log": True, "prompt_cache": True,
 }  # fmt: skip
 """Options that nobody has set; the others have no value then."""
-
-OpenBackend = Callable[[Located, Callable[[], bool]], Backend]
 
 
 class Session:
@@ -73,21 +61,17 @@ class Session:
         self.keys = StepKeys()
         self.by_hand = False
         """Whether each step of a thought waits for one of the keys."""
-        self.found = found
         self.layers = Layers(suits=config.suits(found), chosen=[chosen])
         self._config = config
         self._changed: dict[str, tuple[Any, str]] = {}  # options, and what has changed them
-        self._open_backend = open_backend
         self._turns: list[Turn] = []
         self._flags = flags
         self._conversation: Conversation | None = None
         if restored:
             self._take_up(restored)
-        self._left = False
         self._used_at: dict[int | None, int] = {None: 0}  # positions, by the turn that came last
-        self._deaths = 0  # of workers, since a turn was completed
         self._loaded_with = {} if loaded_with is None else loaded_with
-        self._loading: Future[Backend] = self._load(found)
+        self._model = SessionModel(found, open_backend, self.interrupt)
 
     def _take_up(self, record: SessionRecord) -> None:
         kept = {"model": record.model, "system": record.system}
@@ -113,30 +97,17 @@ class Session:
             self.change_model(find(record.model))
         self._take_up(record)
 
-    def _load(self, found: Located) -> Future[Backend]:
-        # A thread that ends, no pool: the OpenMP workers of a second thread that stays halve the
-        # speed of the first one's.
-        future: Future[Backend] = Future()
-
-        def cancelled() -> bool:
-            # Ctrl-C stops a turn, not the loading: that goes on behind the prompt.
-            return self._left or (self._conversation is not None and self.interrupt.pressed)
-
-        def load() -> None:
-            try:
-                future.set_result(self._open_backend(found, cancelled))
-            except BaseException as error:  # noqa: BLE001  # raised where the result is asked for
-                future.set_exception(error)
-
-        threading.Thread(target=load, name="load", daemon=True).start()
-        return future
-
     # -- the model -------------------------------------------------------------------------------
+
+    @property
+    def found(self) -> Located:
+        """The model's file, and what is known of it."""
+        return self._model.found
 
     @property
     def loading(self) -> bool:
         """Whether the model is still being loaded."""
-        return not self._loading.done()
+        return self._model.loading
 
     @property
     def model_name(self) -> str:
@@ -163,42 +134,28 @@ class Session:
             DecodeAbortedError: the user did not want to wait; the loading goes on.
 
         """
-        if self._conversation is None:
-            self._try_servers_again()
+        self._model.try_servers_again()
         return self._begun()
 
     def _begun(self) -> Conversation:
         """The conversation, with the model that is loaded, or is being loaded."""
-        if self._conversation is None:
+        backend = self._model.take()
+        if self._conversation is None or self._conversation.backend is not backend:
             self._conversation = Conversation(
-                self._loaded(),
+                backend,
                 system=self.system,
                 keep_thoughts=bool(self.layers.value("keep_thoughts", False)),
             )
             self._conversation.turns = self._turns
         return self._conversation
 
-    def _try_servers_again(self) -> None:
-        """If a server was not there when the model was to be loaded: it may be there now."""
-        if not self.loading and isinstance(self._loading.exception(), ServerError):
-            self._loading = self._load(self.found)
-
-    def _loaded(self) -> Backend:
-        while True:
-            try:
-                return self._loading.result(timeout=_LOOK_S)
-            except TimeoutError:
-                if self.interrupt.pressed:
-                    self.interrupt.pressed = False
-                    raise DecodeAbortedError("stopped; the model goes on loading") from None
-
     def check(self) -> None:
         """Raise WorkerDiedError if the model has died since it was last used; it is replaced."""
-        if self._conversation is None:
-            self._try_servers_again()
+        if self._model.backend is None:
+            self._model.try_servers_again()
             return
         with self._outliving():
-            self._conversation.backend.check()
+            self._model.backend.check()
 
     def reload(self, name: str, value: object) -> None:
         """Load the model again with another value of one of `LOADING`; as before if that fails.
@@ -211,20 +168,20 @@ class Session:
 
         """
         before, changed = dict(self._loaded_with), dict(self._changed)
-        self._close_backend()
+        self._model.drop()
         if value is None:
             self._loaded_with.pop(name, None)
             self._changed.pop(name, None)
         else:
             self._loaded_with[name], self._changed[name] = value, (value, "/set")
-        self._loading = self._load(self.found)
+        self._model.load()
         try:
-            self._begun()
+            self._model.take()
         except SoftchatError:
             self._loaded_with.clear()
             self._loaded_with.update(before)
             self._changed = changed
-            self._loading = self._load(self.found)
+            self._model.load()
             raise
 
     def change_model(self, found: Located) -> None:
@@ -234,55 +191,20 @@ class Session:
             ModelError: it can't be loaded.
 
         """
-        before = self.found
-        self._close_backend()
         try:
-            self._use(found)
-            self._begun()
-        except SoftchatError:
-            self._use(before)
-            raise
-        self._deaths = 0
+            self._model.change(found)
+        finally:
+            self.layers.suits = self._config.suits(self.found)
         self._changed["model"] = found.name, "/model"
 
-    def _use(self, found: Located) -> None:
-        self.found = found
-        self.layers.suits = self._config.suits(found)
-        self._loading = self._load(found)
+    def _outliving(self) -> AbstractContextManager[None]:
+        """See `SessionModel.outliving`."""
+        return self._model.outliving(self._lost)
 
-    def _close_backend(self) -> None:
-        with suppress(SoftchatError):
-            self._loading.result().close()
-        self._conversation = None
-
-    @contextmanager
-    def _outliving(self) -> Iterator[None]:
-        """A worker that dies in here is replaced, behind the prompt, if that may help.
-
-        Raises:
-            WorkerDiedError: it died; the hint says what happens now.
-
-        """
-        try:
-            yield
-        except WorkerDiedError as error:
-            self._conversation = None
-            if isinstance(error, ServerError):  # no fault of the model's; the next turn loads it
-                self._loading = Future()
-                self._loading.set_exception(error)
-                error.hint = f"what was said is kept; {error.hint}"
-                raise
-            self._deaths += 1
-            if self._deaths > _RESTARTS:
-                self._loading = Future()
-                self._loading.set_exception(error)
-                error.hint = "it was loaded again in vain; /model NAME loads it, or another one"
-            else:
-                self._loading = self._load(self.found)
-                error.hint = "what was said is kept, and the model is loaded again; just go on"
-                if self.layers.value("keep_thoughts", False) and self._turns:
-                    error.hint += " (what it thought until now is gone)"
-            raise
+    def _lost(self) -> str:
+        """What is gone with a model that has died, in words."""
+        thoughts = self.layers.value("keep_thoughts", False) and self._turns
+        return " (what it thought until now is gone)" if thoughts else ""
 
     # -- turns -----------------------------------------------------------------------------------
 
@@ -345,7 +267,7 @@ class Session:
                 keys=self.keys if self.by_hand else None,
             ):
                 if isinstance(event, Finished):
-                    self._deaths = 0
+                    self._model.completed()
                 yield event
             if self._turns:
                 self._used_at[self._turns[-1].number] = self.conversation().used
@@ -444,24 +366,22 @@ class Session:
     @property
     def note(self) -> str:
         """What is to be said of how the model was loaded; or nothing."""
-        return self._conversation.backend.note if self._conversation else ""
+        return self._model.backend.note if self._model.backend else ""
 
     @property
     def info(self) -> ModelInfo | None:
         """The model, once it is there."""
-        return self._conversation.backend.info if self._conversation else None
+        return self._model.backend.info if self._model.backend else None
 
     @property
     def used(self) -> tuple[int, int]:
         """Positions of context in use, and all there are; (0, 0) while there is no model."""
-        if self._conversation is not None:
-            # What was taken back is still in the model's memory, but not in the way of a turn.
-            last = self._turns[-1].number if self._turns else None
-            used = self._used_at.get(last, self._conversation.used)
-            return used, self._conversation.n_ctx
-        if self.loading or self._loading.exception() is not None:
-            return 0, 0
-        return 0, self._loading.result().info.n_ctx
+        if self._model.backend is None:
+            return 0, self._model.n_ctx
+        # What was taken back is still in the model's memory, but not in the way of a turn.
+        last = self._turns[-1].number if self._turns else None
+        used = self._used_at.get(last, self._model.backend.used)
+        return used, self._model.backend.info.n_ctx
 
     @property
     def settings(self) -> Settings:
@@ -487,9 +407,7 @@ class Session:
 
     def close(self) -> None:
         """Free the model."""
-        self._left = True  # a model that is still loading stops
-        with suppress(SoftchatError):
-            self._loading.result().close()
+        self._model.close()
 
 
 def _are_alike(one: ModelInfo, other: ModelInfo) -> bool:
