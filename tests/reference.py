@@ -61,9 +61,9 @@ def _commands(
 
 
 def _code() -> str:
-    """A table for each folder, a line for each module: files first, then folders."""
+    """A table for each folder, those in folders too: a line for each module."""
     package = ROOT / "softchat"
-    folders = [package, *sorted(path.parent for path in package.glob("*/__init__.py"))]
+    folders = sorted(path.parent for path in package.rglob("__init__.py"))
     parts = [_CODE]
     for folder in folders:
         name = folder.relative_to(ROOT).as_posix()

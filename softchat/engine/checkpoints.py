@@ -1,4 +1,4 @@
-"""Copies of a memory that can't be cut back, so that it can go back all the same.
+"""Copies of a model's memory that, unlike a KV cache, can't be cut back; so it can go back too.
 
 A recurrent state (Mamba, RWKV) is the sum of all that was read: nothing can be taken out of it. So
 a copy is made where a conversation is likely to come back to, and going back to a position means

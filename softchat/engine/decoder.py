@@ -1,4 +1,4 @@
-"""One sequence of a native context: tokens or embedding rows are appended, and taken back.
+"""Decoding: tokens or embedding rows into one sequence of a native context, logits out; rollback.
 
 Every embedding is checked before native code sees it: a narrow row would be read beyond its end,
 and a NaN would poison the KV cache, both with return code 0. Native return codes get their names

@@ -1,6 +1,6 @@
-"""From what a user calls a model to the file to open. Reads no more of a file than its first bytes.
+"""A model's file, found: from what a user calls the model to the path to open.
 
-Knows nothing of what is inside a GGUF.
+Reads no more of a file than its first bytes; knows nothing of what is inside a GGUF.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A question as the tokens that a model wants to see, up to the open thinking tag.
+"""The chat template applied: a question as the tokens that a model wants, up to the open tag.
 
 Knows an engine's vocabulary and chat template; decodes nothing. The template comes from the model's
 file, so from a stranger: see `softchat.prompt.sandbox`.

@@ -1,4 +1,4 @@
-"""What begins with a slash. Each command is a function of the session and the text behind it.
+"""Slash commands: a table of them, each a function of the loop and the text behind its name.
 
 Commands change the chat or ask the console to show something; a wrong one raises `UsageError`.
 """

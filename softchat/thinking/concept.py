@@ -1,4 +1,6 @@
-"""Concept tokens as numpy arrays. Knows nothing of models, files or terminals.
+"""Concept tokens, made of logits: softmax, entropy, what is kept, the mixture of embedding rows.
+
+Numpy arrays; knows nothing of models, files or terminals.
 
 A concept token is a probability distribution over the vocabulary that stands where a single token
 would stand. Its soft embedding is the mean of the token-embedding rows under that distribution

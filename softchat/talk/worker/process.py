@@ -1,4 +1,4 @@
-"""A worker as its parent sees it: started, asked, stopped, and what it died of.
+"""A worker process as its parent sees it: started, asked, stopped; and when it dies, of what.
 
 It is started by exec, not by a fork, so it has nothing of the parent's memory; in a session of its
 own, so no key of the terminal reaches it; and with those variables only that it needs.

@@ -1,6 +1,7 @@
-"""How a thinking step turns a distribution into what is fed back. Knows nothing of engines.
+"""Strategies: how a thinking step turns a distribution into a concept token, or a token.
 
-One file a strategy; `choice` has what they share. docs/strategies.md has the formulas.
+One file a strategy; `choice` has what they share; docs/strategies.md has the formulas.
+Knows nothing of engines.
 """
 
 from __future__ import annotations
