@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from softchat.events import (
     Answer,
@@ -75,3 +75,14 @@ def write_trace(path, *runs):
             for event in events:
                 trace.write(event)
     return path
+
+
+def turn(question="why?", answer="because"):
+    """A turn without its run."""
+    return Turn(question=question, answer=answer, settings={"tau": 0.1, "seed": 7})
+
+
+def thought(question="why?"):
+    """A turn with its run."""
+    run = tuple(run_of(step(0), step(1), answer=(question, "\x1b\n")))
+    return replace(turn(question), events=run)

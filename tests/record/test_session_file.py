@@ -1,0 +1,102 @@
+"""Sessions on disk: nothing that was said is lost."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from softchat.errors import UsageError
+from softchat.events import Started
+from softchat.record.session_file import SessionFile
+from softchat.record.sessions import find_killed, list_sessions, load_session
+from softchat.record.trace import replay
+from tests.recordings import Content, thought, turn
+
+
+def test_what_is_written_is_read(begin, tmp_path):
+    """Questions, answers, settings, the pending question: all as it was, odd characters too."""
+    content = Content([turn("\udcff ⏎\n\x1b[2J", "b\u0000\u202e")])
+    saved = begin(tmp_path / "deep" / "sessions")
+    saved.write(content, pending="and then?")
+    back = load_session(tmp_path / "deep" / "sessions", "last")
+    assert list(back.turns) == content.turns
+    assert (back.model, back.system, back.pending) == ("fake", "Be brief.", "and then?")
+    assert not back.closed
+    saved.close(content)
+    assert load_session(tmp_path / "deep" / "sessions", saved.id).closed
+
+
+def test_files_are_the_owners_alone(begin, tmp_path):
+    """0600 in folders of 0700, the lock and the steps too."""
+    folder = tmp_path / "softchat" / "sessions"
+    begin(folder).write(Content([thought()]))
+    files = list(folder.iterdir())
+    assert {file.suffix for file in files} == {".json", ".jsonl", ".lock"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert {stat.S_IMODE(made.stat().st_mode) for made in (folder, folder.parent)} == {0o700}
+
+
+def test_steps_are_read_back(begin, tmp_path):
+    """Each turn's own, whatever was taken back; not where sessions are only listed."""
+    saved, content = begin(tmp_path), Content([thought("a"), turn(), thought("b")])
+    saved.write(content)
+    assert list(load_session(tmp_path, "last").turns) == content.turns
+    content.turns.pop()
+    content.turns.append(thought("c"))
+    saved.write(content)
+    assert list(load_session(tmp_path, saved.id).turns) == content.turns
+    assert not any(one.events for one in list_sessions(tmp_path)[0].turns)
+    saved._lock.close()
+    assert list(find_killed(tmp_path).turns) == content.turns
+    trace = tmp_path / f"{saved.id}.jsonl"
+    assert len([event for event in replay(trace) if isinstance(event, Started)]) == 2
+
+
+def test_without_its_steps_a_session_is_whole(begin, tmp_path):
+    """A trace that has gone, or that can't be written, costs no word."""
+    saved, content = begin(tmp_path), Content([thought()])
+    saved.write(content)
+    trace = tmp_path / f"{saved.id}.jsonl"
+    trace.unlink()
+    back = load_session(tmp_path, "last").turns[0]
+    assert (back.question, back.answer, back.events) == ("why?", "because", ())
+    trace.mkdir()
+    saved._lock.close()
+    other = SessionFile(tmp_path, load_session(tmp_path, "last"))
+    content.turns.append(thought("and?"))
+    with pytest.raises(OSError, match="directory"):
+        other.write(content)
+    other._lock.close()
+    assert [turn.question for turn in load_session(tmp_path, "last").turns] == ["why?", "and?"]
+
+
+def test_a_session_in_which_nothing_was_said_leaves_no_file(tmp_path):
+    """Opening and leaving is no session."""
+    saved = SessionFile(tmp_path)
+    saved.write(Content(), pending="x")
+    saved.close(Content())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_that_is_open_is_not_opened_twice(begin, tmp_path):
+    """Two would each write down its own turns over the other's."""
+    begin(tmp_path).write(Content([turn()]))
+    with pytest.raises(UsageError, match="is open"):
+        SessionFile(tmp_path, load_session(tmp_path, "last"))
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(begin, tmp_path, monkeypatch):
+    """The write fails, the old state stays, no half file is left."""
+    saved = begin(tmp_path)
+    saved.write(Content([turn()]))
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        saved.write(Content([turn(), turn()]))
+    assert len(load_session(tmp_path, "last").turns) == 1
+    assert list(tmp_path.glob(".tmp-*")) == []

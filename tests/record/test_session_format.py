@@ -1,0 +1,75 @@
+"""Sessions as files hold them: nothing foreign is trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from softchat.errors import UsageError
+from softchat.record.session_format import read_file, write_file
+from softchat.record.sessions import list_sessions, load_session
+from tests.recordings import Content, thought, turn
+
+
+def test_a_file_of_the_users_has_the_steps_in_it(tmp_path):
+    """/save, /load and `sessions export` lose none; damaged ones make it no session."""
+    content = Content([thought("a"), turn()], chosen={"tau": 0.2})
+    write_file(tmp_path / "x.json", content)
+    back = read_file(tmp_path / "x.json")
+    assert (list(back.turns), back.chosen) == (content.turns, {"tau": 0.2})
+    data = json.loads((tmp_path / "x.json").read_text())
+    data["turns"][0]["events"][0]["settings"] = 3
+    (tmp_path / "x.json").write_text(json.dumps(data))
+    with pytest.raises(UsageError, match="is no saved session"):
+        read_file(tmp_path / "x.json")
+
+
+def test_settings_of_another_softchat_are_passed_over(begin, tmp_path):
+    """A session of a later or an earlier one is none the less read."""
+    begin(tmp_path).write(Content([turn()], chosen={"tau": 0.2, "warp": 9, "topn": -1}))
+    assert load_session(tmp_path, "last").chosen == {"tau": 0.2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"schema": 1}', '{"schema": 99}', '"x"', "[" * 5000,
+     json.dumps({"schema": 1, "started": "", "updated": "", "model": "m", "system": "",
+                 "turns": [{"question": 3}], "pending": "", "closed": False})],
+)  # fmt: skip
+def test_foreign_files_are_refused_and_passed_over(tmp_path, text):
+    """Named in words where one is asked for; left out of the list."""
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(UsageError):
+        read_file(tmp_path / "x.json")
+    assert list_sessions(tmp_path) == []
+
+
+def test_markdown_is_inert(tmp_path):
+    """A saved chat that is shown in a terminal does nothing to it."""
+    write_file(tmp_path / "chat.md", Content([turn("a\x1b]52;c;aGk=\x07", "b\x9b2J")]))
+    text = (tmp_path / "chat.md").read_text()
+    assert not {"\x1b", "\x07", "\x9b"} & set(text)
+
+
+def test_what_has_no_end_is_no_session(tmp_path):
+    """A device, a pipe or a huge file is refused unread."""
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "huge").open("wb") as huge:
+        huge.truncate(2**26 + 1)
+    for path in (Path("/dev/zero"), tmp_path / "pipe", tmp_path / "huge"):
+        with pytest.raises(UsageError, match="is no saved session"):
+            read_file(path)
+
+
+def test_a_session_replaces_no_device(tmp_path):
+    """Only a file is written over: a pipe or a device would be one no more."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        with pytest.raises(UsageError, match="it is no file"):
+            write_file(path, Content([turn()]))
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
