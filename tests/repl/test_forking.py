@@ -362,7 +362,7 @@ def test_a_turn_of_another_model_is_not_forked_while_this_one_loads(repl):
     turn = repl.session.last()
     begin = replace(turn.events[0], model=replace(turn.events[0].model, name="other"))
     repl.session.turns[-1] = replace(turn, events=(begin, *turn.events[1:]))
-    repl.session._conversation = None  # as after a restart
+    repl.session._model.backend = None  # as after a restart
     assert repl.session.info is None
     said(repl)
     repl.handle("/fork 1 d")
