@@ -51,7 +51,7 @@ def _status() -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except SystemExit as exit_:
-        return exit_.code if isinstance(exit_.code, int) else 0
+        return int(exit_.code or 0)
     except Exception as error:  # noqa: BLE001  # as Python itself would have it
         sys.excepthook(type(error), error, error.__traceback__)
         return 1
@@ -192,7 +192,7 @@ def _command(early: Worker | None) -> int:
         raise
     except typer.Abort:
         print(file=sys.stderr)  # Ctrl-C or Ctrl-D in place of an answer: its line is still open
-        return _INTERRUPTED
+        raise KeyboardInterrupt from None
     except typer.TyperException as error:
         if not (message := error.format_message()):
             return error.exit_code  # help was shown instead

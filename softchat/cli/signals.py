@@ -35,10 +35,10 @@ class Ended(BaseException):
 def in_order(told: Callable[[], None] = lambda: None) -> Iterator[None]:
     """A signal that ends the process raises `Ended` in here, and it ends of that signal behind it.
 
-    However it comes out of here but in peace, and while it is stopped (Ctrl-Z), its terminal is as
-    it was before, if it was in front then and is now: that is more than whoever draws there can see
-    to, as a signal may come at any moment of the drawing. A second signal ends it at once, with the
-    terminal as the first has left it; of SIGKILL nobody hears. Behind here Ctrl-C does nothing.
+    However it comes out of here, and while it is stopped (Ctrl-Z), its terminal is as it was before,
+    if it was in front then and is now: that is more than whoever draws there can see to, as a
+    signal may come at any moment of the drawing. A second signal ends it at once, with the terminal
+    as the first has left it; of SIGKILL nobody hears. Behind here Ctrl-C does nothing.
 
     Args:
         told: is called when a signal that ends the process has come.
@@ -57,6 +57,9 @@ def in_order(told: Callable[[], None] = lambda: None) -> Iterator[None]:
         keys.leaving = True
         terminal.restore()
         raise
+    else:
+        keys.leaving = True
+        terminal.restore(cursor=False)
     finally:
         keys.leaving = True
         with suppress(Ended):
@@ -98,6 +101,8 @@ class _Ending:
                 self._swallowed = what.exc_value
                 signal.signal(signal.SIGALRM, self._wake)
                 _wake_in(_SOON_S)
+            elif getattr(what.object, "__qualname__", "") == "BaseEventLoop.__del__":
+                pass  # a Ctrl-C has left it half made
             elif not self.number:  # else it may be that two came at once, which Python tells of
                 before(what)
 
@@ -155,12 +160,12 @@ class _Terminal:
         self._descriptor = -1 if found < 0 else os.dup(found)  # which may become another file
         self._modes = self._get() if self._in_front() else None
 
-    def restore(self) -> None:
-        """Have it so again, with a cursor, if it is ours to change. Waits for nobody."""
+    def restore(self, *, cursor: bool = True) -> None:
+        """Have it so again, if it is ours to change, with a `cursor`. Waits for nobody."""
         if self._modes is None or not self._in_front():
             return
         self._set(self._modes)
-        if os.environ.get("TERM", "") not in _DUMB:
+        if cursor and os.environ.get("TERM", "") not in _DUMB:
             with suppress(OSError):
                 # One that is held (Ctrl-S) takes nothing.
                 if select.select([], [self._descriptor], [], 0)[1]:
