@@ -35,7 +35,7 @@ class Ended(BaseException):
 def in_order(told: Callable[[], None] = lambda: None) -> Iterator[None]:
     """A signal that ends the process raises `Ended` in here, and it ends of that signal behind it.
 
-    However it comes out of here, and while it is stopped (Ctrl-Z), its terminal is as it was before,
+    However it comes out of here, and while it is stopped (Ctrl-Z), its terminal is as before,
     if it was in front then and is now: that is more than whoever draws there can see to, as a
     signal may come at any moment of the drawing. A second signal ends it at once, with the terminal
     as the first has left it; of SIGKILL nobody hears. Behind here Ctrl-C does nothing.
