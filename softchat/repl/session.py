@@ -67,9 +67,9 @@ class Session:
         self._turns: list[Turn] = []
         self._flags = flags
         self._conversation: Conversation | None = None
+        self._used_at: dict[int, int] = {}  # positions, by the turn that came last
         if restored:
             self._take_up(restored)
-        self._used_at: dict[int | None, int] = {None: 0}  # positions, by the turn that came last
         self._loaded_with = {} if loaded_with is None else loaded_with
         self._model = SessionModel(found, open_backend, self.interrupt)
 
@@ -82,7 +82,7 @@ class Session:
             name: value for name, value in record.chosen.items() if name not in self._flags
         }
         self._turns[:] = record.turns
-        self._used_at = {None: 0}
+        self._used_at.clear()
         if self._conversation is not None:
             self._conversation.system = self.system
 
@@ -123,6 +123,7 @@ class Session:
     @system.setter
     def system(self, text: str) -> None:
         self._changed["system"] = text, "/system"
+        self._used_at.clear()
         if self._conversation is not None:
             self._conversation.system = text
 
@@ -169,6 +170,7 @@ class Session:
         """
         before, changed = dict(self._loaded_with), dict(self._changed)
         self._model.drop()
+        self._used_at.clear()
         if value is None:
             self._loaded_with.pop(name, None)
             self._changed.pop(name, None)
@@ -192,6 +194,7 @@ class Session:
 
         """
         try:
+            self._used_at.clear()  # another model has other tokens
             self._model.change(found)
         finally:
             self.layers.suits = self._config.suits(self.found)
@@ -250,7 +253,7 @@ class Session:
     def drop(self, count: int) -> None:
         """Forget so many of the oldest turns."""
         del self._turns[:count]
-        self._used_at = {None: 0}  # what is left takes less, nobody knows how much less
+        self._used_at.clear()
 
     def ask(self, question: str, **once: object) -> Iterator[Event]:
         """A turn, with these settings for this once. Raises as `Conversation.ask`."""
@@ -269,8 +272,7 @@ class Session:
                 if isinstance(event, Finished):
                     self._model.completed()
                 yield event
-            if self._turns:
-                self._used_at[self._turns[-1].number] = self.conversation().used
+            self._count()
 
     def fork(self, fork: Fork, settings: Settings) -> Iterator[Event]:
         """The last turn once more from one of its steps on, in place of it; `back` undoes that.
@@ -328,6 +330,12 @@ class Session:
             yield from self.conversation().continue_(
                 self.layers.resolve(), cancelled=self.interrupt
             )
+            self._count()
+
+    def _count(self) -> None:
+        """Take down how many positions the model's memory holds, now that a turn has ended."""
+        if self._turns and self._turns[-1].answer:  # else it is no part of what is said next
+            self._used_at[self._turns[-1].number] = self.conversation().used
 
     def try_out(self, question: str | None, **once: object) -> Iterator[Event]:
         """A turn that leaves no trace; of the last question, as if it were asked now, if None."""
@@ -375,13 +383,23 @@ class Session:
 
     @property
     def used(self) -> tuple[int, int]:
-        """Positions of context in use, and all there are; (0, 0) while there is no model."""
-        if self._model.backend is None:
-            return 0, self._model.n_ctx
-        # What was taken back is still in the model's memory, but not in the way of a turn.
-        last = self._turns[-1].number if self._turns else None
-        used = self._used_at.get(last, self._model.backend.used)
-        return used, self._model.backend.info.n_ctx
+        """Positions of context in use, and all there are; (0, 0) while there is no model.
+
+        What was taken back is still in the model's memory, but not in the way of a turn. Where a
+        turn was last that did not end in this session, or something before it has changed since,
+        it is what the next prompt begins with.
+        """
+        n_ctx = self._model.backend.info.n_ctx if self._model.backend else self._model.n_ctx
+        if not (n_ctx and self._turns):
+            return 0, n_ctx
+        last = self._turns[-1].number
+        conversation = self._begun()
+        if last not in self._used_at:
+            try:
+                self._used_at[last] = conversation.room("", self.layers.resolve()).prompt
+            except SoftchatError:  # the next turn says what is wrong
+                return conversation.used, n_ctx
+        return self._used_at[last], n_ctx
 
     @property
     def settings(self) -> Settings:

@@ -41,16 +41,17 @@ def released():
 @pytest.fixture
 def begin(released, tmp_path):
     """Begin a session whose model is not loaded before `released`."""
+    script = [{"</think>": 1}, {"a": 1}, {"<end>": 1}]
 
     def open_backend(found, cancelled):
         while not released.wait(0.01):
             if cancelled():
                 raise DecodeAbortedError("stopped while loading the model")
         pieces = ["</think>", "<end>", "\n", *map(chr, range(32, 127))]
-        engine = FakeEngine(pieces, [{"</think>": 1}, {"a": 1}, {"<end>": 1}])
-        return LocalBackend(engine)
+        return LocalBackend(FakeEngine(pieces, script))
 
-    def begin_(restored=None, *, flags=(), **chosen):
+    def begin_(restored=None, *, flags=(), says=None, **chosen):
+        script[:] = says or script
         session = Session(
             Located(name="fake", path=Path("fake.gguf"), entry=None),
             open_backend,
@@ -735,4 +736,65 @@ def test_the_context_count_is_right_after_turns_are_taken_back(begin, released):
     assert repl.session.used == (first, n_ctx)
     repl.handle("/clear")
     assert repl.session.used == (0, n_ctx)
+    repl.close()
+
+
+def test_the_context_count_is_that_of_the_memory_after_whatever_changes_it(
+    begin, released, tmp_path
+):
+    """After a turn, what the memory holds; after a change, all of the next prompt but its question.
+
+    Each way that a history is changed: the prompt that follows is what was said it would be.
+    """
+    repl, _ = begin(says=[{"</think>": 1}, {"a": 1}], max_answer=3, max_think=4)
+    released.set()
+    session = repl.session
+
+    def held():
+        return session.conversation().used
+
+    def next_prompt():
+        """Positions of a prompt with nothing asked, as it is sent."""
+        (started, *_) = [
+            event for event in session.try_out("Hi") if type(event).__name__ == "Started"
+        ]
+        return started.prompt_tokens - len("Hi")  # a token a character
+
+    for line in ("Hi", "And?", "Or?"):
+        repl.handle(line)
+        assert session.used[0] == held()
+    for line in ("/again", "/retry", "/continue"):
+        repl.handle(line)
+        assert session.used[0] == held(), line
+    before = session.used
+    repl.handle("/fork 1 a")
+    assert session.used[0] == held()
+    repl.handle("/back")
+    assert session.used == before
+    repl.handle("/compare")
+    assert session.used == before
+    repl.handle(f"/save {tmp_path / 'all.json'}")
+    for line in ("/drop", "/system Be brief, and kind.", f"/load {tmp_path / 'all.json'}"):
+        repl.handle(line)
+        assert session.used[0] == next_prompt(), line
+    changed = session.used[0]
+    repl.handle("/set threads 1")  # loads it again
+    assert session.used[0] == next_prompt() == changed
+    repl.handle("Hi")
+    assert session.used[0] == held() > changed
+    repl.handle("/edit")
+    assert session.used[0] == changed
+    repl.handle("/clear")
+    assert session.used[0] == 0
+    repl.close()
+
+
+def test_the_context_count_of_a_session_that_goes_on_is_there_at_once(begin, released):
+    """Before its first question: what was said in it takes room."""
+    repl, _ = begin(saved(Turn(question="Why?", answer="because", settings={})))
+    assert repl.session.used == (0, 0)
+    released.set()
+    while repl.session.loading:
+        released.wait()
+    assert repl.session.used[0] > len("Why?because")
     repl.close()
