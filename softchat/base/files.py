@@ -15,13 +15,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NoReturn
+
+from softchat.base.text import printable
 
 _HALF = ".tmp-"  # what a file is called until it is whole
 _STALE_S = 24 * 60 * 60
 _PATIENCE_S = 10.0  # for more to come out of a pipe
 _LARGEST = 2**30  # bytes of a file that is read whole
+_LOOKED_AT = 2000  # names of a folder, for one that is nearly the same
+_ALIKE = 0.75  # of two names, from which one may be meant
 _PIECE = 2**20  # bytes that are read at once
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe at whose other end is nobody would be waited for
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
@@ -139,6 +144,18 @@ def _checked(data: bytes, path: Path | str, most: int) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it holds more than {shown_size(most)}", str(path))
     return data
+
+
+def missing_hint(path: Path, otherwise: str = "is it a file?") -> str:
+    """The hint for a file that can't be opened: one that is there and called nearly the same."""
+    import difflib  # where something is wrong, not at each start
+
+    with suppress(OSError, ValueError):
+        if not path.exists():
+            there = [entry.name for entry in islice(os.scandir(path.parent), _LOOKED_AT)]
+            for near in difflib.get_close_matches(path.name, there, n=1, cutoff=_ALIKE):
+                return f"did you mean {printable(str(path.with_name(near)), newlines=False)}?"
+    return otherwise
 
 
 def files_in(folder: Path, ending: str) -> list[Path]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
 from softchat.cli import signals, watch
 from softchat.cli.default import talks
-from softchat.errors import SoftchatError, UsageError
+from softchat.errors import SoftchatError
 
 if TYPE_CHECKING:
     from softchat.talk.worker.process import Worker
@@ -194,11 +194,11 @@ def _command(early: Worker | None) -> int:
         print(file=sys.stderr)  # Ctrl-C or Ctrl-D in place of an answer: its line is still open
         raise KeyboardInterrupt from None
     except typer.TyperException as error:
-        if not (message := error.format_message()):
+        if not error.format_message():
             return error.exit_code  # help was shown instead
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else "softchat"
-        raise UsageError(message.rstrip("."), hint=f"see '{path} --help'") from error
+        from softchat.cli.mistakes import usage_error
+
+        raise usage_error(error) from error
 
 
 def _report(error: SoftchatError) -> None:

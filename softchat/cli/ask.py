@@ -64,7 +64,7 @@ def ask(
     What stdin or a file holds goes with it: cat notes.txt | softchat ask "Who sends the contract?"
     """
     # Imported here, as --help must not wait for them.
-    from softchat.cli.model import Backends, find, user_config
+    from softchat.cli.model import Backends, find, tell_of_default, user_config
     from softchat.config.named_prompts import find_prompt
     from softchat.record.session_file import SessionFile
 
@@ -90,6 +90,8 @@ def ask(
             if before is None or "model" in stronger
             else model_of(before, find, "ask")
         )
+        if before is None and not (loading.model or prompt.model or config.model or outputs.quiet):
+            tell_of_default(found)
         layers = Layers(suits=config.suits(found), chosen=[given(context).over(prompt.chosen)])
         wording = layers.value("system", "")
         if before is not None:

@@ -15,6 +15,12 @@ OTHERS = (
 )  # fmt: skip
 HOLDERS = ("bench", "eval", "sweep", "tune")
 """The commands that have a model in softchat's own process; `ask --samples` has, too."""
+_ELSEWHERE = {
+    "run": "-m MODEL QUESTION", "pull": "models pull MODEL", "rm": "models rm MODEL",
+    "ls": "models", "list": "models", "ps": "models", "templates": "prompts",
+    "logs": "log", "history": "log",
+}  # fmt: skip
+"""What llm, ollama and shells call it, and what it is here."""
 _SHORTEST = 4  # letters that a command must have, or be, to be a beginning: "comp", "evaluate"
 _LONG = 6  # letters from which a command with one wrong is hardly the first word of a question
 
@@ -65,6 +71,18 @@ def meant(
         case _:
             command = "ask"
     return [command, *arguments]
+
+
+def elsewhere(arguments: Sequence[str]) -> str | None:
+    """What a command of another program is here, if these arguments are hardly a question.
+
+    "run" alone, "logs -q sky" and "pull qwen3" are none; "run a marathon" may be one.
+    """
+    word, *rest = arguments
+    names_a_model = bool(rest) and any(sign.isdigit() or sign in ":/" for sign in rest[0])
+    if not rest or rest[0].startswith("-") or (names_a_model and " " not in rest[0]):
+        return _ELSEWHERE.get(word)
+    return None
 
 
 def mistyped(word: str, *, alone: bool) -> str | None:

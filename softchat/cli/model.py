@@ -21,6 +21,7 @@ from softchat.engine.threads import busy_note, busy_now_note, default_threads
 from softchat.errors import ModelNotFoundError, SoftchatError, UsageError
 from softchat.models import Located, find_model
 from softchat.models.folders import expand, is_file, prompt_cache_folder
+from softchat.models.locate import HUB
 from softchat.models.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ def find(
 ) -> Located:
     """The model that `spec` names; None is the user's default one. Raises as `find_model` does."""
     own = config.model if config and spec is None else None
+    if spec and spec.startswith(HUB) and sys.stderr.isatty() and not quiet:
+        # Its client tries for half a minute where there is no network.
+        print(f"asking the hub for {printable(spec, newlines=False)}…", file=sys.stderr)
     with progress_bar(quiet=quiet) as progress:
         try:
             found = find_model(spec or own, progress=progress, agree=agree)
@@ -243,6 +247,15 @@ def _lora(text: str) -> Lora:
         most = f"it must be from -{_LARGEST_SCALE} to {_LARGEST_SCALE}"
         raise UsageError(f"the scale of {text} is {lora.scale:g}", hint=most)
     return lora
+
+
+def tell_of_default(found: Located) -> None:
+    """What to expect of a model that nobody has chosen: on a terminal, until a question is kept."""
+    from softchat.cli.resume import sessions_folder
+
+    caution = found.entry.caution if found.entry else ""
+    if caution and sys.stderr.isatty() and not any(sessions_folder().glob("*.json")):
+        note(f"{found.name} is {caution}; 'softchat models' lists real ones")
 
 
 def note(text: str) -> None:

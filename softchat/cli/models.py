@@ -52,6 +52,8 @@ def _list() -> None:
     here = {name: installed(entry, store=store) for name, entry in catalogue.entries.items()}
     rows = [_Row.of(entry, here[name]) for name, entry in catalogue.entries.items()]
     named = max(len(row.name) for row in rows)
+    if default and default.caution:
+        typer.echo(plain(f"{default.name} is {default.caution}"), err=True)
     typer.echo(f"  {'NAME':{named}}  HERE  {_Row.FIGURES}  LICENCE")
     for row in rows:
         mark = "*" if default and row.name == default.name else " "

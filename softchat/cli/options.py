@@ -19,6 +19,7 @@ from softchat.cli.completion import model_names
 from softchat.config.file import LOADING, OPTIONS, PLACES, SIZES, SWITCHES
 from softchat.config.layers import Layers, Source
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION, Placement
+from softchat.errors import UsageError
 from softchat.models.folders import expand
 from softchat.settings import KNOBS, Settings, choices, parse
 
@@ -117,6 +118,8 @@ def from_file(text: str) -> str:
     """
     if not text.startswith("@"):
         return text
+    if text == "@":
+        raise UsageError("no file is named behind the @", hint="--system @FILE")
     from softchat.prompt.attached import read_file
 
     return read_file(expand(text[1:])).text.strip()

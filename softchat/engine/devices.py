@@ -77,8 +77,10 @@ def choose(names: Sequence[str] = (), servers: Sequence[str] = ()) -> list[tuple
         known = {device.name: (device, handle) for device, handle in found}
         for name in names:
             if name not in known:
-                there = ", ".join(known) or "llama.cpp has none here"
-                raise UsageError(f"no device {name}", hint=f"there are: {there}; or {NONE}")
+                hint = f"there are: {', '.join(known)}; or {NONE}"
+                if not known:
+                    hint = f"this llama.cpp knows of no accelerator here; --device {NONE}"
+                raise UsageError(f"no device {name}", hint=hint)
         return [known[name] for name in names]
     remote = [one for one in found if one[0].is_server]
     own = [one for one in found if not one[0].is_server]

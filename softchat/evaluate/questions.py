@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from softchat.base.files import read_stream
+from softchat.base.files import missing_hint, read_stream
 from softchat.base.text import printable, storable
 from softchat.errors import ModelNotFoundError, UsageError
 
@@ -85,7 +85,7 @@ def _bytes(path: Path, name: str) -> bytes:
         return read_stream(path)
     except OSError as error:
         raise UsageError(
-            f"can't read {name}: {error.strerror}", hint="is the path right?"
+            f"can't read {name}: {error.strerror}", hint=missing_hint(path, "is the path right?")
         ) from error
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from softchat.prompt.tags import ThinkTags
 
+_TINY = 300e6  # bytes of a model that nobody takes for a real one
 _PART = re.compile(r"(?s)(.+)-([0-9]{5})-of-([0-9]{5})\.gguf")
 
 
@@ -163,3 +164,10 @@ class ModelEntry:
     def told_size(self) -> float:
         """Bytes, exactly or about, before the file is here; 0: not said."""
         return self.source.size or self.gigabytes * 1e9
+
+    @property
+    def caution(self) -> str:
+        """What somebody who did not choose it should know of it; or nothing."""
+        if not 0 < self.told_size < _TINY:
+            return ""
+        return "a tiny model, for trying things on: short sums, simple facts"

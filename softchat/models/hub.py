@@ -290,7 +290,11 @@ def _verified(claim: Claim, path: Path, told: _Told) -> Part:
 
 
 def _guard() -> None:
-    """Have the client's session refuse what it would follow or use as a name."""
+    """Have the client's session refuse what it would follow or use as a name.
+
+    It tells of each of its tries to connect: what became of them is told here.
+    """
+    logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)
     hooks = get_session().event_hooks
     if _refuse_names not in hooks["response"]:
         hooks["response"].append(_refuse_names)

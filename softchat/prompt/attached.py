@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from softchat.base.files import open_stream
+from softchat.base.files import missing_hint, open_stream
 from softchat.base.text import printable
 from softchat.errors import UsageError
 
@@ -79,7 +79,7 @@ def read_file(path: Path) -> Attached:
         raise UsageError(f"{shown} is a folder", hint="name its files, each with -f") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"can't read {shown}: {reason}", hint="is it a file?") from error
+        raise UsageError(f"can't read {shown}: {reason}", hint=missing_hint(path)) from error
 
 
 def read(stream: BinaryIO, shown: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from softchat.base.files import open_file, open_sink, open_stream
+from softchat.base.files import missing_hint, open_file, open_sink, open_stream
 from softchat.base.text import printable
 from softchat.errors import SoftchatError, UsageError
 from softchat.events import SCHEMA, Error, Event, from_dict, to_json
@@ -113,7 +113,7 @@ def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -
                 yield event
     except OSError as error:
         raise UsageError(
-            f"can't read the trace {shown}: {error.strerror}", hint="is it a file?"
+            f"can't read the trace {shown}: {error.strerror}", hint=missing_hint(Path(path))
         ) from error
 
 

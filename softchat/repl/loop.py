@@ -40,7 +40,6 @@ from softchat.views import View
 from softchat.views.wording import cut_note, glyphs_for, in_a_line, plural
 
 _NEARLY_FULL = 0.8
-_TINY = 300e6  # bytes of a model that nobody takes for a real one
 _LEAVING = ("exit", "quit")  # behind a space they are said to the model
 
 
@@ -90,12 +89,8 @@ class Repl:
         name = printable(self.session.found.name, newlines=False)
         self.say(f"softchat {__version__}{self.glyphs.dot}{name}{self.glyphs.dot}/help", "dim")
         entry = self.session.found.entry
-        if entry is not None and 0 < entry.told_size < _TINY:
-            self.say(
-                "a tiny model, for trying things on: short sums, simple facts; "
-                "'softchat models' lists real ones",
-                "dim",
-            )
+        if entry is not None and entry.caution:
+            self.say(f"{entry.caution}; 'softchat models' lists real ones", "dim")
 
     def greet_again(self, record: SessionRecord) -> None:
         """What a session that goes on has come to; a question without an answer is on the line."""

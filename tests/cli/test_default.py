@@ -6,7 +6,7 @@ import pytest
 import typer.main
 
 from softchat.cli.app import app
-from softchat.cli.default import OTHERS, TALK, holds_model, meant, mistyped, talks
+from softchat.cli.default import OTHERS, TALK, elsewhere, holds_model, meant, mistyped, talks
 
 
 def test_all_commands_are_known():
@@ -136,3 +136,24 @@ def test_only_what_talks_opens_a_model():
 def test_who_has_a_model_in_softchats_own_process(arguments, environ, holds):
     """Many runs at once, and what measures; the others have a worker, or no model."""
     assert holds_model(arguments, environ) == holds
+
+
+@pytest.mark.parametrize(
+    ("line", "here"),
+    [
+        ("run", "-m MODEL QUESTION"),
+        ("run smollm2", "-m MODEL QUESTION"),
+        ("run gemma3:270m why?", "-m MODEL QUESTION"),
+        ("pull qwen3", "models pull MODEL"),
+        ("logs", "log"),
+        ("logs -q sky", "log"),
+        ("list", "models"),
+        ("run a marathon?", None),
+        ("list three colours", None),
+        ("why", None),
+        ("Run", None),
+    ],
+)
+def test_what_other_programs_call_it(line, here):
+    """Alone, with a flag or with a model it is their command; else it may be a question."""
+    assert elsewhere(line.split()) == here

@@ -1,0 +1,48 @@
+"""What is said of command lines that can't be understood."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "hint"),
+    [
+        (["ask", "q", "--temp", "1"], "no option --temp", "did you mean --template or --temperatu"),
+        (
+            ["ask", "q", "--tempurature", "1"],
+            "no option --tempurature",
+            "did you mean --temp",
+        ),
+        (["ask", "q", "--zzzz"], "no option --zzzz", "softchat ask --help'"),
+        (["ask", "q", "-M", "x"], "no option -M", "softchat ask --help'"),
+        (["ask", "q", "--topn", "five"], "'five' is no whole number", "softchat ask --help'"),
+        (["ask", "q", "--tau", "0,05"], "'0,05' is no number", "softchat ask --help'"),
+        (["ask", "q", "--model"], "requires an argument", "--help"),
+        (["ask", "q", "-s", "@"], "no file is named behind the @", "--system @FILE"),
+        (["ask", "q", "-f", "note.txt"], "can't read note.txt", "did you mean notes.txt?"),
+        (["show", "rum.jsonl"], "can't read the trace rum.jsonl", "did you mean run.jsonl?"),
+        (["eval", "rum.jsonl"], "can't read rum.jsonl", "did you mean run.jsonl?"),
+        (["show", "zzz"], "can't read the trace zzz", "is it a file?"),
+        (["run", "qwen3"], "no command 'run'", "'softchat -m MODEL QUESTION'"),
+    ],
+)
+def test_a_mistake_is_told_with_what_was_meant(softchat, tmp_path, arguments, error, hint):
+    """In two lines, with status 2."""
+    (tmp_path / "notes.txt").write_text("text")
+    (tmp_path / "run.jsonl").touch()
+    done = softchat(*arguments)
+    assert (done.status, done.out) == (2, ""), done
+    first, second = done.err.splitlines()
+    assert first.startswith("error: ")
+    assert error in first
+    assert second.startswith("hint: ")
+    assert hint in second
+
+
+def test_a_value_that_no_flag_gives_is_told_by_its_variable(softchat):
+    """The flag that it stands for is not on the command line."""
+    done = softchat("ask", "q", SOFTCHAT_TOPN="five")
+    assert done.status == 2
+    assert "hint: the variable SOFTCHAT_TOPN says so" in done.err
+    assert "SOFTCHAT_TOPN" not in softchat("ask", "q", "--topn", "five", SOFTCHAT_TOPN="3").err
