@@ -152,7 +152,8 @@ def missing_hint(path: Path, otherwise: str = "is it a file?") -> str:
 
     with suppress(OSError, ValueError):
         if not path.exists():
-            there = [entry.name for entry in islice(os.scandir(path.parent), _LOOKED_AT)]
+            with os.scandir(path.parent) as entries:
+                there = [entry.name for entry in islice(entries, _LOOKED_AT)]
             for near in difflib.get_close_matches(path.name, there, n=1, cutoff=_ALIKE):
                 return f"did you mean {printable(str(path.with_name(near)), newlines=False)}?"
     return otherwise
