@@ -18,8 +18,11 @@ LONG = (
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-LOADING = r"(loading \S+\n+)?( *this machine is busy .*\n+)?"
-"""What may stand above a panel: a busy machine takes more than a second to load, and says so."""
+LOADING = (
+    r"(note: smollm2-135m is [\s\S]*?real ones\n+)?"
+    r"(loading \S+\n+)?( *this machine is busy .*\n+)?"
+)
+"""What may stand above a panel: what a new user's model is, that a busy machine loads slowly."""
 _PANEL = re.compile(r"[^╭╰]*╭ [^╭╰]* (\d+) steps[^╭╰]*╰ [^╭╰]* stops")
 
 
