@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from softchat.models import find_model
 from tests.terminal import Terminal
 
-# A shell starts what it runs in the background with Ctrl-C and Ctrl-\\ ignored, nohup with SIGHUP,
+# A shell starts what it runs in the background with Ctrl-C and Ctrl-\ ignored, nohup with SIGHUP,
 # and so would be all that is started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("SIGHUP", "SIGQUIT"):
