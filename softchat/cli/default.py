@@ -13,6 +13,8 @@ OTHERS = (
     "bench", "cache", "compare", "doctor", "eval", "fork", "log", "last", "models", "plot",
     "prompts", "replay", "rpc-server", "sessions", "show", "sweep", "tune", "help", "version",
 )  # fmt: skip
+GROUPS = ("cache", "log", "models", "sessions")
+"""The commands that have commands of their own."""
 HOLDERS = ("bench", "eval", "sweep", "tune")
 """The commands that have a model in softchat's own process; `ask --samples` has, too."""
 _ELSEWHERE = {
@@ -58,7 +60,7 @@ def meant(
     """
     first, *rest = arguments or [""]
     match first:
-        case "help" if not rest or (len(rest) == 1 and rest[0] in (*TALK, *OTHERS)):
+        case "help" if _is_command(rest):
             return [*rest, "--help"]
         case "version":
             return ["--version"]
@@ -83,6 +85,13 @@ def elsewhere(arguments: Sequence[str]) -> str | None:
     if not rest or rest[0].startswith("-") or (names_a_model and " " not in rest[0]):
         return _ELSEWHERE.get(word)
     return None
+
+
+def _is_command(words: Sequence[str]) -> bool:
+    """Whether somebody who says `help` and these words means softchat's own."""
+    if len(words) == 2:
+        return words[0] in GROUPS
+    return not words or (len(words) == 1 and words[0] in (*TALK, *OTHERS))
 
 
 def mistyped(word: str, *, alone: bool) -> str | None:

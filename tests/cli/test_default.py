@@ -6,12 +6,23 @@ import pytest
 import typer.main
 
 from softchat.cli.app import app
-from softchat.cli.default import OTHERS, TALK, elsewhere, holds_model, meant, mistyped, talks
+from softchat.cli.default import (
+    GROUPS,
+    OTHERS,
+    TALK,
+    elsewhere,
+    holds_model,
+    meant,
+    mistyped,
+    talks,
+)
 
 
 def test_all_commands_are_known():
     """Else a new one would be taken for a question."""
-    assert {*TALK, *OTHERS} - {"help", "version"} == set(typer.main.get_command(app).commands)
+    commands = typer.main.get_command(app).commands
+    assert {*TALK, *OTHERS} - {"help", "version"} == set(commands)
+    assert set(GROUPS) == {name for name, one in commands.items() if hasattr(one, "commands")}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +39,8 @@ def test_all_commands_are_known():
         (["--help"], ["--help"]),
         (["help"], ["--help"]),
         (["help", "ask"], ["ask", "--help"]),
+        (["help", "models", "info"], ["models", "info", "--help"]),
+        (["help", "ask", "him"], ["ask", "help", "ask", "him"]),
         (["help", "me", "write"], ["ask", "help", "me", "write"]),
         (["help", "ask", "my", "boss"], ["ask", "help", "ask", "my", "boss"]),
         (["version"], ["--version"]),
