@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
+import pkgutil
 import re
 import subprocess
 import sys
@@ -119,3 +121,24 @@ def test_the_licence_is_what_the_package_says(name, licence):
     kinds = [kind for kind in about.get_all("Classifier", []) if kind.startswith("License ")]
     said = " ".join([about.get("License-Expression", ""), about.get("License", ""), *kinds])
     assert re.match(r"\w+", licence)[0] in said
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module, or something in one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("folder", ["training", "benchmarks"])
+def test_scripts_import_what_there_is(folder):
+    """What moves in softchat moves in the scripts beside it, too, that no other test may run."""
+    lost = []
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("softchat"):
+                names = [f"{node.module}.{one.name}" for one in node.names]
+                lost += [(file.name, name) for name in names if not is_there(name)]
+    assert not lost

@@ -24,12 +24,13 @@ from softchat.events import Mode
 from softchat.settings import Settings, StrategyName
 from softchat.thinking.concept import Distribution, mixture
 from softchat.thinking.halting.steps import ClosingTag
-from softchat.thinking.probe import LONGEST
 from softchat.thinking.strategies import TagTokens, make_strategy
 from training.engine import open_engine
 from training.prompt import CLOSE, TAGS, make_question_prompt
 from training.rules import Record, table
 
+LONGEST = 12
+"""Tokens of an answer that are looked at."""
 _BASE = Settings(
     tau=0.0, patience=8, top_k=0, max_think=128, answer_temperature=0.0, max_answer=48, seed=1
 )
