@@ -16,7 +16,6 @@ from softchat.engine.llama import LlamaEngine
 from softchat.engine.placement import Placement
 from softchat.engine.protocol import Lora
 from softchat.engine.rpc import bytes_carried
-from softchat.engine.threads import default_threads
 from softchat.events import Event, Step
 from softchat.provenance import command, machine, sha256_of, versions
 from softchat.settings import Settings, StrategyName
@@ -100,7 +99,6 @@ def measure_machines(
     """
     counts = [count for count in (1, 2, 4, 8, 16) if count < len(servers)] + [len(servers)]
     soft, n_ctx = steps_only(StrategyName.SOFT, steps), steps + _ROOM
-    n_threads = n_threads or default_threads()  # the same for all, until the end
     found: dict[int, Spread] = {}
     local: list[float] = []
     for count in counts:

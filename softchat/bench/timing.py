@@ -25,7 +25,6 @@ from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.gguf import find_matrix, open_header
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Lora
-from softchat.engine.threads import default_threads
 from softchat.events import Started, Step
 from softchat.provenance import command, machine, sha256_of, versions
 from softchat.settings import StrategyName
@@ -72,11 +71,10 @@ def measure(
     progress("load")
     n_ctx = max(positions, default=0) + steps + 512
     began = time.perf_counter()
-    threads = default_threads()  # the same for both, until the end
-    bare = BareContext(path, n_ctx=n_ctx, n_threads=threads, loras=loras)
+    bare = BareContext(path, n_ctx=n_ctx, loras=loras)
     bare_load_s = time.perf_counter() - began
     began = time.perf_counter()
-    engine = EndlessEngine(path, name=name, n_ctx=n_ctx, n_threads=threads, loras=loras)
+    engine = EndlessEngine(path, name=name, n_ctx=n_ctx, loras=loras)
     load_s = time.perf_counter() - began
     with closing(bare), engine:
         tokens = list(bench_prompt(engine).tokens)

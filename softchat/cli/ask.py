@@ -168,7 +168,7 @@ def _ask_once(
         keys: has each step wait for one of them; None: none does.
 
     """
-    from softchat.cli.model import enough, note, told_if_it_becomes_busy, told_if_slow
+    from softchat.cli.model import enough, note, told_if_slow
     from softchat.talk.conversation import Conversation
 
     said = [turn.question + turn.answer for turn in asking.before]
@@ -184,8 +184,7 @@ def _ask_once(
             )
         if backend.note and not asking.outputs.quiet:
             note(backend.note)
-        quiet = asking.outputs.quiet
-        with backend, told_if_it_becomes_busy(asking.loading.threads, quiet=quiet):
+        with backend:
             conversation = Conversation(backend, system=asking.system)
             conversation.turns = list(asking.before)
             answer_now = AnswerNow()

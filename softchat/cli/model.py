@@ -17,7 +17,7 @@ from softchat.cli.options import Loading, TalkLoading, given
 from softchat.config.file import Config, load_config
 from softchat.config.layers import Layers
 from softchat.engine.protocol import ANY_CONTEXT, Lora
-from softchat.engine.threads import busy_note, busy_now_note, default_threads
+from softchat.engine.threads import busy_note, default_threads
 from softchat.errors import ModelNotFoundError, SoftchatError, UsageError
 from softchat.models import Located, find_model
 from softchat.models.folders import expand, is_file, prompt_cache_folder
@@ -284,21 +284,6 @@ def told_if_slow(
     finally:
         timer.cancel()
         timer.join()  # a line that has begun is whole before anything else is written
-
-
-@contextmanager
-def told_if_it_becomes_busy(wanted: int, *, quiet: bool = False) -> Iterator[None]:
-    """Tell on a terminal that a run may have got fewer threads than it began with, and why.
-
-    Args:
-        wanted: threads that the user has asked for; 0: as many as suit, see `Threads`.
-        quiet: tell nothing.
-
-    """
-    before = default_threads()
-    yield
-    if not (wanted or quiet) and sys.stderr.isatty() and default_threads() < before:
-        note(busy_now_note(before))
 
 
 class _Bar:

@@ -27,6 +27,7 @@ from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.proof import CUT, Claim, prove
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
 from softchat.engine.shortage import is_shortage
+from softchat.engine.threads import default_threads
 from softchat.engine.vocabulary import Vocabulary
 from softchat.errors import DecodeAbortedError, ModelRefusedError
 from softchat.events import ModelInfo
@@ -40,7 +41,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         name: how the model is called in events; the file's stem if empty.
         n_ctx: positions of context; 0: what the model was trained for, at most `n_ctx_most`.
         n_ctx_most: see there.
-        n_threads: 0: the machine's cores that are free, now and later.
+        n_threads: 0: the machine's cores that are free.
         placement: where it computes, and how its KV cache is kept. Layers for which the devices
             have too little memory are left to the processor; `note` tells.
         loras: LoRA adapters to apply.
@@ -161,7 +162,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
             Context(
                 self._model,
                 n_ctx=n_ctx or min(trained, n_ctx_most),
-                n_threads=n_threads,
+                n_threads=n_threads or default_threads(),
                 sequences=self.sequences,
                 cache_type=placement.cache_type,
                 flash_attn=placement.flash_attn,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from softchat.base.arrays import Floats
 from softchat.base.closeable import Closeable
 from softchat.base.text import printable
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION
-from softchat.engine.threads import Threads
 from softchat.errors import DecodeError, ModelRefusedError
 
 BATCH = 512  # tokens to a native call; one token more would abort the process
@@ -66,7 +64,7 @@ class Context(Closeable):
         model: int,
         *,
         n_ctx: int,
-        n_threads: int = 0,
+        n_threads: int,
         sequences: int = 1,
         cache_type: str = "f16",
         flash_attn: str = "auto",
@@ -81,9 +79,7 @@ class Context(Closeable):
         self.n_batch = min(BATCH, n_ctx)
         """Rows that one batch can hold; one more would abort the process."""
         params.n_batch = params.n_ubatch = self.n_batch
-        self._suiting = None if n_threads else Threads()
-        self._n_threads = self._suiting.number if self._suiting else n_threads
-        params.n_threads = params.n_threads_batch = self._n_threads
+        params.n_threads = params.n_threads_batch = n_threads
         params.no_perf = True
         # A window's cache would drop what a rollback brings back into the window, and answer wrong.
         params.swa_full = True
@@ -96,7 +92,6 @@ class Context(Closeable):
                 else "not every model takes every --cache-type; f16 fits all",
             )
         self._batch = llama_cpp.llama_batch_ext_init(self.handle)
-        self._rows = 0
         n_vocab = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model)))
         self._logits_type = ctypes.c_float * n_vocab
         self._logits_at = 0
@@ -113,12 +108,10 @@ class Context(Closeable):
 
     def clear(self) -> None:
         """Empty the batch."""
-        self._rows = 0
         llama_cpp.llama_batch_ext_clear(self._batch)
 
     def add(self, item: int | Floats, position: int, sequence: int = 0) -> int:
         """Add a token or an embedding row of a sequence to the batch; its index there."""
-        self._rows += 1
         if isinstance(item, np.ndarray):
             self._row[: item.size] = item
             index = int(llama_cpp.llama_batch_ext_add_embd(self._batch, sequence, self._embd))
@@ -142,17 +135,7 @@ class Context(Closeable):
     def process(self) -> int:
         """Run the batch; llama.cpp's return code."""
         forget_errors()
-        began = time.perf_counter()
-        code = int(llama_cpp.llama_process(self.handle, _DECODE, self._batch))
-        if self._suiting is not None and code == 0:
-            self._suiting.after(self._rows, time.perf_counter() - began)
-            self._use_threads(self._suiting.number)
-        return code
-
-    def _use_threads(self, number: int) -> None:
-        if number != self._n_threads:
-            llama_cpp.llama_set_n_threads(self.handle, number, number)
-            self._n_threads = number
+        return int(llama_cpp.llama_process(self.handle, _DECODE, self._batch))
 
     def logits(self, index: int = -1) -> Floats:
         """Logits of this entry, or of the last that has some, (V,): read-only native memory."""

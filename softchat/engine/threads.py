@@ -5,16 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-
-_FAR = 4.0  # times the fastest decode of as many rows: far slower
-_SLOW_S = 0.2  # what is shorter nobody waits for, and a busy moment makes any of it far slower
-_ROW = 3  # such decodes one after another
-_MINUTE_S = 60.0  # until the load, a mean of the last minute, knows of what began now
-_STEPS = 16  # rows of one decode, at the most, that are steps of as many runs at once
 
 
 def default_threads() -> int:
@@ -27,42 +18,6 @@ def default_threads() -> int:
     """
     every = cores()
     return max(1, every - busy_cores(every))
-
-
-class Threads:
-    """How many threads a model has that was given no number: fewer once others make them slow.
-
-    A decode that takes far longer than the fastest one, three times in a row, tells of it at once,
-    where the load tells a minute later. On two cores at a load of 8 to 11, a decode took 13 to 28
-    times longer with two threads than with one (medians of six decodes, four pairs in turn).
-
-    Fewer threads give other last digits: from 512 positions on flash attention adds up by threads.
-    So nothing changes where nothing is slow.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.number = self._most = default_threads()
-        """That suit now."""
-        self._clock = clock
-        self._hold_until = 0.0
-        self._fastest_s: dict[int, float] = {}  # by rows
-        self._far = 0  # decodes in a row that were far slower
-
-    def after(self, rows: int, elapsed_s: float) -> None:
-        """Take down that a decode of so many rows took so long; `number` may be another then."""
-        if rows > _STEPS:  # a prompt, so a run begins
-            self._far = 0
-            if self.number < self._most and self._clock() >= self._hold_until:
-                self.number = max(self.number, min(self._most, default_threads()))
-            return
-        fastest_s = self._fastest_s[rows] = min(elapsed_s, self._fastest_s.get(rows, elapsed_s))
-        self._far = self._far + 1 if elapsed_s > max(_FAR * fastest_s, _SLOW_S) else 0
-        if self._far >= _ROW and self.number > 1:
-            self._far = 0
-            every = cores()
-            free = max(1, every - running(every))
-            if free < self.number:
-                self.number, self._hold_until = free, self._clock() + _MINUTE_S
 
 
 def cores() -> int:
@@ -95,27 +50,13 @@ def busy_cores(every: int) -> int:
     The load of the last minute alone may be of runs that are over, and what runs at this moment may
     be gone at the next: both have to say so.
     """
-    return running(every) if load() > every else 0
-
-
-def running(every: int) -> int:
-    """How many of so many cores other programs want at this moment."""
+    if load() <= every:
+        return 0
     try:
-        all_of_them = Path("/proc/loadavg").read_text("ascii").split()[3].partition("/")[0]
-        others = int(all_of_them) - _own()
+        running = int(Path("/proc/loadavg").read_text("ascii").split()[3].partition("/")[0]) - 1
     except (OSError, ValueError, IndexError):
-        others = int(load())  # not Linux: only the load is known
-    return min(every, max(0, others))
-
-
-def _own() -> int:
-    """Threads of this process that run now, or want to: llama.cpp's wait for work by running."""
-    count = 0
-    for task in Path("/proc/self/task").iterdir():
-        with suppress(OSError):  # it has ended
-            stat = (task / "stat").read_text("ascii", "replace")
-            count += stat.rpartition(") ")[2].startswith("R")
-    return count
+        running = int(load())  # not Linux: only the load is known
+    return min(every, max(0, running))
 
 
 def load() -> float:
@@ -131,14 +72,14 @@ def is_in_use() -> bool:
     return load() > cores() / 2
 
 
-def busy_now_note(threads: int) -> str:
-    """What to say where a model that was loaded with so many threads, by default, may get fewer."""
+def busy_now_note(loaded_with: int) -> str:
+    """What to say of a model that was loaded with so many threads, by default; mostly nothing."""
     now = default_threads()
-    if now >= threads:
-        return busy_note(threads)
+    if now >= loaded_with:
+        return busy_note(loaded_with)
     return (
-        f"this machine is busy now (load {load():.0f}, cores {cores()}): where that makes it far "
-        f"slower, it goes on with fewer threads than {threads}, unless --threads"
+        f"this machine is busy now (load {load():.0f}, cores {cores()}): "
+        f"/set threads {now} may be faster"
     )
 
 

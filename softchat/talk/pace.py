@@ -13,7 +13,6 @@ from pathlib import Path
 
 from softchat.engine.bare import BareContext
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.threads import default_threads
 from softchat.events import Event, Step
 from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import Settings, StrategyName, resolve
@@ -36,10 +35,10 @@ def soft_to_bare(path: Path, name: str, *, seconds: float = 1.0) -> tuple[float,
 
     Loading comes on top, with the proof that soft thinking is exact. Raises ModelRefusedError.
     """
-    n_ctx, threads = 512, default_threads()
+    n_ctx = 512
     with (
-        closing(BareContext(path, n_ctx=n_ctx, n_threads=threads)) as bare,
-        EndlessEngine(path, name=name, n_ctx=n_ctx, n_threads=threads) as engine,
+        closing(BareContext(path, n_ctx=n_ctx)) as bare,
+        EndlessEngine(path, name=name, n_ctx=n_ctx) as engine,
     ):
         tokens, soft = list(bench_prompt(engine).tokens), steps_only(StrategyName.SOFT, _FEW_STEPS)
         bare.fill(tokens)

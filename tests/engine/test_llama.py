@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import softchat.engine.native as native
+from softchat.engine import llama
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT
@@ -281,26 +282,8 @@ def test_a_trained_context_that_can_not_be(tmp_path, context):
 @pytest.mark.parametrize(("asked", "taken"), [(0, 3), (1, 1), (2, 2)])
 def test_threads_are_the_free_cores(tiny_model, monkeypatch, asked, taken):
     """0 is what suits this machine now, not llama.cpp's own four; else as many as are asked for."""
-    monkeypatch.setattr("softchat.engine.threads.default_threads", lambda: 3)
+    monkeypatch.setattr(llama, "default_threads", lambda: 3)
     with LlamaEngine(tiny_model, n_ctx=64, n_threads=asked) as engine:
         context = engine.context.handle
         assert llama_cpp.llama_n_threads(context) == taken
         assert llama_cpp.llama_n_threads_batch(context) == taken
-
-
-def test_threads_change_while_a_model_runs(tiny_model, monkeypatch):
-    """Those that nobody has asked for, as suits now; what is computed is the same."""
-    tokens = list(range(5, 25))
-    with LlamaEngine(tiny_model, n_ctx=64) as engine:
-        before = engine.decode_tokens(tokens).copy()
-        engine.rollback(0)
-        monkeypatch.setattr(
-            "softchat.engine.threads.Threads.after",
-            lambda self, rows, elapsed_s: setattr(self, "number", 3),
-        )
-        engine.decode_tokens(tokens[:1])
-        assert llama_cpp.llama_n_threads(engine.context.handle) == 3
-        assert (engine.decode_tokens(tokens[1:]) - before).max() <= 1e-4 * np.ptp(before)
-    with LlamaEngine(tiny_model, n_ctx=64, n_threads=2) as engine:
-        engine.decode_tokens(tokens)
-        assert llama_cpp.llama_n_threads(engine.context.handle) == 2
