@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 
 from softchat.cli.app import app
-from softchat.cli.model import _loras, tell_of_default, told_if_it_becomes_busy, told_if_slow
+from softchat.cli.model import _loras, tell_of_default, told_if_slow
 from softchat.errors import UsageError
 from softchat.models import Located
 from softchat.models.catalogue import user_catalogue
@@ -42,27 +42,6 @@ def test_a_busy_machine_is_told_too(monkeypatch):
     with contextlib.redirect_stderr(stderr), told_if_slow("m", after_s=0.0):
         assert stderr.written.wait(60)
     assert stderr.getvalue() == "loading m…\nbusy\n"
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "wanted", "quiet", "told"),
-    [
-        (2, 1, 0, False, "note: busy: 2\n"),
-        (2, 2, 0, False, ""),
-        (1, 2, 0, False, ""),
-        (2, 1, 2, False, ""),
-        (2, 1, 0, True, ""),
-    ],
-)
-def test_a_machine_that_becomes_busy_is_told(monkeypatch, before, after, wanted, quiet, told):
-    """When the run is over, unless its threads are the user's own affair."""
-    free = iter([before, after])
-    monkeypatch.setattr("softchat.cli.model.default_threads", lambda: next(free))
-    monkeypatch.setattr("softchat.cli.model.busy_now_note", lambda threads: f"busy: {threads}")
-    stderr = Terminal()
-    with contextlib.redirect_stderr(stderr), told_if_it_becomes_busy(wanted, quiet=quiet):
-        pass
-    assert stderr.getvalue() == told
 
 
 def test_the_default_model_is_told_for_what_it_is(monkeypatch, tmp_path):
