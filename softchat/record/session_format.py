@@ -173,7 +173,8 @@ def read_file(path: Path, *, trace: Path | None = None) -> SessionRecord:
             raise UsageError(f"{shown} is no saved session", hint="/save FILE.json makes one")
         data = json.loads(files.read_file(path, most=_LARGEST))
     except OSError as error:
-        raise UsageError(f"can't read {shown}: {error.strerror}", hint="is it a file?") from error
+        hint = files.missing_hint(path)
+        raise UsageError(f"can't read {shown}: {error.strerror}", hint=hint) from error
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{shown} is no saved session", hint="/save FILE.json makes one"

@@ -185,7 +185,7 @@ def _title(state: PanelState, glyphs: Glyphs) -> Text:
     if state.strategy != step.mode:
         line.append(f" ({glyphs.text(state.strategy)})", "dim")
     line.append(f"{glyphs.dot}{plural(state.count, 'step')}")
-    if pace := rate(state.count, state.elapsed_s):
+    if pace := _pace(state.count, state.elapsed_s):
         line.append(f"{glyphs.dot}{pace}")
     return line
 
@@ -299,6 +299,11 @@ def _footer(state: PanelState, width: int, glyphs: Glyphs, *, keys: bool) -> Tex
     return line
 
 
+def _pace(steps: int, elapsed_s: float) -> str:
+    """Steps a second; not of one alone, whose logits are those of the prompt."""
+    return rate(steps, elapsed_s) if steps > 1 else ""
+
+
 def render_summary(state: PanelState, halted: Halted, *, width: int, glyphs: Glyphs) -> Text:
     """What is left of the thinking: one line of at most `width` cells."""
     mixed = 0 < state.soft < state.count
@@ -307,7 +312,7 @@ def render_summary(state: PanelState, halted: Halted, *, width: int, glyphs: Gly
     if mixed:
         line.append(f" ({state.soft} soft)", "dim")
     if state.steps:
-        pace = rate(halted.steps, state.elapsed_s)
+        pace = _pace(halted.steps, state.elapsed_s)
         line.append(f" in {duration(state.elapsed_s)}" + (f" ({pace})" if pace else ""), "dim")
     warn = halted.reason is HaltReason.INTERRUPTED
     line.append(f"{glyphs.dot}{REASONS[halted.reason]}", "yellow" if warn else "dim cyan")

@@ -73,3 +73,12 @@ def test_a_session_replaces_no_device(tmp_path):
         with pytest.raises(UsageError, match="it is no file"):
             write_file(path, Content([turn()]))
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_file_of_nearly_the_same_name_is_hinted_at(tmp_path):
+    """A slip of a letter."""
+    (tmp_path / "talk.json").touch()
+    with pytest.raises(UsageError) as error:
+        read_file(tmp_path / "tolk.json")
+    assert "did you mean" in error.value.hint
+    assert "talk.json" in error.value.hint

@@ -193,6 +193,15 @@ def test_the_summary_names_the_reason(reason):
         assert "H" not in narrow or narrow.endswith("H 0.02 to 3.1")
 
 
+def test_one_step_has_no_pace():
+    """Its logits came with the prompt: it takes no time that a second one would take too."""
+    state = state_of(step())
+    halted = Halted(reason=HaltReason.CLOSED, steps=1, injected="")
+    assert "/s" not in render_summary(state, halted, width=80, glyphs=UNICODE).plain
+    assert "/s" not in "".join(lines_of(state))
+    assert "/s" in "".join(lines_of(state_of(step(), step(1))))
+
+
 def test_what_a_look_ahead_has_cost_is_told():
     """In the panel's last line, and among plain lines; nothing of it where none looked."""
     halted = Halted(
