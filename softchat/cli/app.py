@@ -37,7 +37,7 @@ from softchat.errors import UsageError
 from softchat.models.folders import expand, is_file
 
 _ASK = """\
-softchat ask "How many legs have three spiders and a dog?"
+softchat ask "I leave at 9:40 and walk for 35 minutes. When do I arrive?"
 softchat show last                                  what it thought
 cat notes.txt | softchat ask "Who sends the contract?"
 softchat ask -c "And when?"                         go on
