@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from softchat.bench import measure_machines
-from softchat.talk.worker.serving import RpcServer
+from softchat.talk.worker.rpc_process import RpcServer
 
 RELAY = Path(__file__).with_name("relay.py")
 NETWORKS = ((0.1, 1000), (1.0, 1000), (10.0, 1000), (0.1, 100), (1.0, 100), (10.0, 100))

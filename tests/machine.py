@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from softchat.engine.sequence import CachedSequence
+from softchat.engine.kv_cache import CachedSequence
 from softchat.settings import resolve
 
 LETTERS = [chr(0x4E00 + i) for i in range(90)]

@@ -17,8 +17,8 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 
+from softchat.engine.kv_cache import CachedSequence
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import CachedSequence
 from softchat.errors import ModelRefusedError
 from softchat.events import Step
 from softchat.settings import resolve

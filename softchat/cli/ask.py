@@ -11,7 +11,6 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.keys import AnswerNow, StepKeys, listening, stepping
-from softchat.cli.often import Sampling, ask_often
 from softchat.cli.options import (
     Log,
     SettingFlags,
@@ -26,6 +25,7 @@ from softchat.cli.outputs import Outputs
 from softchat.cli.prompts import Template, Values
 from softchat.cli.question import Files, Words, whole_question
 from softchat.cli.resume import Continue, Resume, earlier, model_of, sessions_folder, warn_not_kept
+from softchat.cli.samples import Sampling, ask_often
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Halted

@@ -44,7 +44,7 @@ def rpc_server(
 
     It has one client at a time, until Ctrl-C.
     """
-    from softchat.talk.worker.serving import RpcServer, why_taken
+    from softchat.talk.worker.rpc_process import RpcServer, why_taken
 
     address = _address(host)
     port = port or _free_port(address)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from softchat.base.text import storable
 from softchat.engine.detokenizer import Detokenizer
+from softchat.engine.kv_cache import CachedSequence, Item
 from softchat.engine.protocol import Engine, close_engine
-from softchat.engine.sequence import CachedSequence, Item
 from softchat.errors import UsageError
 from softchat.events import Event, Finished, ModelInfo
 from softchat.prompt.attached import in_short

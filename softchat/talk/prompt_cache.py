@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from softchat.base.files import make_private, replace_file, sweep
-from softchat.engine.sequence import CachedSequence, Item
+from softchat.engine.kv_cache import CachedSequence, Item
 from softchat.errors import DecodeError
 
 LEAST = 256

@@ -13,7 +13,7 @@ from softchat.engine.protocol import Engine
 from softchat.errors import DecodeAbortedError
 from softchat.events import Answer, AnswerToken, FinishReason
 from softchat.settings import Settings
-from softchat.thinking.answering import AnswerText, RepeatPenalty, stop_strings
+from softchat.thinking.answer_rules import AnswerText, RepeatPenalty, stop_strings
 from softchat.thinking.concept import Distribution
 from softchat.thinking.halting import Ending
 from softchat.thinking.halting.steps import Loop

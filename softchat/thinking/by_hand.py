@@ -18,8 +18,8 @@ from softchat.events import HaltReason, Lens, Step
 from softchat.thinking.fork import take_alone, without_heaviest
 from softchat.thinking.halting import Ending
 from softchat.thinking.halting.ahead import Verdict
-from softchat.thinking.means import Means
-from softchat.thinking.mind import Made
+from softchat.thinking.parts import Parts
+from softchat.thinking.stepper import Made
 
 _NAP_S = 0.01
 _DEGREE = 0.1  # of temperature, a key
@@ -60,15 +60,20 @@ class ByHand:
     """A thought, step by step.
 
     Args:
-        means: what it is done with.
+        parts: what it is done with.
         hand: gives the keys.
         told: the steps before, of a fork.
 
     """
 
-    def __init__(self, means: Means, hand: Hand, told: Sequence[Step] = ()) -> None:
-        self._means, self._hand, self._mind, self._tally = means, hand, means.mind, means.tally
-        self._start = means.engine.position - len(told)  # where step 0 is fed
+    def __init__(self, parts: Parts, hand: Hand, told: Sequence[Step] = ()) -> None:
+        self._parts, self._hand, self._stepper, self._tally = (
+            parts,
+            hand,
+            parts.stepper,
+            parts.tally,
+        )
+        self._start = parts.engine.position - len(told)  # where step 0 is fed
         self._steps = [*told]  # that were fed
         self._offered: list[_Offered] = []  # steps of this run, and the next one
         self._logits: Floats | None = None  # where the next one is fed
@@ -80,20 +85,20 @@ class ByHand:
         """As `think_steps`; a step is told when it is offered, and again when it was changed."""
         self._logits = None if logits is None else logits.copy()
         while (index := len(self._steps)) < most:
-            seen = self._mind.seen
-            made = self._mind.take_up(first) if first is not None else self._made(index)
+            seen = self._stepper.seen
+            made = self._stepper.take_up(first) if first is not None else self._made(index)
             first = None
             self._offered.append(_Offered(made, seen))
             chosen = yield from self._choose(made)
             if chosen is None:
                 return Ending(reason=HaltReason.ASKED)
-            if ending := self._mind.ending(chosen.choice):
+            if ending := self._stepper.ending(chosen.choice):
                 return ending
-            index, lens = chosen.step.index, self._means.lens
-            piece = self._means.engine.piece(chosen.choice.token)
+            index, lens = chosen.step.index, self._parts.lens
+            piece = self._parts.engine.piece(chosen.choice.token)
             if lens and (ahead := lens.update(index, piece)):
                 yield ahead
-            self._logits = self._means.feed(chosen.choice, index).copy()
+            self._logits = self._parts.feed(chosen.choice, index).copy()
             self._steps.append(chosen.step)
         return None
 
@@ -131,42 +136,42 @@ class ByHand:
                 return self._changed(less) if less else None
             case Key.COLDER | Key.WARMER:
                 change = _DEGREE if key == Key.WARMER else -_DEGREE
-                temperature = min(_HOTTEST, max(0.0, round(self._mind.temperature + change, 3)))
+                temperature = min(_HOTTEST, max(0.0, round(self._stepper.temperature + change, 3)))
                 self._undo()
-                self._mind.temperature = temperature
+                self._stepper.temperature = temperature
                 return self._made(index)
             case Key.BACK if len(self._offered) > 1:
                 self._offered.pop()
                 self._steps.pop()
                 self._logits = self._hand.logits_at(self._start + len(self._steps)).copy()
                 pieces = self._undo()
-                if self._means.lens:
-                    self._means.lens.remember(pieces)
-                return self._mind.adopt(self._offered[-1].made)
+                if self._parts.lens:
+                    self._parts.lens.remember(pieces)
+                return self._stepper.adopt(self._offered[-1].made)
         return None
 
     def _made(self, index: int) -> Made:
-        """The step that the model has in mind."""
+        """The step that the model would make."""
         if self._logits is None:
             self._logits = self._hand.logits_at(self._start + index).copy()
-        return self._mind.make(self._logits, index, self._tally.thought_s)
+        return self._stepper.make(self._logits, index, self._tally.thought_s)
 
     def _changed(self, step: Step) -> Made:
         self._undo()
-        return self._mind.take_up(step)
+        return self._stepper.take_up(step)
 
     def _undo(self) -> list[bytes]:
         """Forget the step that is offered; what those before it spell."""
-        return self._mind.remember(self._steps, self._offered[-1].seen)
+        return self._stepper.remember(self._steps, self._offered[-1].seen)
 
     def _key(self) -> str:
         """The key that counts next; while it runs on, none is waited for."""
         began = self._tally.clock()
         try:
             while True:
-                if self._means.cancelled():
+                if self._parts.cancelled():
                     raise DecodeAbortedError("stopped")
-                if self._means.answer_now():
+                if self._parts.answer_now():
                     return Key.ANSWER
                 key = self._hand.keys()
                 if self._running and key == Key.ON:

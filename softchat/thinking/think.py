@@ -4,10 +4,10 @@
 next-token distribution p, makes a concept token of it, and feeds the concept token's embedding back
 as the next input, until something says that the thinking is over.
 
-    prompt   where a run begins             means    what steps are thought with
-    mind     what makes a step              feed     what is decoded in it
+    prompt   where a run begins             parts    what a run is put together of
+    stepper  makes a step                   feed     decodes it
     halting  why the thinking is over       answer   what comes then
-    fork     where a run parts              tally    what the last event tells
+    fork     a run that leaves another      tally    what the last event tells
     lens     what the answer would be now   by_hand  thinking step by step
 """
 
@@ -28,7 +28,7 @@ from softchat.thinking.by_hand import ByHand, Hand
 from softchat.thinking.feed import decode_item
 from softchat.thinking.fork import Fork
 from softchat.thinking.halting import Ending
-from softchat.thinking.means import Means, make_means
+from softchat.thinking.parts import Parts, make_parts
 from softchat.thinking.prompt import Prompt, closing_tokens, reserved
 from softchat.thinking.tally import Tally
 
@@ -64,7 +64,7 @@ def think(
     """
     thinks = prompt.thinks and not prompt.begun
     tally = Tally(clock, halted=not thinks)
-    means = make_means(
+    parts = make_parts(
         engine, prompt, settings, tally=tally, cancelled=cancelled, answer_now=answer_now
     )
     yield started(engine, prompt, settings, fork)
@@ -73,9 +73,9 @@ def think(
         logits = yield from prefill(engine, prompt, reserved=free, tally=tally)
         ending = Ending(reason=HaltReason.STEP_LIMIT, lead=prompt.half)
         if thinks:
-            thought = yield from think_on(means, logits, settings.max_think, fork=fork, hand=hand)
+            thought = yield from think_on(parts, logits, settings.max_think, fork=fork, hand=hand)
             ending = closed(thought or ending, engine, prompt)
-            logits = yield from halt(means, ending)
+            logits = yield from halt(parts, ending)
         assert logits is not None  # it is only where a fork's first step is known
         yield from answer(
             engine,
@@ -84,7 +84,7 @@ def think(
             ending=ending,
             tags=prompt.tags,
             goes_on=prompt.begun,
-            rng=means.draws.at_answer(),
+            rng=parts.draws.at_answer(),
             tally=tally,
             cancelled=cancelled,
         )
@@ -137,7 +137,7 @@ def prefill(
 
 
 def think_on(
-    means: Means, logits: Floats | None, most: int, *, fork: Fork | None, hand: Hand | None
+    parts: Parts, logits: Floats | None, most: int, *, fork: Fork | None, hand: Hand | None
 ) -> Generator[Step | Lens, None, Ending | None]:
     """All steps of a run: those that a fork has before it, then its own, by hand or not.
 
@@ -145,58 +145,58 @@ def think_on(
     """
     told, first = (fork.steps, fork.first) if fork else ((), None)
     if fork:
-        yield from retell(fork, means)
-    steps = ByHand(means, hand, told).think if hand else partial(think_steps, means)
+        yield from retell(fork, parts)
+    steps = ByHand(parts, hand, told).think if hand else partial(think_steps, parts)
     return (yield from steps(logits, most, first))
 
 
-def retell(fork: Fork, means: Means) -> Iterator[Step]:
+def retell(fork: Fork, parts: Parts) -> Iterator[Step]:
     """Tell of steps that were made before; they took their time then, as did one taken anew."""
-    pieces = means.mind.remember(fork.steps)
+    pieces = parts.stepper.remember(fork.steps)
     if "temperature" in fork.settings:  # stronger than what was changed by hand
-        means.mind.temperature = fork.settings["temperature"]
-    if means.lens:
-        means.lens.remember(pieces)
+        parts.stepper.temperature = fork.settings["temperature"]
+    if parts.lens:
+        parts.lens.remember(pieces)
     made = [*fork.steps, fork.first] if fork.first else fork.steps
     if made:
-        means.tally.thinking -= made[-1].elapsed_s
+        parts.tally.thinking -= made[-1].elapsed_s
     if fork.steps:
-        means.tally.tell(fork.steps[-1])
+        parts.tally.tell(fork.steps[-1])
     yield from fork.steps
 
 
 def think_steps(
-    means: Means, logits: Floats | None, most: int, first: Step | None = None
+    parts: Parts, logits: Floats | None, most: int, first: Step | None = None
 ) -> Generator[Step | Lens, None, Ending | None]:
     """Soft thinking, a step an event; why it ends, None at the limit of steps.
 
     The step that ends it is told of, and not fed.
 
     Args:
-        means: what it is done with.
+        parts: what it is done with.
         logits: (V,) where the next step is to be fed; not needed if there is a first step.
         most: that limit.
         first: the first step, if it is known.
 
     """
-    engine, mind, lens, tally = means.engine, means.mind, means.lens, means.tally
+    engine, stepper, lens, tally = parts.engine, parts.stepper, parts.lens, parts.tally
     for index in range(tally.steps, most):
-        if means.cancelled():
+        if parts.cancelled():
             raise DecodeAbortedError("stopped")
-        if means.answer_now():
+        if parts.answer_now():
             return Ending(reason=HaltReason.ASKED)
         if first is not None:
-            made, first = mind.take_up(first), None
+            made, first = stepper.take_up(first), None
         else:
             assert logits is not None
-            made = mind.make(logits, index, tally.thought_s)
+            made = stepper.make(logits, index, tally.thought_s)
         tally.tell(made.step)
         yield made.step
-        if ending := mind.ending(made.choice):
+        if ending := stepper.ending(made.choice):
             return ending
         if lens and (seen := lens.update(index, engine.piece(made.choice.token))):
             yield seen
-        logits = means.feed(made.choice, index)
+        logits = parts.feed(made.choice, index)
     return None
 
 
@@ -208,9 +208,9 @@ def closed(ending: Ending, engine: Engine, prompt: Prompt) -> Ending:
     return replace(ending, tokens=tokens, injected=prompt.closing + prompt.inject)
 
 
-def halt(means: Means, ending: Ending) -> Generator[Halted, None, Floats]:
+def halt(parts: Parts, ending: Ending) -> Generator[Halted, None, Floats]:
     """Close the thoughts; the logits behind them."""
-    tally, probe = means.tally, means.probe
+    tally, probe = parts.tally, parts.probe
     tally.halted = True
     yield Halted(
         reason=ending.reason,
@@ -220,6 +220,6 @@ def halt(means: Means, ending: Ending) -> Generator[Halted, None, Floats]:
         probe_tokens=probe.tokens,
         probe_s=probe.seconds,
     )
-    logits = means.engine.decode_tokens(ending.tokens)
+    logits = parts.engine.decode_tokens(ending.tokens)
     tally.answering = tally.clock()
     return logits

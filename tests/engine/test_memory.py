@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import softchat.engine.checkpoints as checkpoints
+from softchat.engine.kv_cache import CachedSequence
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import CachedSequence
 from softchat.errors import DecodeAbortedError, DecodeError
 from softchat.events import Finished, FinishReason
 from softchat.settings import resolve

@@ -190,7 +190,7 @@ FAULTS = (
     ),
     Fault(
         "what a decode was to append is remembered though it failed",
-        "softchat/engine/sequence.py",
+        "softchat/engine/kv_cache.py",
         "        logits = self._engine.decode_tokens(tokens)\n        self.undecoded = ()\n",
         "        self._items.extend(tokens)\n        logits = self._engine.decode_tokens(tokens)\n"
         "        del self._items[-len(tokens) :]\n        self.undecoded = ()\n",

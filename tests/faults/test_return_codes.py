@@ -14,8 +14,8 @@ import pytest
 
 from softchat.engine import native
 from softchat.engine.batch import run_together
+from softchat.engine.kv_cache import CachedSequence
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import CachedSequence
 from softchat.errors import DecodeAbortedError, DecodeError
 from softchat.events import FinishReason
 from softchat.prompt.tags import ThinkTags
@@ -176,7 +176,7 @@ def test_runs_that_run_together(model, code, left):
 
     def job(engine):
         told = 0
-        for decode, what in decodes(engine, length_of[engine.sequence]):
+        for decode, what in decodes(engine, length_of[engine.kv_cache]):
             try:
                 logits = decode(what)
             except (DecodeError, DecodeAbortedError):

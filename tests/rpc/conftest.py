@@ -12,7 +12,7 @@ import pytest
 
 from softchat.engine.rpc import is_built
 from softchat.talk.worker.process import is_isolated
-from softchat.talk.worker.serving import RpcServer
+from softchat.talk.worker.rpc_process import RpcServer
 from tests import tiny
 
 

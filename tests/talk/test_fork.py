@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from softchat.engine.delegate import Delegate
+from softchat.engine.kv_cache import CachedSequence
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import CachedSequence
 from softchat.errors import UsageError
 from softchat.events import Answer, Finished, Mode, Prefill, Started, Step
 from softchat.prompt.tags import ThinkTags

@@ -7,9 +7,9 @@ import stat
 import numpy as np
 import pytest
 
+from softchat.engine.kv_cache import CachedSequence
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Lora
-from softchat.engine.sequence import CachedSequence
 from softchat.settings import resolve
 from softchat.talk.backend import ChatRequest
 from softchat.talk.load import Load

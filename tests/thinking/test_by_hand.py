@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from softchat.engine.kv_cache import CachedSequence
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.sequence import CachedSequence
 from softchat.events import Finished, Halted, HaltReason, Lens, Mode, Step, told_last
 from softchat.record.runs import Run
 from softchat.settings import resolve
@@ -19,8 +19,8 @@ from softchat.talk.local import LocalBackend
 from softchat.testing import FakeEngine
 from softchat.thinking.by_hand import Hand
 from softchat.thinking.feed import fed_by
-from softchat.thinking.mind import Mind
 from softchat.thinking.prompt import Prompt
+from softchat.thinking.stepper import Stepper
 from softchat.thinking.think import think
 from tests import tiny
 from tests.machine import TEMPLATE, alike
@@ -303,8 +303,8 @@ def by_kinds(done):
 def test_nothing_is_remembered_again_unless_a_key_changed_it(monkeypatch):
     """A step costs no more the further the thought has come."""
     counted = []
-    remember = Mind.remember
-    monkeypatch.setattr(Mind, "remember", lambda *args: counted.append(1) or remember(*args))
+    remember = Stepper.remember
+    monkeypatch.setattr(Stepper, "remember", lambda *args: counted.append(1) or remember(*args))
     run(" " * 30, most=30)
     before = len(counted)
     counted.clear()

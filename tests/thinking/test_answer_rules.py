@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from softchat.events import Answer, FinishReason
-from softchat.thinking.answering import AnswerText, RepeatPenalty, stop_strings
+from softchat.thinking.answer_rules import AnswerText, RepeatPenalty, stop_strings
 from tests.thinking.test_think import END, MIXED, run
 
 

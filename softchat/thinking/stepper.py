@@ -27,7 +27,7 @@ class Made:
     choice: Choice
 
 
-class Mind:
+class Stepper:
     """Makes steps, one after the other.
 
     Args:

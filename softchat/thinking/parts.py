@@ -1,4 +1,4 @@
-"""What steps are thought with, put together for one run. Knows no order of things."""
+"""The parts of a run, put together: stepper, feed, probe, lens, tally. Knows no order of things."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from softchat.thinking.feed import Feed
 from softchat.thinking.halting import Halting
 from softchat.thinking.halting.ahead import make_rule
 from softchat.thinking.lens import LookAhead
-from softchat.thinking.mind import Mind
 from softchat.thinking.probe import Probe
 from softchat.thinking.prompt import Prompt, closing_tokens, reserved
 from softchat.thinking.sampling import Draws
+from softchat.thinking.stepper import Stepper
 from softchat.thinking.strategies import TagTokens, make_strategy
 from softchat.thinking.tally import Tally
 from softchat.thinking.telling import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class Parts:
     """What thinking takes, whoever says how it goes on."""
 
     engine: Engine
     """Stands where the next step is to be fed."""
     draws: Draws
     """Where randomness comes from."""
-    mind: Mind
+    stepper: Stepper
     """Makes the steps."""
     probe: Probe
     """Looks ahead, and counts what that costs."""
@@ -46,7 +46,7 @@ class Means:
     """Asked before each step; True ends the thinking."""
 
 
-def make_means(
+def make_parts(
     engine: Engine,
     prompt: Prompt,
     settings: Settings,
@@ -54,14 +54,14 @@ def make_means(
     tally: Tally,
     cancelled: Callable[[], bool],
     answer_now: Callable[[], bool],
-) -> Means:
-    """The means of a run with these settings, which begins with this prompt."""
+) -> Parts:
+    """The parts of a run with these settings, which begins with this prompt."""
     draws = Draws(settings.seed)
     cue = engine.tokenize(settings.halt_cue) if settings.halt_cue else []
     probe = Probe(engine, [*closing_tokens(engine, prompt), *cue], clock=tally.clock)
     free = reserved(engine, prompt, settings)
     tags = _tags(engine, prompt)
-    mind = Mind(
+    stepper = Stepper(
         engine,
         settings,
         draws=draws,
@@ -81,10 +81,10 @@ def make_means(
         text_of=partial(answer_text, engine, tags=prompt.tags, stop=settings.stop),
         elapsed=tally.thought_s,
     )
-    return Means(
+    return Parts(
         engine=engine,
         draws=draws,
-        mind=mind,
+        stepper=stepper,
         probe=probe,
         lens=lens if settings.lens else None,
         feed=Feed(engine, draws),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from softchat.cli.often import count_votes
+from softchat.cli.samples import count_votes
 from softchat.evaluate.answers import make_reader
 from softchat.evaluate.evaluate import Outcome, Result
 
