@@ -78,10 +78,11 @@ def meant(
 def elsewhere(arguments: Sequence[str]) -> str | None:
     """What a command of another program is here, if these arguments are hardly a question.
 
-    "run" alone, "logs -q sky" and "pull qwen3" are none; "run a marathon" may be one.
+    "run" alone, "logs -q sky" and "pull qwen3" are none; "run a marathon", "list 5 primes" may be.
     """
     word, *rest = arguments
-    names_a_model = bool(rest) and any(sign.isdigit() or sign in ":/" for sign in rest[0])
+    takes_one = word in ("run", "pull", "rm") and bool(rest) and not rest[0][:1].isdigit()
+    names_a_model = takes_one and any(sign.isdigit() or sign in ":/" for sign in rest[0])
     if not rest or rest[0].startswith("-") or (names_a_model and " " not in rest[0]):
         return _ELSEWHERE.get(word)
     return None

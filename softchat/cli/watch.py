@@ -26,6 +26,7 @@ _KEPT = 4096  # bytes of what native code has printed
 _CHUNK = 65536  # bytes that are read at once
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _HEARS_S = 0.1  # until the child has told that it ends, of a signal that went to both
+_OF_KERNEL = 0x80  # si_code of what a key of the terminal sends
 _CLEAR_LINE = "\r\x1b[K"  # of a bar that nobody has taken away
 _DUMB = {"", "dumb", "unknown"}  # values of TERM
 
@@ -71,6 +72,8 @@ def last_words() -> Iterator[None]:
         yield
     except Exception as error:
         if _told >= 0 and not isinstance(error, SoftchatError) and (short := _shortage(error)):
+            with suppress(OSError):
+                sys.stdout.flush()
             os.write(2, short.encode())
             os._exit(1)  # as if native code had found it out
         raise
@@ -204,7 +207,8 @@ class Watched:
         if number not in _FORWARDED:
             return
         if number in (signal.SIGINT, signal.SIGTSTP):
-            if came.si_pid:  # else from the terminal
+            # Its pid says less: that of a sender outside of a container is 0, too.
+            if came.si_code != _OF_KERNEL:
                 os.kill(self._child, number)
             return
         # It may have been sent to the group, and a second one would end the child at once.

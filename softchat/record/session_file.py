@@ -48,7 +48,11 @@ class SessionFile:
         self.id = resume.id if resume else _new_id(ask=ask)
         self._was = ""  # the id that it had before
         if resume is not None:
-            refuse_open(folder, self.id)
+            for one in {
+                self.id,
+                self.id.removeprefix(ASK),
+            }:  # an ask that goes on has its lock there
+                refuse_open(folder, one)
             if resume.is_ask and not ask:
                 self.id, self._was = self.id.removeprefix(ASK), self.id
         self._recall = Recall(trace_of(folder, self.id))

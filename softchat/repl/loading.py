@@ -38,17 +38,20 @@ class SessionModel:
         self._open_backend, self._interrupt = open_backend, interrupt
         self._left = False
         self._deaths = 0  # of workers, since a turn was completed
+        self._wanted = object()  # the latest load; those before it are given up
         self._loading = self._load()
 
     def _load(self) -> Future[Backend]:
         # A thread that ends, no pool: the OpenMP workers of a second thread that stays halve the
         # speed of the first one's.
         future: Future[Backend] = Future()
-        found = self.found
+        found, wanted = self.found, object()
+        self._wanted = wanted
 
         def cancelled() -> bool:
             # Ctrl-C stops a turn, not the loading: that goes on behind the prompt.
-            return self._left or (self.backend is not None and self._interrupt.pressed)
+            given_up = self._left or wanted is not self._wanted
+            return given_up or (self.backend is not None and self._interrupt.pressed)
 
         def load() -> None:
             try:
@@ -99,8 +102,16 @@ class SessionModel:
             self.load()
 
     def load(self) -> None:
-        """Begin to load it, again."""
+        """Begin to load it, again. Another load that is under way is given up."""
+        before = self._loading
         self._loading = self._load()
+
+        def let_go(done: Future[Backend]) -> None:
+            if not done.exception():
+                with suppress(SoftchatError):
+                    done.result().close()
+
+        before.add_done_callback(let_go)
 
     def drop(self) -> None:
         """Let go of what answers now; wait for it first if it is still being loaded."""
@@ -121,7 +132,7 @@ class SessionModel:
             self.found = found
             self.load()
             self.take()
-        except SoftchatError:
+        except BaseException:  # a Ctrl-C too
             self.found = before
             self.load()
             raise

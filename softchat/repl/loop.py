@@ -76,6 +76,7 @@ class Repl:
         self._make_view = make_view
         self._saved = saved
         self._busy, self._busy_told = busy, False
+        self._noted: object = None  # the model whose note was told
         self._save_failed = False
         self._notes: list[str] = []
         self._stopped_at = float("-inf")  # by a Ctrl-C, on the clock of `time.monotonic`
@@ -137,6 +138,7 @@ class Repl:
             raise
         self._saved, self._offered = file, ""
         self.attached.clear()
+        self._own.clear()
         self.greet_again(record)
 
     def edit(self, text: str) -> None:
@@ -248,9 +250,9 @@ class Repl:
         if not self._busy_told and (note := self._busy()):
             self.say(note, "dim")
             self._busy_told = True
-        before = self.session.info
         self.session.conversation()
-        if self.session.note and self.session.info is not before:
+        if self.session.note and self.session.info is not self._noted:
+            self._noted = self.session.info
             self.say(f"note: {printable(self.session.note, newlines=False)}", "yellow")
 
     def _offer_room(self, question: str, room: Room) -> None:
@@ -368,7 +370,7 @@ class Repl:
     def load_from(self, path: Path) -> None:
         """Take up a session from a file. Raises UsageError."""
         restored = read_file(path)
-        self._own.add(path.resolve())
+        self._own = {path.resolve()}
         self.session.turns[:] = restored.turns
         self.session.system = restored.system
         self.keep()

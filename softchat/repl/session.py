@@ -179,7 +179,7 @@ class Session:
         self._model.load()
         try:
             self._model.take()
-        except SoftchatError:
+        except BaseException:  # a Ctrl-C too
             self._loaded_with.clear()
             self._loaded_with.update(before)
             self._changed = changed

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from softchat.cli import watch
 from tests import tiny
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nobody watches there")
@@ -125,6 +127,17 @@ def test_ctrl_c_that_is_sent_to_it_stops_the_run(begun):
     _, said = process.communicate()
     assert process.returncode == 130
     assert re.search(r"stopped: \d+ of 80 results are there", said)
+
+
+@pytest.mark.parametrize(("code", "handed_on"), [(0, True), (0x80, False)])
+def test_ctrl_c_from_outside_a_container(monkeypatch, code, handed_on):
+    """Its sender has no pid in here, as the terminal has none; what differs is the code."""
+    came = SimpleNamespace(si_signo=signal.SIGINT, si_pid=0, si_code=code)
+    sent, watched = [], object.__new__(watch.Watched)
+    watched._child = 4_000_000
+    monkeypatch.setattr(os, "kill", lambda *what: sent.append(what))
+    watched._hand_on(came)
+    assert sent == [(4_000_000, signal.SIGINT)] * handed_on
 
 
 def test_one_that_is_killed_takes_its_child_along(begun):

@@ -12,8 +12,8 @@ def begin():
     """Begin a session in a folder; it lets go of its lock in the end."""
     begun = []
 
-    def begin_(folder):
-        begun.append(SessionFile(folder))
+    def begin_(folder, resume=None, **more):
+        begun.append(SessionFile(folder, resume, **more))
         return begun[-1]
 
     yield begin_

@@ -87,6 +87,17 @@ def test_a_session_that_is_open_is_not_opened_twice(begin, tmp_path):
         SessionFile(tmp_path, load_session(tmp_path, "last"))
 
 
+def test_one_question_becomes_one_session(begin, tmp_path):
+    """An ask that a chat goes on with has another name from there on; it is open under both."""
+    asked = begin(tmp_path, ask=True)
+    asked.write(Content([turn()]))
+    asked.close(Content([turn()]))
+    record = load_session(tmp_path, "last")
+    begin(tmp_path, record)
+    with pytest.raises(UsageError, match="is open"):
+        SessionFile(tmp_path, record)
+
+
 def test_a_full_disk_leaves_the_file_as_it_was(begin, tmp_path, monkeypatch):
     """The write fails, the old state stays, no half file is left."""
     saved = begin(tmp_path)

@@ -798,3 +798,30 @@ def test_the_context_count_of_a_session_that_goes_on_is_there_at_once(begin, rel
         released.wait()
     assert repl.session.used[0] > len("Why?because")
     repl.close()
+
+
+def test_what_was_loaded_is_told_in_a_session_that_goes_on(begin, released, monkeypatch):
+    """Once, before the first answer, though the toolbar has asked for the model before."""
+    monkeypatch.setattr(Session, "note", "it has no template")
+    repl, out = begin(saved(Turn(question="x", answer="b", settings={})))
+    released.set()
+    repl.session.conversation()
+    repl.toolbar()
+    for _ in range(2):
+        repl.handle("Why?")
+    repl.close()
+    assert out.getvalue().count("note: it has no template") == 1
+
+
+def test_a_file_of_another_session_is_not_this_ones_own(begin, released, tmp_path):
+    """What was saved before another session was loaded is not written over unasked."""
+    repl, _ = begin(saved(Turn(question="x", answer="b", settings={})))
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    repl.save_as(first)
+    repl.save_as(second)
+    assert repl.is_own(first)
+    repl.load_from(second)
+    assert repl.is_own(second)
+    assert not repl.is_own(first)
+    released.set()
+    repl.close()
