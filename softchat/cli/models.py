@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,7 +53,7 @@ def _list() -> None:
     here = {name: installed(entry, store=store) for name, entry in catalogue.entries.items()}
     rows = [_Row.of(entry, here[name]) for name, entry in catalogue.entries.items()]
     named = max(len(row.name) for row in rows)
-    if default and default.caution:
+    if default and default.caution and sys.stderr.isatty():
         typer.echo(plain(f"{default.name} is {default.caution}"), err=True)
     typer.echo(f"  {'NAME':{named}}  HERE  {_Row.FIGURES}  LICENCE")
     for row in rows:

@@ -78,9 +78,17 @@ class _CtrlC:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
             signal.signal(signal.SIGINT, self._press)
 
-    def _press(self, _number: int, _frame: FrameType | None) -> None:
-        if not self.leaving:
+    def _press(self, _number: int, frame: FrameType | None) -> None:
+        if not self.leaving and not _is_heard(frame):
             raise KeyboardInterrupt
+
+
+def _is_heard(frame: FrameType | None) -> bool:
+    """Whether one before is being heard of here, by the hook for what native code swallows."""
+    hook = getattr(sys.unraisablehook, "__code__", None)
+    while frame is not None and frame.f_code is not hook:
+        frame = frame.f_back
+    return frame is not None
 
 
 class _Ending:

@@ -125,6 +125,23 @@ def test_a_terminal_that_others_are_in_front_of_is_not_ours():
         Terminal((), environ, program=program).until(f"has {has}")
 
 
+def test_a_ctrl_c_while_one_is_heard_of(spoil):
+    """The hook for what native code swallows is not left by another; the first is raised again."""
+    one = spoil(
+        "import ctypes\n"
+        "    before = signal.setitimer\n"
+        "    def late(*what): signal.raise_signal(signal.SIGINT); return before(*what)\n"
+        "    signal.setitimer = late\n"
+        "    def press(): raise KeyboardInterrupt\n"
+        "    call = ctypes.CFUNCTYPE(None)(press)\n"
+        "    call(); time.sleep(20)"
+    )
+    read_all(one)
+    assert_as_it_was(one)
+    assert b"ignored" not in one.raw
+    assert b"KeyboardInterrupt" in one.raw
+
+
 def test_ctrl_c_that_native_code_swallows_comes_again(spoil):
     """And nothing is told of where it was swallowed."""
     one = spoil(
