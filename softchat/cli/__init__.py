@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
@@ -56,9 +56,7 @@ def _status() -> int:
         sys.excepthook(type(error), error, error.__traceback__)
         return 1
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):  # what is lacking has been told
-                stream.flush()
+        signals.flush()
 
 
 def _main() -> int:

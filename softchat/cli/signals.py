@@ -55,6 +55,8 @@ def in_order(told: Callable[[], None] = lambda: None) -> Iterator[None]:
         yield
     except BaseException:
         keys.leaving = True
+        if not ending.number:
+            flush()  # or what hides the cursor may come behind what shows it
         terminal.restore()
         raise
     else:
@@ -66,6 +68,13 @@ def in_order(told: Callable[[], None] = lambda: None) -> Iterator[None]:
             _end_at_once()
         if ending.number:  # whatever has become of `Ended` since
             ending.die()
+
+
+def flush() -> None:
+    """Have written what was printed, as far as there is somebody to take it."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError, RuntimeError):  # it has been told of
+            stream.flush()
 
 
 class _CtrlC:
@@ -175,8 +184,8 @@ class _Terminal:
         self._set(self._modes)
         if cursor and os.environ.get("TERM", "") not in _DUMB:
             with suppress(OSError):
-                # One that is held (Ctrl-S) takes nothing.
-                if select.select([], [self._descriptor], [], 0)[1]:
+                # One that is held (Ctrl-S) takes nothing; one that is slow does soon.
+                if select.select([], [self._descriptor], [], _SOON_S)[1]:
                     os.write(self._descriptor, _SHOW_CURSOR)
 
     def stop(self, number: int, _frame: FrameType | None) -> None:
