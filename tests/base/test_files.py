@@ -55,15 +55,17 @@ def test_what_is_no_stream_is_refused(things, monkeypatch):
 
 def test_a_pipe_is_read_to_its_end(tmp_path):
     """As a file is; `<(command)` is one."""
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "file").write_bytes(b"a\nb\n" * 99_999)
-    for name in ("pipe", "file"):
-        writer = threading.Thread(target=(tmp_path / name).write_bytes, args=[b"a\nb\n" * 99_999])
-        writer.start()
-        with open_stream(tmp_path / name) as stream:
+    text = b"a\nb\n" * 99_999
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.write_bytes(text)
+    writer = threading.Thread(target=pipe.write_bytes, args=[text])
+    writer.start()
+    for path in (pipe, file):
+        with open_stream(path) as stream:
             assert stream.readline() == b"a\n"
-            assert len(stream.read()) == 4 * 99_999 - 2
-        writer.join()
+            assert len(stream.read()) == len(text) - 2
+    writer.join()
 
 
 def test_no_more_is_read_than_may_be(tmp_path):
