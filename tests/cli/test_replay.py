@@ -166,7 +166,7 @@ def test_ctrl_c_leaves_the_terminal_intact(terminal, tmp_path, stop):
 def test_step_by_step(terminal, trace):
     """Every step is drawn before its key is waited for; all keys that go on go on."""
     one = terminal("replay", str(trace), "--step", "--turn", "1")
-    one.until(r"model · soft · 1 step · 10/s\n[^╰]*╰ .* stops$")
+    one.until(r"model · soft · 1 step\n[^╰]*╰ .* stops$")
     one.child.send(" ")
     one.until("2 steps")
     one.child.send("\x1b[C")
@@ -174,7 +174,7 @@ def test_step_by_step(terminal, trace):
     one.child.send("\x1b[D")
     one.until("2 steps")
     one.child.send("p")
-    one.until("1 step ·")
+    one.until("1 step\n")
     one.child.send("p  ")  # there is none before the first
     one.until("3 steps")
     one.child.send("x")
