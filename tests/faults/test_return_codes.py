@@ -176,7 +176,7 @@ def test_runs_that_run_together(model, code, left):
 
     def job(engine):
         told = 0
-        for decode, what in decodes(engine, length_of[engine.kv_cache]):
+        for decode, what in decodes(engine, length_of[engine.sequence]):
             try:
                 logits = decode(what)
             except (DecodeError, DecodeAbortedError):
