@@ -28,7 +28,7 @@ from softchat.engine.llama import LlamaEngine
 from softchat.models import find_model
 
 WORDS = "The carrier brought parcel {} to house {} in the street of the {} lamps, and went on.\n"
-LIMITS = ("--max-think", "2", "--max-answer", "1", "--no-log", "--json")
+LIMITS = ("--max-think", "2", "--max-answer", "1", "--json")
 PROMPT = 2000
 
 
@@ -91,9 +91,8 @@ def both(
             with tempfile.TemporaryDirectory() as home:
                 environ = os.environ | {"SOFTCHAT_HOME": home}
                 link_models(Path(home))
-                logged = tuple(flag for flag in LIMITS if flag != "--no-log")
-                asked((*common, *flags, *logged, "-f", str(file), "What is this?"), environ)
-                waits.append(asked((*common, *flags, *logged, *again), environ))
+                asked((*common, *flags, *LIMITS, "-f", str(file), "What is this?"), environ)
+                waits.append(asked((*common, *flags, *LIMITS, *again), environ))
     return without, kept
 
 
@@ -139,7 +138,7 @@ def report_prompt(
     ours: list[float] = []
     bare: list[float] = []
     for _ in range(given.repeats):
-        flags = ("--no-prompt-cache", *LIMITS, "-f", str(folder / "short.txt"), "Who?")
+        flags = ("--no-prompt-cache", "--no-log", *LIMITS, "-f", str(folder / "short.txt"), "Who?")
         wait = asked((*common, "--lora", "none", *flags), dict(os.environ))
         ours.append(wait.reading_s)
         with closing(BareContext(path, n_ctx=PROMPT + 1024, n_threads=given.threads)) as own:

@@ -23,6 +23,7 @@ _ELSEWHERE = {
     "logs": "log", "history": "log",
 }  # fmt: skip
 """What llm, ollama and shells call it, and what it is here."""
+_OF_A_MODEL = ("run", "pull", "rm")
 _SHORTEST = 4  # letters that a command must have, or be, to be a beginning: "comp", "evaluate"
 _LONG = 6  # letters from which a command with one wrong is hardly the first word of a question
 
@@ -81,11 +82,15 @@ def elsewhere(arguments: Sequence[str]) -> str | None:
     "run" alone, "logs -q sky" and "pull qwen3" are none; "run a marathon", "list 5 primes" may be.
     """
     word, *rest = arguments
-    takes_one = word in ("run", "pull", "rm") and bool(rest) and not rest[0][:1].isdigit()
-    names_a_model = takes_one and any(sign.isdigit() or sign in ":/" for sign in rest[0])
-    if not rest or rest[0].startswith("-") or (names_a_model and " " not in rest[0]):
+    if not rest or rest[0].startswith("-") or (word in _OF_A_MODEL and _is_model(rest[0])):
         return _ELSEWHERE.get(word)
     return None
+
+
+def _is_model(word: str) -> bool:
+    """Whether it is rather a model's name than a word of a question, or a number."""
+    signs = any(sign.isdigit() or sign in ":/" for sign in word)
+    return signs and " " not in word and not word[0].isdigit()
 
 
 def _is_command(words: Sequence[str]) -> bool:

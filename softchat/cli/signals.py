@@ -23,7 +23,8 @@ _ENDING = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 _SOON_S = 0.02
 _PATIENCE_S = 5.0  # what is put in order on the way out takes far less
 
-_DUMB = {"", "dumb", "unknown"}  # values of TERM
+DUMB = {"", "dumb", "unknown"}
+"""Values of TERM where no escape is understood."""
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -182,7 +183,7 @@ class _Terminal:
         if self._modes is None or not self._in_front():
             return
         self._set(self._modes)
-        if cursor and os.environ.get("TERM", "") not in _DUMB:
+        if cursor and os.environ.get("TERM", "") not in DUMB:
             with suppress(OSError):
                 # One that is held (Ctrl-S) takes nothing; one that is slow does soon.
                 if select.select([], [self._descriptor], [], _SOON_S)[1]:

@@ -24,8 +24,7 @@ from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with
 from softchat.errors import DecodeAbortedError, UsageError
 
 if TYPE_CHECKING:
-    from softchat.engine.llama import LlamaEngine
-    from softchat.evaluate.evaluate import Plan, Result
+    from softchat.evaluate.evaluate import Plan, Pool, Result
     from softchat.evaluate.plan import Run
     from softchat.evaluate.questions import Question
     from softchat.evaluate.race import Answer, Race
@@ -91,7 +90,7 @@ def tune(
     one there are twelve. What there is, is kept: the same command goes on where it was stopped.
     """
     from softchat.cli.model import prepare, told_if_slow
-    from softchat.evaluate.evaluate import Plan
+    from softchat.evaluate.evaluate import Plan, pool_of
     from softchat.evaluate.race import Race, split
     from softchat.evaluate.results import ResultFile, default_path
     from softchat.models.folders import state_folder
@@ -102,7 +101,7 @@ def tune(
     )
     found, loading, defaults, wording = prepare(context, loading, quiet=tuning.json)
     fixed = {name: values[0] for name, values in grid.items() if len(values) == 1}
-    standing, candidates = _runs({"seed": 0, **defaults}, grid, run or ())
+    standing, candidates = _runs({"seed": 0, **defaults}, grid, run or (), fixed=fixed)
     seed = standing[0].settings.seed
     picked = questions.pick(limit=tuning.limit, shuffle=True, seed=seed)
     choosing, proving = split(picked, seed)
@@ -132,7 +131,7 @@ def tune(
         with told_if_slow(found.name, quiet=tuning.json), watch.over(load, resumes=True):
             engine = load.engine(sequences=tuning.parallel, cancelled=interrupt)
         with engine:
-            answer = partial(_answer, engine, plan, file, interrupt)
+            answer = partial(_answer, pool_of(engine, plan), plan, file, interrupt)
             _go(race, answer, tuning, interrupt)
     if interrupt():
         print("stopped; the same command goes on", file=sys.stderr)
@@ -154,9 +153,19 @@ def tune(
 
 
 def _runs(
-    base: Mapping[str, object], grid: dict[str, list[object]], named: Sequence[str]
+    base: Mapping[str, object],
+    grid: dict[str, list[object]],
+    named: Sequence[str],
+    *,
+    fixed: Mapping[str, object],
 ) -> tuple[list[Run], list[Run]]:
     """The controls, and the candidates: those that are asked for, else the usual ones.
+
+    Args:
+        base: what suits the model.
+        grid: the values of settings that are asked for.
+        named: runs that are.
+        fixed: of the grid, the settings with one value: they hold for all.
 
     Raises:
         UsageError: none of them is other than ordinary decoding.
@@ -165,8 +174,7 @@ def _runs(
     from softchat.evaluate.plan import make_runs
     from softchat.evaluate.race import CANDIDATES, controls
 
-    shared = {name: values for name, values in grid.items() if len(values) == 1}
-    fixed = {name: values[0] for name, values in shared.items()}
+    shared = {name: [value] for name, value in fixed.items()}
     standing = make_runs(base, shared, controls({**base, **fixed}))
     if named or "strategy" in grid or len(shared) < len(grid):
         candidates = make_runs(base, grid, named)
@@ -200,7 +208,7 @@ def _check_writable(found: Located, tuning: Tuning) -> None:
 
 
 def _answer(
-    engine: LlamaEngine,
+    pool: Pool,
     plan: Plan,
     file: ResultFile,
     cancelled: Callable[[], bool],
@@ -208,10 +216,10 @@ def _answer(
     questions: Sequence[Question],
 ) -> Iterator[Result]:
     """The results that are not in the file yet; each goes into it."""
-    from softchat.evaluate.evaluate import evaluate, pool_of
+    from softchat.evaluate.evaluate import evaluate
 
     part = replace(plan, runs=runs, questions=questions)
-    for result in evaluate(pool_of(engine, plan), part, done=file.done, cancelled=cancelled):
+    for result in evaluate(pool, part, done=file.done, cancelled=cancelled):
         file.add(result)
         yield result
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from softchat.cli.default import holds_model
+from softchat.cli.signals import DUMB
 from softchat.errors import SoftchatError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _HEARS_S = 0.1  # until the child has told that it ends, of a signal that went to both
 _OF_KERNEL = 0x80  # si_code of what a key of the terminal sends
 _CLEAR_LINE = "\r\x1b[K"  # of a bar that nobody has taken away
-_DUMB = {"", "dumb", "unknown"}  # values of TERM
 
 _told = -1  # where the child tells its parent what it does; below 0 nobody is told
 
@@ -243,7 +243,7 @@ class Watched:
         if -status in _FORWARDED:
             os.kill(os.getpid(), -status)
             return 128 - status
-        if sys.stderr.isatty() and os.environ.get("TERM", "") not in _DUMB:
+        if sys.stderr.isatty() and os.environ.get("TERM", "") not in DUMB:
             sys.stderr.write(_CLEAR_LINE)
         raise _error(status, self._printed, said)
 

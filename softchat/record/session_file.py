@@ -48,10 +48,8 @@ class SessionFile:
         self.id = resume.id if resume else _new_id(ask=ask)
         self._was = ""  # the id that it had before
         if resume is not None:
-            for one in {
-                self.id,
-                self.id.removeprefix(ASK),
-            }:  # an ask that goes on has its lock there
+            # An ask that a chat has gone on with has its lock under the other id.
+            for one in (self.id, self.id.removeprefix(ASK)):
                 refuse_open(folder, one)
             if resume.is_ask and not ask:
                 self.id, self._was = self.id.removeprefix(ASK), self.id

@@ -398,7 +398,7 @@ class Session:
             try:
                 self._used_at[last] = conversation.room("", self.layers.resolve()).prompt
             except SoftchatError:  # the next turn says what is wrong
-                return conversation.used, n_ctx
+                self._used_at[last] = conversation.used
         return self._used_at[last], n_ctx
 
     @property

@@ -67,12 +67,8 @@ class ByHand:
     """
 
     def __init__(self, parts: Parts, hand: Hand, told: Sequence[Step] = ()) -> None:
-        self._parts, self._hand, self._stepper, self._tally = (
-            parts,
-            hand,
-            parts.stepper,
-            parts.tally,
-        )
+        self._parts, self._hand = parts, hand
+        self._stepper, self._tally = parts.stepper, parts.tally
         self._start = parts.engine.position - len(told)  # where step 0 is fed
         self._steps = [*told]  # that were fed
         self._offered: list[_Offered] = []  # steps of this run, and the next one

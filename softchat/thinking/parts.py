@@ -32,6 +32,10 @@ class Parts:
     """Where randomness comes from."""
     stepper: Stepper
     """Makes the steps."""
+    closing: tuple[int, ...]
+    """Tokens that softchat puts behind thoughts that the model has not closed."""
+    reserved: int
+    """Positions that are kept free, see `prompt.reserved`."""
     probe: Probe
     """Looks ahead, and counts what that costs."""
     lens: LookAhead | None
@@ -58,7 +62,8 @@ def make_parts(
     """The parts of a run with these settings, which begins with this prompt."""
     draws = Draws(settings.seed)
     cue = engine.tokenize(settings.halt_cue) if settings.halt_cue else []
-    probe = Probe(engine, [*closing_tokens(engine, prompt), *cue], clock=tally.clock)
+    closing = tuple(closing_tokens(engine, prompt))
+    probe = Probe(engine, [*closing, *cue], clock=tally.clock)
     free = reserved(engine, prompt, settings)
     tags = _tags(engine, prompt)
     stepper = Stepper(
@@ -75,18 +80,22 @@ def make_parts(
             reserved=free,
         ),
     )
-    lens = LookAhead(
-        settings,
-        probe,
-        text_of=partial(answer_text, engine, tags=prompt.tags, stop=settings.stop),
-        elapsed=tally.thought_s,
-    )
+    lens = None
+    if settings.lens:
+        lens = LookAhead(
+            settings,
+            probe,
+            text_of=partial(answer_text, engine, tags=prompt.tags, stop=settings.stop),
+            elapsed=tally.thought_s,
+        )
     return Parts(
         engine=engine,
         draws=draws,
         stepper=stepper,
+        closing=closing,
+        reserved=free,
         probe=probe,
-        lens=lens if settings.lens else None,
+        lens=lens,
         feed=Feed(engine, draws),
         tally=tally,
         cancelled=cancelled,

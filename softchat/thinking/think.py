@@ -29,7 +29,7 @@ from softchat.thinking.feed import decode_item
 from softchat.thinking.fork import Fork
 from softchat.thinking.halting import Ending
 from softchat.thinking.parts import Parts, make_parts
-from softchat.thinking.prompt import Prompt, closing_tokens, reserved
+from softchat.thinking.prompt import Prompt
 from softchat.thinking.tally import Tally
 
 
@@ -69,12 +69,11 @@ def think(
     )
     yield started(engine, prompt, settings, fork)
     try:
-        free = reserved(engine, prompt, settings)
-        logits = yield from prefill(engine, prompt, reserved=free, tally=tally)
+        logits = yield from prefill(engine, prompt, reserved=parts.reserved, tally=tally)
         ending = Ending(reason=HaltReason.STEP_LIMIT, lead=prompt.half)
         if thinks:
             thought = yield from think_on(parts, logits, settings.max_think, fork=fork, hand=hand)
-            ending = closed(thought or ending, engine, prompt)
+            ending = closed(thought or ending, parts.closing, prompt)
             logits = yield from halt(parts, ending)
         assert logits is not None  # it is only where a fork's first step is known
         yield from answer(
@@ -200,12 +199,11 @@ def think_steps(
     return None
 
 
-def closed(ending: Ending, engine: Engine, prompt: Prompt) -> Ending:
+def closed(ending: Ending, closing: tuple[int, ...], prompt: Prompt) -> Ending:
     """How the thinking ends, with the closing tag, which softchat gives if the model has not."""
     if ending.reason is HaltReason.CLOSED:
         return ending
-    tokens = tuple(closing_tokens(engine, prompt))
-    return replace(ending, tokens=tokens, injected=prompt.closing + prompt.inject)
+    return replace(ending, tokens=closing, injected=prompt.closing + prompt.inject)
 
 
 def halt(parts: Parts, ending: Ending) -> Generator[Halted, None, Floats]:
