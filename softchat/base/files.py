@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 
 _HALF = ".tmp-"  # what a file is called until it is whole
 _STALE_S = 24 * 60 * 60
@@ -155,7 +155,7 @@ def missing_hint(path: Path, otherwise: str = "is it a file?") -> str:
             with os.scandir(path.parent) as entries:
                 there = [entry.name for entry in islice(entries, _LOOKED_AT)]
             for near in difflib.get_close_matches(path.name, there, n=1, cutoff=_ALIKE):
-                return f"did you mean {printable(str(path.with_name(near)), newlines=False)}?"
+                return f"did you mean {one_line(str(path.with_name(near)))}?"
     return otherwise
 
 

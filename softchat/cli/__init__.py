@@ -224,11 +224,11 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 def complain(message: str, hint: str) -> None:
     """Tell of a failure on stderr."""
-    from softchat.base.text import printable
+    from softchat.base.text import one_line
 
     try:
-        print(f"error: {printable(message, newlines=False)}", file=sys.stderr)
+        print(f"error: {one_line(message)}", file=sys.stderr)
         if hint:
-            print(f"hint: {printable(hint, newlines=False)}", file=sys.stderr)
+            print(f"hint: {one_line(hint)}", file=sys.stderr)
     except OSError:  # a full disk, or nobody who reads: there is no other place to say it
         _give_up(sys.stderr)

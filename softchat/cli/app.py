@@ -9,7 +9,7 @@ import typer
 from typer import TyperException
 from typer.core import TyperGroup
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.base.version import __version__
 from softchat.cli.ask import ask
 from softchat.cli.bench import bench
@@ -95,7 +95,7 @@ class _AskOrChat(TyperGroup):
 def _refuse_mistyped(args: list[str]) -> None:
     """Raise UsageError if the first word is hardly the beginning of a question."""
     word = args[1] if args[0] == "help" and len(args) == 2 else args[0]
-    shown = printable(word, newlines=False)
+    shown = one_line(word)
     if near := elsewhere(args) or mistyped(word, alone=len(args) == 1):
         raise UsageError(
             f"no command '{shown}'",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 
 app = typer.Typer(help="Long prompts that are kept for later runs: list, clear.")
 
@@ -28,12 +28,10 @@ def cache(context: typer.Context) -> None:
     for entry in found:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
         line = f"{when}  {len(entry.tokens):>6} tokens  {shown_size(entry.bytes):>8}  {entry.model}"
-        typer.echo(printable(line, newlines=False))
+        typer.echo(one_line(line))
     if found:
         total = shown_size(sum(entry.bytes for entry in found))
-        typer.echo(
-            printable(f"{total} in {_folder()}; softchat cache clear", newlines=False), err=True
-        )
+        typer.echo(one_line(f"{total} in {_folder()}; softchat cache clear"), err=True)
 
 
 @app.command()

@@ -92,10 +92,10 @@ def _asked(words: list[str] | None, path: Path | None) -> list[str]:
 
 def counted(name: str, events: Iterator[Event]) -> Iterator[Event]:
     """The events of a run, while stderr tells how far it is: on a terminal step by step."""
-    from softchat.base.text import printable
+    from softchat.base.text import one_line
     from softchat.views.wording import plural
 
-    name = printable(name, newlines=False)
+    name = one_line(name)
     if not sys.stderr.isatty():
         print(f"{name}…", file=sys.stderr, flush=True)
         yield from events

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softchat.base.interrupt import catch_interrupt
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.cli import print_json, watch
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
@@ -136,7 +136,7 @@ def _list_wrong(evaluation: Evaluation) -> None:
         said = "nothing that can be read" if result.given is None else in_a_line(result.given, 40)
         wanted = in_a_line(question.answer, 40)
         head = f"{result.index + 1} {result.run}: {said}, not {wanted}"
-        print(printable(f"{head}: {in_a_line(question.text, 100)}", newlines=False))
+        print(one_line(f"{head}: {in_a_line(question.text, 100)}"))
     print(f"{len(wrong)} of {len(evaluation.results)} wrong", flush=True)
 
 
@@ -293,7 +293,7 @@ def evaluate_file(
         left = wanted - file.done
         if not how.json:
             already = f", {len(wanted) - len(left)} of {len(wanted)} are there" * bool(file.results)
-            print(printable(f"results: {path}{already}", newlines=False), file=sys.stderr)
+            print(one_line(f"results: {path}{already}"), file=sys.stderr)
         began = time.perf_counter()
         if left:
             _run_rest(plan, file, load, how, cancelled=interrupt)

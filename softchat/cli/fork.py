@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.interrupt import Interrupt, catch_interrupt
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.cli import complain
 from softchat.cli.options import Loading, SettingFlags, flags_of, given, with_groups
 from softchat.cli.outputs import Force, Trace, open_trace
@@ -166,7 +166,7 @@ def _find(then: ModelInfo, wanted: str | None, config: Config, *, quiet: bool) -
         return find(then.name, config=config, quiet=quiet)
     if is_file(expand(then.path)):
         return find(then.path, config=config, quiet=quiet)
-    name = printable(then.name, newlines=False)
+    name = one_line(then.name)
     pull = f"softchat models pull {name} fetches it; or " if is_known(name, os.environ) else ""
     raise ModelNotFoundError(
         f"the model of this run, {name}, is not here", hint=f"{pull}-m NAME|FILE"
@@ -181,7 +181,7 @@ def _refuse_other(then: ModelInfo, now: ModelInfo) -> None:
         now.n_embd,
     ):
         raise UsageError(
-            printable(f"the run is of {then.name}, and this is {now.name}", newlines=False),
+            one_line(f"the run is of {then.name}, and this is {now.name}"),
             hint="tokens of the one mean nothing to the other",
         )
     if then.loras != now.loras:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.files import shown_size
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.cli.completion import model_names
 from softchat.cli.options import ModelsFile
 
@@ -170,7 +170,7 @@ def _print(rows: dict[str, str]) -> None:
 
 def plain(text: str) -> str:
     """Untrusted text on one line of a terminal."""
-    return printable(text, newlines=False)
+    return one_line(text)
 
 
 def _said(value: int | None) -> str:

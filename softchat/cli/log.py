@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.base.text import inert_json, is_unicode, printable
+from softchat.base.text import inert_json, is_unicode, one_line, printable
 from softchat.cli.outputs import Markdown, Outputs
 from softchat.cli.resume import open_log, sessions_folder
 from softchat.errors import UsageError
@@ -64,9 +64,7 @@ def rm(numbers: Annotated[list[int], typer.Argument(metavar="N…", min=1)]) -> 
 
     index = open_log()
     for session in {index.number(number).session: None for number in numbers}:
-        typer.echo(
-            printable(f"removed {remove_session(sessions_folder(), session)}", newlines=False)
-        )
+        typer.echo(one_line(f"removed {remove_session(sessions_folder(), session)}"))
     index.refresh()
 
 

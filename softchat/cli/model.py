@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softchat.base.files import shown_size
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.cli.options import Loading, TalkLoading, given
 from softchat.config.file import Config, load_config
 from softchat.config.layers import Layers
@@ -47,7 +47,7 @@ def agreed(entry: ModelEntry) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     size = shown_size(entry.told_size)
-    return typer.confirm(printable(f"Fetch {entry.name} ({size})?", newlines=False), err=True)
+    return typer.confirm(one_line(f"Fetch {entry.name} ({size})?"), err=True)
 
 
 def find(
@@ -57,7 +57,7 @@ def find(
     own = config.model if config and spec is None else None
     if spec and spec.startswith(HUB) and sys.stderr.isatty() and not quiet:
         # Its client tries for half a minute where there is no network.
-        print(f"asking the hub for {printable(spec, newlines=False)}…", file=sys.stderr)
+        print(f"asking the hub for {one_line(spec)}…", file=sys.stderr)
     with progress_bar(quiet=quiet) as progress:
         try:
             found = find_model(spec or own, progress=progress, agree=agree)
@@ -164,7 +164,7 @@ def devices_here(config: Config) -> tuple[Device, ...]:
     try:
         found = look_at_build(os.environ, servers).devices
     except SoftchatError as error:
-        print(f"warning: {printable(error.message, newlines=False)}", file=sys.stderr)
+        print(f"warning: {one_line(error.message)}", file=sys.stderr)
         return ()
     return tuple(one for one in found if one.is_gpu)
 
@@ -260,7 +260,7 @@ def tell_of_default(found: Located) -> None:
 
 def note(text: str) -> None:
     """Tell of something that its user may want to know, on stderr."""
-    print(f"note: {printable(text, newlines=False)}", file=sys.stderr)
+    print(f"note: {one_line(text)}", file=sys.stderr)
 
 
 @contextmanager
@@ -274,7 +274,7 @@ def told_if_slow(
     if quiet or not sys.stderr.isatty():
         yield
         return
-    line = f"{doing} {printable(name, newlines=False)}…"
+    line = f"{doing} {one_line(name)}…"
     if note := busy_note(default_threads()):
         line += f"\n{note}"
     timer = threading.Timer(after_s, print, (line,), {"file": sys.stderr, "flush": True})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softchat.base.keys import can_listen
-from softchat.base.text import is_unicode, printable
+from softchat.base.text import is_unicode, one_line
 from softchat.cli.options import flag, option
 from softchat.errors import UsageError
 from softchat.events import Event, Finished, Started
@@ -202,7 +202,7 @@ def open_trace(path: Path, *, force: bool) -> TraceWriter:
     from softchat.record.trace import TraceWriter, is_trace
 
     if not force and path.is_file() and path.stat().st_size and not is_trace(path):
-        shown = printable(str(path), newlines=False)
+        shown = one_line(str(path))
         raise UsageError(f"{shown} exists, and is no trace", hint="--force writes over it")
     return TraceWriter(path)
 

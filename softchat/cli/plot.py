@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.cli.traces import Turn, read_runs
 from softchat.errors import UsageError
 
@@ -44,7 +44,7 @@ def plot(
     form = out.suffix.lower()
     if form not in _FORMS:
         raise UsageError(
-            printable(f"can't draw '{out.name}'", newlines=False),
+            one_line(f"can't draw '{out.name}'"),
             hint=f"its name must end in {', '.join(_FORMS[:-1])} or {_FORMS[-1]}",
         )
     from softchat.base.files import replace_file
@@ -61,11 +61,11 @@ def plot(
         replace_file(out, content)
     except OSError as error:
         raise UsageError(
-            printable(f"can't write {out}: {error.strerror}", newlines=False),
+            one_line(f"can't write {out}: {error.strerror}"),
             hint="name another file with -o",
         ) from error
     if told:
-        typer.echo(printable(str(out), newlines=False))
+        typer.echo(one_line(str(out)))
     if open_:
         import webbrowser
 

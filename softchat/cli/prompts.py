@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.cli.completion import prompt_names
 
 Template = Annotated[
@@ -42,10 +42,10 @@ def prompts(
         typer.echo(printable(prompt.text))
         return
     if not known:
-        place = printable(str(config_folder(os.environ) / "config.toml"), newlines=False)
+        place = one_line(str(config_folder(os.environ) / "config.toml"))
         typer.echo(f'none yet; {place}: [prompts] brief = "In one sentence: $input"', err=True)
     for prompt in known.values():
         shown = prompt.text or str(prompt.chosen.values.get("system", ""))
         needs = "".join(f" -p {one}=…" for one in prompt.variables if one not in prompt.defaults)
-        head = printable(f"{prompt.name:16}{needs}  ", newlines=False)
+        head = one_line(f"{prompt.name:16}{needs}  ")
         typer.echo(head + in_a_line(shown, 80))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import UsageError
 from softchat.models.folders import expand
 from softchat.prompt.attached import Attached, join, read, read_file
@@ -70,7 +70,7 @@ def _texts(files: list[str], *, stdin: bool, waits: bool, quiet: bool) -> list[A
 def _file(path: Path) -> Attached:
     attached = read_file(path)
     if not attached.text.strip():
-        shown = printable(str(path), newlines=False)
+        shown = one_line(str(path))
         raise UsageError(f"{shown} is empty", hint="is it the file that you mean?")
     return attached
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.cli.options import flag
 from softchat.engine.servers import PORT
 from softchat.errors import ServerError, UsageError
@@ -76,7 +76,7 @@ def _address(host: str) -> str:
     try:
         return socket.gethostbyname(host)
     except (OSError, UnicodeError) as error:
-        shown = printable(host, newlines=False)
+        shown = one_line(host)
         raise UsageError(
             f"{shown} is no address of this machine", hint="--host 0.0.0.0 is all of them"
         ) from error

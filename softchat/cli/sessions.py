@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.cli.completion import session_ids
 from softchat.cli.resume import open_log, sessions_folder
 
@@ -48,7 +48,7 @@ def _line(saved: SessionRecord) -> str:
     turns = plural(len(saved.turns), "turn")
     name = saved.model.rpartition("/")[2][:16]
     when = saved.updated[:16].replace("T", " ")
-    head = printable(f"{saved.id}  {when}  {name:16}  {turns:>9}  ", newlines=False)
+    head = one_line(f"{saved.id}  {when}  {name:16}  {turns:>9}  ")
     return head + in_a_line(in_short(saved.title), _TITLE)
 
 
@@ -90,7 +90,7 @@ def rm(
     from softchat.record.sessions import remove_session
 
     for name in ids:
-        typer.echo(printable(f"removed {remove_session(sessions_folder(), name)}", newlines=False))
+        typer.echo(one_line(f"removed {remove_session(sessions_folder(), name)}"))
     open_log().refresh()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softchat.base.files import open_sink
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.cli import print_json
 from softchat.cli.evaluate import Data, Evaluating, evaluate_file, show_tables
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
@@ -94,6 +94,6 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
             writer.writerows(rows)
     except OSError as error:
         raise UsageError(
-            f"can't write {printable(str(path), newlines=False)}: {error.strerror}",
+            f"can't write {one_line(str(path))}: {error.strerror}",
             hint="name another file with --csv",
         ) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import UsageError
 from softchat.models.folders import is_file
 
@@ -48,7 +48,7 @@ def read_runs(name: str, turn: int | None, *, forked: bool = False) -> list[Run]
     from softchat.record.runs import split_runs
     from softchat.record.trace import replay
 
-    shown = printable(name, newlines=False)
+    shown = one_line(name)
     if name == "last" or name.isdecimal():
         runs = _asked(name, forked=forked)
     elif is_file(Path(name)) or not (runs := _runs_of_session(name, forked=forked)):

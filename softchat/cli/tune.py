@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softchat.base.interrupt import catch_interrupt
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.cli import print_json, watch
 from softchat.cli.evaluate import Named, about_results, load_for, read_judged
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
@@ -120,7 +120,7 @@ def tune(
     with ResultFile(path, identity) as file, catch_interrupt() as interrupt:
         if not tuning.json:
             already = f", {len(file.results)} are there" * bool(file.results)
-            print(printable(f"results: {path}{already}", newlines=False), file=sys.stderr)
+            print(one_line(f"results: {path}{already}"), file=sys.stderr)
         race = Race(
             controls=standing,
             candidates=candidates,
@@ -300,7 +300,7 @@ def _write(found: Located, chosen: Mapping[str, object], tuning: Tuning) -> None
 
     assert found.entry is not None  # `_check_writable`
     file, name = own_file(os.environ), found.entry.name
-    where = printable(str(file), newlines=False)
+    where = one_line(str(file))
     if tuning.dry_run:
         print(f"{where} would get:\n\n{defaults_text(name, chosen)}", file=sys.stderr)
         return

@@ -8,7 +8,7 @@ import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.config.layers import Source
 from softchat.errors import UsageError
 
@@ -82,7 +82,7 @@ def _values(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not _VARIABLE.fullmatch(name):
-            shown = printable(pair, newlines=False)
+            shown = one_line(pair)
             raise UsageError(f"'{shown}' is no NAME=VALUE", hint="-p lang=German")
         values[name] = value
     return values
@@ -101,7 +101,7 @@ def find_prompt(prompts: Mapping[str, NamedPrompt], name: str | None) -> NamedPr
         return prompts[name]
     near = difflib.get_close_matches(name, prompts, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "softchat prompts lists those of config.toml"
-    raise UsageError(f"no prompt '{printable(name, newlines=False)}'", hint=hint)
+    raise UsageError(f"no prompt '{one_line(name)}'", hint=hint)
 
 
 def _variables(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import llama_cpp
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.engine.gguf import TensorNotFoundError, open_header
 from softchat.engine.native import reason
 from softchat.engine.protocol import Lora
@@ -39,7 +39,7 @@ def apply_adapters(model: int, context: int, architecture: str, loras: Sequence[
 
 
 def _load(model: int, architecture: str, lora: Lora) -> int:
-    shown = printable(lora.path.name, newlines=False)
+    shown = one_line(lora.path.name)
     with open_header(lora.path) as header:
         if header.string("adapter.type") != "lora":
             raise ModelRefusedError(
@@ -48,8 +48,7 @@ def _load(model: int, architecture: str, lora: Lora) -> int:
         its = header.string("general.architecture") or "unknown"
         if its != architecture:
             raise ModelRefusedError(
-                f"the adapter {shown} is for {printable(its, newlines=False)} models, "
-                f"this is {architecture}",
+                f"the adapter {shown} is for {one_line(its)} models, this is {architecture}",
                 hint="name the model that it was trained on with -m",
             )
         try:

@@ -18,7 +18,7 @@ import numpy as np
 
 from softchat.base.arrays import Floats, Ids
 from softchat.base.closeable import Closeable
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.engine.gguf import TensorPlace
 from softchat.errors import DecodeError, ModelRefusedError
 
@@ -60,7 +60,7 @@ class EmbeddingTable(Closeable):
         if place.offset + rows * self._stride > place.path.stat().st_size:
             self._file.close()
             raise ModelRefusedError(
-                f"the file is cut short: {printable(place.path.name, newlines=False)}",
+                f"the file is cut short: {one_line(place.path.name)}",
                 hint="fetch the file again",
             )
         self._raw = ctypes.create_string_buffer(self._stride)

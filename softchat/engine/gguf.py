@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import ModelRefusedError
 
 _UINT16, _UINT32, _FLOAT32, _STRING = 2, 4, 6, 8  # enum gguf_type
@@ -221,7 +221,7 @@ def open_header(path: Path) -> Iterator[Header]:
     handle = lib.gguf_init_from_file(bytes(path), _InitParams(no_alloc=True, ctx=None))
     if not handle:
         raise ModelRefusedError(
-            f"not a readable GGUF file: {printable(str(path), newlines=False)}: {reason()}",
+            f"not a readable GGUF file: {one_line(str(path))}: {reason()}",
             hint="the header is damaged or cut short; fetch the file again",
         )
     try:
@@ -253,7 +253,7 @@ def all_parts(path: Path, count: int) -> list[Path]:
     for n in range(1, count + 1):
         parts.append(path.with_name(f"{stem}-{n:05d}-of-{count:05d}.gguf"))
         if not parts[-1].is_file():
-            missing = printable(parts[-1].name, newlines=False)
+            missing = one_line(parts[-1].name)
             raise ModelRefusedError(
                 f"a part of the model is missing: {missing}",
                 hint="name the first part, with all others beside it",

@@ -15,7 +15,7 @@ import numpy as np
 
 from softchat.base.arrays import Floats, Ids
 from softchat.base.closeable import Closeable
-from softchat.base.text import legible, printable
+from softchat.base.text import legible, one_line
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.decoder import Decoder
 from softchat.engine.describe import memory_hint
@@ -106,7 +106,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
 
     def _read_header(self, path: Path) -> None:
         """Read what kind of model it is, and open its rows."""
-        self._shown = shown = printable(path.name, newlines=False)
+        self._shown = shown = one_line(path.name)
         with open_header(path) as header:
             self.architecture = header.string("general.architecture") or "unknown"
             n_parts = header.integer("split.count") or 1

@@ -15,7 +15,7 @@ import numpy as np
 
 from softchat.base.arrays import Floats
 from softchat.base.closeable import Closeable
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION
 from softchat.errors import DecodeError, ModelRefusedError
 
@@ -173,7 +173,7 @@ def forget_errors() -> None:
 
 def reason() -> str:
     """What llama.cpp complained of first, without the name of its function."""
-    return printable(re.sub(r"^\w+: ", "", _log[0]), newlines=False) if _log else "no reason given"
+    return one_line(re.sub(r"^\w+: ", "", _log[0])) if _log else "no reason given"
 
 
 llama_cpp.llama_log_set(_keep_error, ctypes.c_void_p(0))

@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Sequence
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import ServerError, UsageError
 
 PORT = 50052  # ggml's own
@@ -35,7 +35,7 @@ def read_servers(text: str) -> tuple[str, ...]:
         host, colon, port = one.partition(":")
         if not re.fullmatch(r"[A-Za-z0-9._-]+", host) or (colon and not _is_port(port)):
             raise UsageError(
-                f"{printable(one, newlines=False)} is no address of a server",
+                f"{one_line(one)} is no address of a server",
                 hint=f"HOST:PORT, with a name or an IPv4 address; without PORT it is {PORT}",
             )
         found.append(f"{host}:{int(port) if colon else PORT}")

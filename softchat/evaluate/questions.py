@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from softchat.base.files import missing_hint, read_stream
-from softchat.base.text import printable, storable
+from softchat.base.text import one_line, storable
 from softchat.errors import ModelNotFoundError, UsageError
 
 _GSM8K = "####"  # stands before the answer, behind the worked solution
@@ -62,7 +62,7 @@ def read_questions(path: Path, *, answers: bool = True) -> QuestionFile:
         UsageError: it can't be read, or holds something else.
 
     """
-    name = printable(path.name.partition("?")[0], newlines=False)
+    name = one_line(path.name.partition("?")[0])
     data = _bytes(path, name)
     questions = []
     for index, (place, item) in enumerate(_items(data, name)):
@@ -150,7 +150,7 @@ def _parquet(data: bytes, name: str) -> list[dict[str, Any]]:
     try:
         rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
     except pyarrow.ArrowException as error:
-        reason = printable(str(error).partition("\n")[0], newlines=False)
+        reason = one_line(str(error).partition("\n")[0])
         raise UsageError(f"{name} is no Parquet file: {reason}", hint=_LAYOUTS) from error
     return rows
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from softchat.base.closeable import Closeable
 from softchat.base.files import make_private, open_file
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.base.typed import read
 from softchat.errors import UsageError
 from softchat.evaluate.evaluate import Key, Plan, Result
@@ -79,7 +79,7 @@ class ResultFile(Closeable):
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self.path = path
         self.results: list[Result] = []
-        shown = printable(str(path), newlines=False)
+        shown = one_line(str(path))
         with ExitStack() as stack:
             try:
                 make_private(path.parent)
@@ -176,7 +176,7 @@ def _else(shown: str) -> UsageError:
 
 def _damaged(shown: str, number: int, what: str) -> UsageError:
     return UsageError(
-        f"{shown}, line {number}: {printable(what, newlines=False)}",
+        f"{shown}, line {number}: {one_line(what)}",
         hint="the file is left as it is; mend that line, or name another file with --out",
     )
 
@@ -191,18 +191,18 @@ def _difference(head: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
             return f"another {'model' if key == 'model' else 'file of questions'}"
         if key == "runs" and isinstance(theirs, dict):
             return _run_difference(theirs, mine)
-        return printable(f"{key} was {theirs!r} and is {mine!r}", newlines=False)
+        return one_line(f"{key} was {theirs!r} and is {mine!r}")
     return ""
 
 
 def _run_difference(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
     if list(theirs) != list(mine):
-        return printable(f"its runs are {', '.join(theirs)}", newlines=False)
+        return one_line(f"its runs are {', '.join(theirs)}")
     for name, settings in mine.items():
         for key, value in settings.items():
             was = theirs[name].get(key) if isinstance(theirs[name], dict) else None
             if was != value:
-                return printable(f"{key} of {name} was {was} and is {value}", newlines=False)
+                return one_line(f"{key} of {name} was {was} and is {value}")
     return "its runs have other settings"
 
 

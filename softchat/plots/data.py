@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from softchat.base.text import REPLACEMENT, printable, visible
+from softchat.base.text import REPLACEMENT, one_line, printable, visible
 from softchat.events import ConceptEntry, Mode
 from softchat.record.runs import Run
 from softchat.views.wording import REASONS, UNICODE, changed, number, parted, would_answer
@@ -163,7 +163,7 @@ def labels_of(traces: Sequence[Path], counts: Sequence[int]) -> list[str]:
 
 
 def _words(text: str) -> str:
-    return printable(text, newlines=False).translate(_NO_XML)
+    return one_line(text).translate(_NO_XML)
 
 
 def _piece(piece: str) -> str:

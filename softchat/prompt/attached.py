@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from softchat.base.files import missing_hint, open_stream
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import UsageError
 
 MOST = 2**23
@@ -71,10 +71,10 @@ def read_file(path: Path) -> Attached:
         UsageError: it can't be read, is no text, or is too long.
 
     """
-    shown = printable(str(path), newlines=False)
+    shown = one_line(str(path))
     try:
         with open_stream(path) as file:
-            return Attached(name=printable(path.name, newlines=False), text=read(file, shown))
+            return Attached(name=one_line(path.name), text=read(file, shown))
     except IsADirectoryError as error:
         raise UsageError(f"{shown} is a folder", hint="name its files, each with -f") from error
     except (OSError, ValueError) as error:

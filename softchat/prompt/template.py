@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from softchat.base.child import ChildError
-from softchat.base.text import printable, storable
+from softchat.base.text import one_line, storable
 from softchat.engine.protocol import Engine
 from softchat.engine.shortage import CLOSE
 from softchat.errors import ModelRefusedError, UsageError
@@ -277,7 +277,7 @@ def render(template: str, messages: Sequence[Message], **variables: object) -> s
         ) from error
     except sandbox.TemplateFailedError as error:
         raise ModelRefusedError(
-            f"the model's chat template fails: {printable(str(error), newlines=False)}",
+            f"the model's chat template fails: {one_line(str(error))}",
             hint="the file is damaged, or the template does not allow this (a system prompt?)",
         ) from error
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from softchat.base.files import missing_hint, open_file, open_sink, open_stream
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import SoftchatError, UsageError
 from softchat.events import SCHEMA, Error, Event, from_dict, to_json
 
@@ -34,7 +34,7 @@ class TraceWriter:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._shown = printable(str(path), newlines=False)
+        self._shown = one_line(str(path))
         try:
             # Questions and answers are nobody else's business: readable by the owner only.
             file = open_sink(path)
@@ -97,7 +97,7 @@ def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -
         UsageError: the file can't be read, is no trace, or was written by a newer softchat.
 
     """
-    shown = printable(str(path), newlines=False)
+    shown = one_line(str(path))
     try:
         with open_stream(path) as file:
             number = 0
@@ -148,7 +148,7 @@ def _refuse(shown: str, number: int, error: Exception) -> NoReturn:
         ) from error
     # What json and UTF-8 say of a broken line means little to a reader, and quotes all of it.
     known = type(error) is ValueError
-    reason = printable(str(error), newlines=False) if known else "no JSON text"
+    reason = one_line(str(error)) if known else "no JSON text"
     what = f"{shown} is no trace" if number == 1 else f"{shown} is damaged"
     raise UsageError(
         f"{what}: line {number}: {reason}", hint="softchat ask --trace FILE writes one"

@@ -8,7 +8,7 @@ import shlex
 from rich.console import Group
 from rich.text import Text
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import UsageError
 from softchat.events import FinishReason, Lens, Step
 from softchat.models.folders import expand
@@ -115,7 +115,7 @@ def lens(repl: Host, rest: str) -> None:
         chosen["lens"] = rest == "on"
     elif rest:
         raise UsageError(
-            f"/lens can't be {printable(rest, newlines=False)}",
+            f"/lens can't be {one_line(rest)}",
             hint="/lens on, /lens 16 (every 16 steps), /lens off",
         )
     if rest:
@@ -139,7 +139,7 @@ def why(repl: Host, rest: str) -> None:
     steps, index = _steps(turn), whole_number(wanted)
     if index is None or not 0 <= index < len(steps):
         raise UsageError(
-            f"no step {printable(wanted, newlines=False) or 'given'}",
+            f"no step {one_line(wanted) or 'given'}",
             hint=f"/why N, from 0 to {len(steps) - 1}",
         )
     tau = number(turn.settings.get("tau"))
@@ -162,7 +162,7 @@ def _why_answer(repl: Host, rest: str) -> None:
     place = whole_number(wanted)
     if place is None or not 0 <= place < len(tokens):
         raise UsageError(
-            f"no token {printable(wanted, newlines=False)} of the answer",
+            f"no token {one_line(wanted)} of the answer",
             hint=f"/why answer N, from 0 to {len(tokens) - 1}",
         )
     repl.console.print(token_in_full(tokens, place, repl.glyphs))
@@ -174,7 +174,7 @@ def _turn(repl: Host, text: str) -> Turn:
         return repl.session.last()
     named = whole_number(text)
     if named is None:
-        raise UsageError(f"no turn {printable(text, newlines=False)}", hint="/stats numbers them")
+        raise UsageError(f"no turn {one_line(text)}", hint="/stats numbers them")
     return repl.session.turn(named)
 
 
@@ -211,7 +211,7 @@ def _pairs(text: str) -> dict[str, object]:
         name, equals, value = word.partition("=")
         if not equals:
             raise UsageError(
-                f"'{printable(word, newlines=False)}' is no setting=value",
+                f"'{one_line(word)}' is no setting=value",
                 hint="/again tau=0.1 topn=3",
             )
         name = name.replace("-", "_")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softchat.base.interrupt import catch_interrupt
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.config.file import LOADING, OPTIONS, read_loading
 from softchat.errors import UsageError
 from softchat.events import Event
@@ -78,7 +78,7 @@ def _command(name: str, *, more: str = "") -> Command:
     if command is None:
         near = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "/help shows all of them."
-        raise UsageError(f"no command {printable(name, newlines=False)}", hint=hint + more)
+        raise UsageError(f"no command {one_line(name)}", hint=hint + more)
     return command
 
 
@@ -129,13 +129,13 @@ def _set(repl: Host, rest: str) -> None:
 def _reload(repl: Host, name: str, text: str | None) -> None:
     """Load the model again with another value of an option of how it is loaded; None: as before."""
     value = None if text is None else read_loading(name, text)
-    repl.say(f"loading {printable(repl.session.found.name, newlines=False)}…", "dim")
+    repl.say(f"loading {one_line(repl.session.found.name)}…", "dim")
     with catch_interrupt(repl.session.interrupt):
         repl.session.reload(name, value)
     if value is not None:
-        repl.say(printable(f"{name} {value}", newlines=False), "dim")
+        repl.say(one_line(f"{name} {value}"), "dim")
     if repl.session.note:
-        repl.say(f"note: {printable(repl.session.note, newlines=False)}", "yellow")
+        repl.say(f"note: {one_line(repl.session.note)}", "yellow")
 
 
 def _unset(repl: Host, rest: str) -> None:
@@ -157,7 +157,7 @@ def _show(repl: Host, name: str, *, about: str = "") -> None:
         check(name, None)  # says that there is no such setting
     value, origin = values[name]
     shown = "" if value is None else f" {value}"
-    repl.say(printable(f"{name}{shown} ({origin}){about}", newlines=False))
+    repl.say(one_line(f"{name}{shown} ({origin}){about}"))
 
 
 def _strategy(repl: Host, rest: str) -> None:
@@ -225,7 +225,7 @@ def _drop(repl: Host, rest: str) -> None:
     turns = len(repl.session.turns)
     if count is None or not 0 < count <= turns:
         raise UsageError(
-            f"can't forget {printable(rest, newlines=False) or 'a turn'}: "
+            f"can't forget {one_line(rest) or 'a turn'}: "
             f"there {'is' if turns == 1 else 'are'} {plural(turns, 'turn')}",
             hint="/drop N forgets the N oldest",
         )
@@ -249,7 +249,7 @@ def _keep_what_is_there(path: Path, instead: str) -> None:
     """Raise UsageError if there is something in this file."""
     with suppress(OSError):  # there is none; or that is told when it is opened
         if path.is_file() and path.stat().st_size:
-            shown = printable(str(path), newlines=False)
+            shown = one_line(str(path))
             raise UsageError(f"{shown} exists", hint=f"{instead} {shown} writes over it")
 
 
@@ -281,7 +281,7 @@ def _trace_over(repl: Host, rest: str) -> None:
         trace = TraceWriter(path)  # first: if it can't be opened, the one before goes on
         repl.end_trace()
         repl.trace, repl.trace_path = trace, path
-    repl.say(f"trace {printable(rest, newlines=False)}", "dim")
+    repl.say(f"trace {one_line(rest)}", "dim")
 
 
 def _stats(repl: Host, rest: str) -> None:
@@ -291,7 +291,7 @@ def _stats(repl: Host, rest: str) -> None:
     if n_ctx:
         repl.say(f"context {used} of {n_ctx} positions", "dim")
     if repl.session.info:
-        repl.say(printable(whereabouts(repl.session.info), newlines=False), "dim")
+        repl.say(one_line(whereabouts(repl.session.info)), "dim")
 
 
 def _copy(repl: Host, rest: str) -> None:
@@ -319,7 +319,7 @@ def _quit(repl: Host, rest: str) -> None:
 
 
 def _clipped(text: str, cells: int = 60) -> str:
-    line = printable(" ".join(text.split()), newlines=False)
+    line = one_line(" ".join(text.split()))
     return line if len(line) <= cells else line[: cells - 1] + "…"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from softchat.base.keys import can_listen
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.errors import UsageError
 from softchat.record.runs import Run
 from softchat.repl.host import Host
@@ -61,7 +61,7 @@ def back(repl: Host, rest: str) -> None:
     """Have the turn as it was before it was forked."""
     turn = repl.session.back()
     repl.keep()
-    answer = printable(" ".join(turn.answer.split()), newlines=False)
+    answer = one_line(" ".join(turn.answer.split()))
     repl.say(f"as it was: {answer[:60] or 'no answer'}", "dim")
 
 

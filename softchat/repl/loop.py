@@ -15,7 +15,7 @@ from rich.text import Text
 
 from softchat.base.interrupt import TWICE_S, catch_interrupt
 from softchat.base.keys import listening, stepping
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.base.version import __version__
 from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
 from softchat.events import Answer, Event, Halted, was_interrupted
@@ -87,7 +87,7 @@ class Repl:
 
     def greet(self) -> None:
         """The first line."""
-        name = printable(self.session.found.name, newlines=False)
+        name = one_line(self.session.found.name)
         self.say(f"softchat {__version__}{self.glyphs.dot}{name}{self.glyphs.dot}/help", "dim")
         entry = self.session.found.entry
         if entry is not None and entry.caution:
@@ -224,9 +224,9 @@ class Repl:
         except DecodeAbortedError as error:
             self.say(error.message, "yellow")  # as the user wanted
         except SoftchatError as error:
-            self.say(f"error: {printable(error.message, newlines=False)}", "red")
+            self.say(f"error: {one_line(error.message)}", "red")
             if error.hint:
-                self.say(f"hint: {printable(error.hint, newlines=False)}", "dim")
+                self.say(f"hint: {one_line(error.hint)}", "dim")
 
     def _ask(self, question: str) -> None:
         question = join(question, self.attached)
@@ -244,16 +244,16 @@ class Repl:
         try:
             self.session.check()
         except WorkerDiedError as error:  # no turn is lost by it: this one waits for the next model
-            self.say(f"warning: {printable(error.message, newlines=False)}", "yellow")
+            self.say(f"warning: {one_line(error.message)}", "yellow")
         if self.session.loading:
-            self.say(f"loading {printable(self.session.found.name, newlines=False)}…", "dim")
+            self.say(f"loading {one_line(self.session.found.name)}…", "dim")
         if not self._busy_told and (note := self._busy()):
             self.say(note, "dim")
             self._busy_told = True
         self.session.conversation()
         if self.session.note and self.session.info is not self._noted:
             self._noted = self.session.info
-            self.say(f"note: {printable(self.session.note, newlines=False)}", "yellow")
+            self.say(f"note: {one_line(self.session.note)}", "yellow")
 
     def _offer_room(self, question: str, room: Room) -> None:
         count = self.session.droppable(question)
@@ -326,7 +326,7 @@ class Repl:
     def _tell_of_the_trace(self) -> None:
         # Not sooner: a line of ours in the middle of a live panel would tear it.
         if self._trace_error is not None:
-            message = printable(self._trace_error.message, newlines=False)
+            message = one_line(self._trace_error.message)
             self.say(f"warning: {message}; /trace is off", "yellow")
             self._trace_error = None
 
@@ -345,7 +345,7 @@ class Repl:
         except OSError as error:
             if not self._save_failed:
                 self._save_failed = True
-                reason = printable(str(error.strerror or error), newlines=False)
+                reason = one_line(str(error.strerror or error))
                 self.say(f"warning: this session can't be saved: {reason}", "yellow")
 
     def note(self, message: str) -> None:
@@ -354,14 +354,14 @@ class Repl:
 
     def _say_notes(self) -> None:
         for message in self._notes:
-            self.say(f"warning: {printable(message, newlines=False)}", "yellow")
+            self.say(f"warning: {one_line(message)}", "yellow")
         self._notes.clear()
 
     def save_as(self, path: Path) -> None:
         """Write the session to a file of the user's. Raises UsageError."""
         write_file(path, self.session)
         self._own.add(path.resolve())
-        self.say(f"written to {printable(str(path), newlines=False)}", "dim")
+        self.say(f"written to {one_line(str(path))}", "dim")
 
     def is_own(self, path: Path) -> bool:
         """Whether this session was written to this file, or comes from it."""
@@ -386,7 +386,7 @@ class Repl:
         values = self.session.settings
         used, n_ctx = self.session.used
         parts = {
-            "model": printable(self.session.found.name, newlines=False),
+            "model": one_line(self.session.found.name),
             "strategy": str(values.strategy),
             "tau": f"{self.glyphs.tau} {values.tau:g}",
             "patience": f"patience {values.patience}",

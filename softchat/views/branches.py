@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.record.runs import Run
 from softchat.views.steps import fed, sparkline
 from softchat.views.thoughts import thoughts
@@ -31,7 +31,7 @@ def branches(runs: Mapping[str, Run], at: int, *, width: int, glyphs: Glyphs) ->
     table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="bold")
     table.add_column("", style="dim", no_wrap=True)
     for name in runs:
-        shown = Text(glyphs.text(printable(name, newlines=False)))
+        shown = Text(glyphs.text(one_line(name)))
         table.add_column(shown, overflow="fold", ratio=1)
     room = max(8, (width - _LABEL) // max(1, len(runs)) - 3)
     each = [_facts(run, at, room, glyphs) for run in runs.values()]
@@ -114,6 +114,6 @@ def answers_table(leads: Iterable[Lead], glyphs: Glyphs) -> Table:
         table.add_row(
             f"{sum(lead.weight for lead in same):.3f}",
             plural(len(same), "token"),
-            Text(glyphs.text(printable(answer, newlines=False) or "-"), "bold"),
+            Text(glyphs.text(one_line(answer) or "-"), "bold"),
         )
     return table

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.events import Event
 from softchat.record.runs import Run
 from softchat.views.steps import sparkline
@@ -20,7 +20,7 @@ def comparison(runs: Mapping[str, Sequence[Event]], *, width: int, glyphs: Glyph
     table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="bold")
     table.add_column("", style="dim", no_wrap=True)
     for name in runs:
-        shown = Text(glyphs.text(printable(name, newlines=False)))
+        shown = Text(glyphs.text(one_line(name)))
         table.add_column(shown, overflow="fold", ratio=1)
     room = max(8, (width - 12) // max(1, len(runs)) - 3)
     rows: dict[str, list[Text]] = {}

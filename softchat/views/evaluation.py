@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from softchat.base.closeable import Closeable
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.evaluate.statistics import Estimate
 from softchat.evaluate.summary import Summary
 from softchat.events import HaltReason
@@ -66,7 +66,7 @@ def votes_table(votes: Mapping[str, Sequence[int]], total: int, glyphs: Glyphs) 
     table = _table("answer", "votes", "")
     table.add_column("given by", overflow="fold")
     for text, places in votes.items():
-        shown = glyphs.text(printable(text, newlines=False))
+        shown = glyphs.text(one_line(text))
         table.add_row(
             Text(shown, "bold"),
             f"{len(places)}/{total}",
@@ -118,7 +118,7 @@ def _table(first: str, *others: str) -> Table:
 
 
 def _name(name: str, glyphs: Glyphs) -> Text:
-    return Text(glyphs.text(printable(name, newlines=False)), "bold")
+    return Text(glyphs.text(one_line(name)), "bold")
 
 
 def _percent(estimate: Estimate | None, *, sign: str = "") -> str:
@@ -179,7 +179,7 @@ class ProgressBar(Closeable):
     def step(self, note: str) -> None:
         """One result more; `note` is what it is so far."""
         self._done += 1
-        note = printable(note, newlines=False)
+        note = one_line(note)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, description=escape(note))
             return

@@ -25,7 +25,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 from rich.theme import Theme
 
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.events import Answer, Event, Finished
 from softchat.views.region import LiveRegion
 
@@ -192,9 +192,9 @@ def _make_harmless(tokens: Sequence[Token]) -> None:
     for token in tokens:
         token.content = printable(token.content)
         for child in token.children or ():
-            child.content = printable(child.content.expandtabs(4), newlines=False)
+            child.content = one_line(child.content.expandtabs(4))
             child.attrs = {
-                name: printable(value, newlines=False) if isinstance(value, str) else value
+                name: one_line(value) if isinstance(value, str) else value
                 for name, value in child.attrs.items()
             }
 

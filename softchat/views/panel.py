@@ -16,7 +16,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.events import (
     Answer,
     Event,
@@ -100,8 +100,8 @@ class PanelState:
         """Take in an event."""
         match event:
             case Started(model=model, settings=settings):
-                self.model = printable(model.name, newlines=False)
-                self.strategy = printable(str(settings.get("strategy", "")), newlines=False)
+                self.model = one_line(model.name)
+                self.strategy = one_line(str(settings.get("strategy", "")))
                 self.tau = number(settings.get("tau"))
                 self.patience = int(number(settings.get("patience")))
                 self.max_think = int(number(settings.get("max_think")))
@@ -257,7 +257,7 @@ def _row(step: Step, width: int, glyphs: Glyphs, *, with_mode: bool, tokens: int
         sign = glyphs.soft if step.mode == Mode.SOFT else glyphs.hard
         line.append(f"{sign} ", _MODE_COLOURS[step.mode])
     line.append(f"{nats(step.entropy)}  ", "cyan" if step.below else "default")
-    why = glyphs.text(printable(step.why, newlines=False))
+    why = glyphs.text(one_line(step.why))
     why = ", ".join(filter(None, (why, changed(step, glyphs))))
     # Behind the last slot: how many more there are, and why.
     room = width - line.cell_len - 3 - (cell_len(why) + 1 if why else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self, TextIO
 
-from softchat.base.text import encodable, printable
+from softchat.base.text import encodable, one_line, printable
 from softchat.events import Answer, Event, Finished, Halted, Lens, Prefill, Started, Step
 from softchat.views import BesideAnswer, View
 from softchat.views.wording import (
@@ -121,7 +121,7 @@ class StepView(BesideAnswer):
         return f"step {step.index:4d}  H {nats(step.entropy)}  {cold}  {mode}  {mixture}"
 
     def _line(self, text: str) -> None:
-        text = printable(text, newlines=False)
+        text = one_line(text)
         self._lines.write(self._glyphs.text(text) + "\n")
         self._lines.flush()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.record.runs import Run
 from softchat.views.panel import PanelState, render_summary
 from softchat.views.steps import sparkline, steps_table
@@ -56,7 +56,7 @@ def run_head(run: Run, *, width: int, glyphs: Glyphs) -> list[Text]:
         said += f" ({pace})" if pace else ""
         lines.append(Text(f"{said}{glyphs.dot}{run.finished.finish_reason}", "dim"))
     if run.error:
-        words = printable(run.error.message, newlines=False)
+        words = one_line(run.error.message)
         lines.append(Text(glyphs.text(f"failed: {words}"), "red"))
     return lines
 
@@ -70,4 +70,4 @@ def _ran_with(run: Run, glyphs: Glyphs) -> Text:
 
 
 def _text(text: str, glyphs: Glyphs) -> str:
-    return glyphs.text(printable(text, newlines=False))
+    return glyphs.text(one_line(text))

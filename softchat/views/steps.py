@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.events import ConceptEntry, Lens, Step
 from softchat.views.wording import Glyphs, changed, nats, short_nats, sparkline_top, would_answer
 
@@ -87,7 +87,7 @@ def _heaviest(step: Step) -> Sequence[ConceptEntry]:
 
 
 def _why(step: Step, glyphs: Glyphs) -> str:
-    return glyphs.text(printable(step.why, newlines=False))
+    return glyphs.text(one_line(step.why))
 
 
 def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> RenderableType:

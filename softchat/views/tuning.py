@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.evaluate.race import Proof, Race
 from softchat.evaluate.statistics import Estimate
 from softchat.views.wording import Glyphs, plural
@@ -31,7 +31,7 @@ def race_table(race: Race, glyphs: Glyphs) -> Table:
         chosen, proven = race.counts(run.name)
         tokens = race.mean_tokens(run.name)
         table.add_row(
-            Text(glyphs.text(printable(run.name, newlines=False)), "bold" * (style != "dim")),
+            Text(glyphs.text(one_line(run.name)), "bold" * (style != "dim")),
             Text(state, style),
             *_share(*chosen),
             *_share(*proven),
@@ -48,7 +48,7 @@ def race_line(race: Race, glyphs: Glyphs) -> str:
     """Where a race stands, in a line."""
     names = ", ".join(race.alive)
     doing = "proving" if race.is_proving else "choosing among"
-    return glyphs.text(printable(f"{doing} {names}", newlines=False))
+    return glyphs.text(one_line(f"{doing} {names}"))
 
 
 def verdict(race: Race, proof: Proof | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from softchat.base.text import encodable, is_unicode, printable, visible
+from softchat.base.text import encodable, is_unicode, one_line, visible
 from softchat.events import (
     Finished,
     FinishReason,
@@ -169,7 +169,7 @@ def parted(fork: Parting, glyphs: Glyphs = UNICODE) -> str:
     said = [glyphs.piece(fork.taken)] if fork.taken else []
     said += [f"{name} {value}" for name, value in fork.settings.items()]
     words = f"fork at step {fork.step}" + (f": {', '.join(said)}" if said else "")
-    return glyphs.text(printable(words, newlines=False))
+    return glyphs.text(one_line(words))
 
 
 def looked(halted: Halted) -> str:
@@ -220,7 +220,7 @@ def in_a_line(text: str, cells: int, *, ellipsis: str = "…") -> str:
     """The text as one harmless line of at most so many cells."""
     from rich.cells import cell_len, set_cell_size
 
-    line = printable(" ".join(text.split()), newlines=False)
+    line = one_line(" ".join(text.split()))
     if cell_len(line) <= cells:
         return line
     cut: str = set_cell_size(line, max(0, cells - len(ellipsis)))

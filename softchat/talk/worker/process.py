@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from softchat.base.text import printable
+from softchat.base.text import one_line, printable
 from softchat.errors import WorkerDiedError
 from softchat.events import Event, Step, from_dict
 from softchat.talk.worker.wire import error_of, write_line
@@ -293,7 +293,7 @@ def death(
         who: has ended, if it was of no signal.
 
     """
-    on = f" on {printable(Path(model).name, newlines=False)}" if model else ""
+    on = f" on {one_line(Path(model).name)}" if model else ""
     said = _last(printed)
     last = f": {said}" if said else ""
     if status < 0:
@@ -306,7 +306,7 @@ def death(
 def _last(printed: bytes) -> str:
     """The last line of what native code has printed, without the folders of its source."""
     line = printed.decode("utf-8", "replace").strip().rpartition("\n")[2]
-    return printable(re.sub(r"^\S*/(?=[^/\s]+:\d+: )", "", line), newlines=False)[:_LONGEST]
+    return one_line(re.sub(r"^\S*/(?=[^/\s]+:\d+: )", "", line))[:_LONGEST]
 
 
 def _hint(number: int) -> str:

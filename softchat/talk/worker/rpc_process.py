@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from softchat.base.text import printable
+from softchat.base.text import one_line
 from softchat.engine.servers import greet
 from softchat.errors import ServerError, WorkerDiedError
 from softchat.talk.worker.process import environment
@@ -88,7 +88,7 @@ class RpcServer:
     def _read(self) -> None:
         assert self._process.stdout
         for line in self._process.stdout:
-            self._lines.put(printable(line.decode("utf-8", "replace").rstrip(), newlines=False))
+            self._lines.put(one_line(line.decode("utf-8", "replace").rstrip()))
         self._lines.put(None)
 
     def _beginning(self) -> list[str]:
