@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -33,6 +34,7 @@ from softchat.cli.sessions import app as sessions
 from softchat.cli.show import show
 from softchat.cli.sweep import sweep
 from softchat.cli.tune import tune
+from softchat.cli.variables import unread
 from softchat.errors import UsageError
 from softchat.models.folders import expand, is_file
 
@@ -63,6 +65,8 @@ class _AskOrChat(TyperGroup):
             if args and args[0].startswith("-") and args[0] not in flags:
                 args = ["chat", *args]
             return super().parse_args(ctx, args)
+        for line in unread(os.environ, self):
+            print(f"note: {line}", file=sys.stderr)
         if args and " " not in args[0]:
             _refuse_mistyped(args)
         whole = meant(

@@ -39,7 +39,7 @@ def holds_model(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
         return False
     if talks(arguments):
         often = any(one.startswith("--samples") for one in arguments)
-        return often or "SOFTCHAT_SAMPLES" in environ
+        return often or (bool(arguments) and "SOFTCHAT_SAMPLES" in environ)  # else it is a chat
     return arguments[0] in HOLDERS
 
 

@@ -311,11 +311,15 @@ def render_summary(state: PanelState, halted: Halted, *, width: int, glyphs: Gly
     line = Text(f"thought {plural(halted.steps, mode + 'step')}", "dim")
     if mixed:
         line.append(f" ({state.soft} soft)", "dim")
+    warn = halted.reason is HaltReason.INTERRUPTED
+    reason = f"{glyphs.dot}{REASONS[halted.reason]}"
     if state.steps:
         pace = _pace(halted.steps, state.elapsed_s)
-        line.append(f" in {duration(state.elapsed_s)}" + (f" ({pace})" if pace else ""), "dim")
-    warn = halted.reason is HaltReason.INTERRUPTED
-    line.append(f"{glyphs.dot}{REASONS[halted.reason]}", "yellow" if warn else "dim cyan")
+        for took in (f" in {duration(state.elapsed_s)}", f" ({pace})" if pace else ""):
+            if line.cell_len + cell_len(took + reason) >= width:
+                break  # why it ended is worth more
+            line.append(took, "dim")
+    line.append(reason, "yellow" if warn else "dim cyan")
     ahead = f"{glyphs.dot}{looked(halted)}" if halted.probes else ""
     if line.cell_len + cell_len(ahead) < width:
         line.append(ahead, "dim")

@@ -180,7 +180,7 @@ def test_plain_lines_and_tables_say_why():
 
 @pytest.mark.parametrize("reason", list(HaltReason))
 def test_the_summary_names_the_reason(reason):
-    """One line for every reason, that fits into 80 columns; no number is cut in a narrow one."""
+    """One line for every reason, that fits into 80 columns; a narrow one has the reason first."""
     state = state_of(step(index=36, entropy=0.02), step(index=37, entropy=3.1))
     halted = Halted(reason=reason, steps=38, injected="")
     text = render_summary(state, halted, width=80, glyphs=UNICODE).plain
@@ -191,6 +191,8 @@ def test_the_summary_names_the_reason(reason):
         narrow = render_summary(state, halted, width=width, glyphs=UNICODE).plain
         assert cell_len(narrow) <= max(1, width - 1)
         assert "H" not in narrow or narrow.endswith("H 0.02 to 3.1")
+        assert width < 48 or REASONS[reason] in narrow
+        assert " in 0" not in narrow or REASONS[reason] in narrow
 
 
 def test_one_step_has_no_pace():

@@ -1,6 +1,6 @@
 """Products by frozen matrices in 8-bit integers, for training on a CPU. Knows no model.
 
-A processor without bfloat16 multiplies 8-bit integers about four times as fast as floats. So frozen
+A processor without bfloat16 multiplies 8-bit integers faster than floats. So frozen
 matrices are rounded, one scale an output, and what goes through them is rounded too, one scale a
 position, forwards and backwards (Wortsman et al. 2023, SwitchBack, arXiv:2304.13013). llama.cpp
 rounds the activations of a quantised model in much the same way.

@@ -1,0 +1,35 @@
+"""SOFTCHAT_ variables that nothing reads."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("SOFTCHAT_TUA", "; did you mean SOFTCHAT_TAU?"),
+        ("SOFTCHAT_MAX_TINK", "; did you mean SOFTCHAT_MAX_THINK?"),
+        ("SOFTCHAT_MODLE", "; did you mean SOFTCHAT_MODEL?"),
+        ("SOFTCHAT_XYZ\x1b[2J", ""),
+    ],
+)
+def test_one_that_nothing_reads_is_told(softchat, name, told):
+    """With what was meant, where that is near; the command goes on."""
+    done = softchat("sessions", **{name: "1"})
+    assert done.status == 0, done
+    (line,) = [line for line in done.err.splitlines() if "SOFTCHAT" in line]
+    assert line.startswith("note: nothing reads the variable SOFTCHAT_")
+    assert line.endswith(told)
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize(
+    "name", ["SOFTCHAT_HOME", "SOFTCHAT_MODELS", "SOFTCHAT_WORKER", "SOFTCHAT_MINUTES", "SOFTCHAT"]
+)
+def test_nothing_is_told_of_those_that_are_read(softchat, tmp_path, name):
+    """Be it by a flag of another command."""
+    path = tmp_path / "models.toml"
+    path.touch()
+    values = {"SOFTCHAT_MODELS": str(path), "SOFTCHAT_HOME": str(tmp_path / "home")}
+    assert "nothing reads" not in softchat("sessions", **{name: values.get(name, "1")}).err
