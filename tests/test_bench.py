@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -99,3 +101,15 @@ def test_llm_is_measured_where_it_is(tmp_path, monkeypatch, home, real_model):
     script.chmod(0o700)
     assert ask_to_llm(1) > 0
     assert asked.read_text() == "-m SmolLM2 What is the capital of France?\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is the child's own anyway")
+def test_memory_is_that_of_the_child_alone():
+    """Linux counts in a child's ru_maxrss what its parent held when it was started."""
+    child = "from softchat.bench.timing import _peak; print(_peak())"
+    parent = (
+        "import subprocess, sys; held = b'x' * 600 * 2**20;"
+        f"print(subprocess.check_output([sys.executable, '-c', {child!r}], text=True))"
+    )
+    done = subprocess.check_output([sys.executable, "-c", parent], text=True)
+    assert 20 * 2**20 < int(done) < 400 * 2**20
