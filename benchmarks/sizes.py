@@ -82,7 +82,7 @@ def asked(model: Path, steps: int, threads: int, *, on_terminal: bool) -> float:
         trace = Path(folder) / "t.jsonl"
         command = [
             sys.executable, "-m", "softchat", "ask", "-m", str(model), "--threads", str(threads),
-            "--max-think", str(steps), "--trace", str(trace), *ENDLESS, QUESTION,
+            "--lora", "none", "--max-think", str(steps), "--trace", str(trace), *ENDLESS, QUESTION,
         ]  # fmt: skip
         if on_terminal:
             on_a_terminal(command)
