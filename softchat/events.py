@@ -90,6 +90,8 @@ class ModelInfo:
     """Where layers of it are, beside the processor; a server by its address."""
     gpu_layers: int = 0
     """How many of its layers are there."""
+    merged: bool = False
+    """Whether its adapters are in its weights, which were rounded to 8 bits then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

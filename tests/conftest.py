@@ -52,6 +52,9 @@ def own_home(environ, tmp_path, real_model) -> Path:
     models = home / "models" / real_model.parent.name
     models.mkdir(parents=True)
     (models / real_model.name).symlink_to(real_model)
+    merged = Path(environ["SOFTCHAT_HOME"]) / "merged"  # made once for all tests
+    merged.mkdir(exist_ok=True)
+    (home / "merged").symlink_to(merged)
     environ["SOFTCHAT_HOME"] = str(home)
     return home
 

@@ -89,6 +89,7 @@ def test_each_event_has_the_fields_of_the_contract():
         "loras",
         "devices",
         "gpu_layers",
+        "merged",
     }
     assert to_dict(EXAMPLES[2])["concept"] == [{"id": 1, "piece": " é\n", "weight": 1.0}]
     assert to_dict(Answer(text="", token=TOKEN))["token"] == {

@@ -46,7 +46,7 @@ def bench(
     from softchat.cli.model import find, user_config
     from softchat.engine.placement import Placement
     from softchat.engine.servers import read_servers
-    from softchat.talk.load import Load, own_adapters
+    from softchat.talk.load import Load
 
     found = find(model, config=user_config())
     report: Report | MachinesReport
@@ -56,22 +56,24 @@ def bench(
         typer.echo(f"measuring: {what}", err=True)
 
     servers = read_servers(rpc)
-    watch.loading(Load.of(found, placement=Placement(servers=servers)))
+    load = Load.of(found, placement=Placement(servers=servers))
+    watch.loading(load)
+    path, loras, _ = load.weights()
     if servers:
         report = measure_machines(
-            found.path,
+            path,
             found.name,
             servers,
-            loras=own_adapters(found),
+            loras=loras,
             steps=steps,
             repeats=repeats,
             progress=progress,
         )
     else:
         report = measure(
-            found.path,
+            path,
             found.name,
-            loras=own_adapters(found),
+            loras=loras,
             steps=steps,
             repeats=repeats,
             positions=at or (128, 1024, 4096),

@@ -1,49 +1,57 @@
-"""`softchat cache`: long prompts that are kept on disk, as KV caches."""
+"""`softchat cache`: what is kept on disk to be faster: long prompts, and models with adapters."""
 
 from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 import typer
 
 from softchat.base.text import one_line
 
-app = typer.Typer(help="Long prompts that are kept for later runs: list, clear.")
+app = typer.Typer(help="What is kept to be faster: list, clear.")
 
 
 @app.callback(invoke_without_command=True)
 def cache(context: typer.Context) -> None:
-    """List the prompts that are kept, the last used first."""
+    """List what is kept, the last used first: long prompts, and models made one with adapters."""
     if context.invoked_subcommand is not None:
         return
     from softchat.base.files import files_in, shown_size
+    from softchat.engine.merge import SUFFIX
+    from softchat.models.folders import merged_folder, prompt_cache_folder
     from softchat.talk.prompt_cache import entries
 
-    files_in(_folder(), "")  # told if one may not look there
-    found = entries(_folder())
+    prompts, models = prompt_cache_folder(os.environ), merged_folder(os.environ)
+    files_in(prompts, "")  # told if one may not look there
+    found = [
+        (one.used, one.bytes, f"{len(one.tokens):>6} tokens", one.model, prompts)
+        for one in entries(prompts)
+    ]
+    for file in files_in(models, SUFFIX):
+        status = file.stat()
+        found.append((status.st_atime, status.st_size, " " * 13, "model and adapter", models))
     if not found:
-        typer.echo("no prompt is kept", err=True)
-    for entry in found:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
-        line = f"{when}  {len(entry.tokens):>6} tokens  {shown_size(entry.bytes):>8}  {entry.model}"
-        typer.echo(one_line(line))
+        typer.echo("nothing is kept", err=True)
+    for used, size, tokens, name, _ in sorted(found, reverse=True):
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(used))
+        typer.echo(one_line(f"{when}  {tokens}  {shown_size(size):>8}  {name}"))
     if found:
-        total = shown_size(sum(entry.bytes for entry in found))
-        typer.echo(one_line(f"{total} in {_folder()}; softchat cache clear"), err=True)
+        total = shown_size(sum(size for _, size, *_ in found))
+        folders = " and ".join(sorted({str(folder) for *_, folder in found}))
+        typer.echo(one_line(f"{total} in {folders}; softchat cache clear"), err=True)
 
 
 @app.command()
 def clear() -> None:
-    """Remove them all; they are read anew when they are needed."""
+    """Remove it all; it is made anew when it is needed."""
+    from softchat.base.files import files_in
+    from softchat.engine.merge import SUFFIX
+    from softchat.models.folders import merged_folder, prompt_cache_folder
     from softchat.talk.prompt_cache import clear as remove
 
-    count = remove(_folder())
+    models = files_in(merged_folder(os.environ), SUFFIX)
+    count = remove(prompt_cache_folder(os.environ)) + len(models)
+    for file in models:
+        file.unlink(missing_ok=True)
     typer.echo(f"removed {count}")
-
-
-def _folder() -> Path:
-    from softchat.models.folders import prompt_cache_folder
-
-    return prompt_cache_folder(os.environ)

@@ -333,7 +333,7 @@ def _run_rest(
     plan: Plan, file: ResultFile, load: Load, how: Evaluating, *, cancelled: Callable[[], bool]
 ) -> None:
     """Run what is not in the file yet; each result goes into it as it comes."""
-    from softchat.cli.model import told_if_slow
+    from softchat.cli.model import tell_of_load, told_if_slow
     from softchat.evaluate.evaluate import evaluate, pool_of
     from softchat.views.evaluation import ProgressBar
 
@@ -341,6 +341,7 @@ def _run_rest(
     bar = ProgressBar(sys.stderr, done=len(wanted & file.done), total=len(wanted))
     with told_if_slow(load.name, quiet=how.json), watch.over(load, resumes=True):
         engine = load.engine(sequences=how.at_once, cancelled=cancelled)
+    tell_of_load(engine, quiet=how.json)
     with engine, bar:
         pool = pool_of(engine, plan)
         for result in evaluate(pool, plan, done=file.done, cancelled=cancelled):

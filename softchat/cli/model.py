@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from softchat.engine.describe import Description
     from softchat.engine.devices import Device
+    from softchat.engine.llama import LlamaEngine
     from softchat.models.entry import ModelEntry
     from softchat.models.locate import Agree
     from softchat.settings import Settings
@@ -261,6 +262,12 @@ def tell_of_default(found: Located) -> None:
 def note(text: str) -> None:
     """Tell of something that its user may want to know, on stderr."""
     print(f"note: {one_line(text)}", file=sys.stderr)
+
+
+def tell_of_load(engine: LlamaEngine, *, quiet: bool) -> None:
+    """Tell of how a model was loaded, where its user should know it."""
+    if engine.note and not quiet:
+        note(engine.note)
 
 
 @contextmanager

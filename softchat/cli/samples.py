@@ -64,7 +64,7 @@ def ask_often(
 
     Returns the answer that has won, or all of them; None if it was stopped.
     """
-    from softchat.cli.model import enough, load_of, told_if_slow
+    from softchat.cli.model import enough, load_of, tell_of_load, told_if_slow
     from softchat.engine.batch import run_together
     from softchat.evaluate.answers import make_reader
     from softchat.evaluate.evaluate import Plan, evaluate
@@ -89,6 +89,7 @@ def ask_often(
             together = min(sampling.samples, _TOGETHER)
             with watch.over(load):
                 engine = load.engine(sequences=together, cancelled=interrupt)
+        tell_of_load(engine, quiet=quiet)
         results: list[Result] = []
         bar = ProgressBar(sys.stderr, done=0, total=sampling.samples)
         with engine, bar:

@@ -89,7 +89,7 @@ def tune(
     to be better on the others. A --run, or a setting with several values, is a candidate; without
     one there are twelve. What there is, is kept: the same command goes on where it was stopped.
     """
-    from softchat.cli.model import prepare, told_if_slow
+    from softchat.cli.model import prepare, tell_of_load, told_if_slow
     from softchat.evaluate.evaluate import Plan, pool_of
     from softchat.evaluate.race import Race, split
     from softchat.evaluate.results import ResultFile, default_path
@@ -130,6 +130,7 @@ def tune(
         )
         with told_if_slow(found.name, quiet=tuning.json), watch.over(load, resumes=True):
             engine = load.engine(sequences=tuning.parallel, cancelled=interrupt)
+        tell_of_load(engine, quiet=tuning.json)
         with engine:
             answer = partial(_answer, pool_of(engine, plan), plan, file, interrupt)
             _go(race, answer, tuning, interrupt)

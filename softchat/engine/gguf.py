@@ -1,4 +1,4 @@
-"""Headers of GGUF files, read by ggml's own C reader. Knows nothing of models that run.
+"""Headers of GGUF files, read and written by ggml's own C code. Knows nothing of running models.
 
 The reader is exported by libggml-base, which llama-cpp-python installs beside libllama. It reads a
 header with a vocabulary of 262k tokens in about 60 ms; gguf-py, in Python, takes 20 s.
@@ -10,8 +10,8 @@ import ctypes
 import functools
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def load_ggml(part: str) -> ctypes.CDLL:
 @functools.cache
 def _library() -> ctypes.CDLL:
     lib = load_ggml("ggml-base")
-    header, key = ctypes.c_void_p, ctypes.c_int64
+    header, key, tensor = ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p
     for name, result, arguments in (
         ("gguf_init_from_file", header, [ctypes.c_char_p, _InitParams]),
         ("gguf_free", None, [header]),
@@ -79,6 +79,16 @@ def _library() -> ctypes.CDLL:
         ("gguf_get_tensor_offset", ctypes.c_size_t, [header, key]),
         ("gguf_get_data_offset", ctypes.c_size_t, [header]),
         ("ggml_get_type_traits", ctypes.POINTER(TypeTraits), [ctypes.c_int]),
+        ("gguf_init_empty", header, []),
+        ("gguf_set_kv", None, [header, header]),
+        ("gguf_set_val_u32", None, [header, ctypes.c_char_p, ctypes.c_uint32]),
+        ("gguf_add_tensor", None, [header, tensor]),
+        ("gguf_set_tensor_type", None, [header, ctypes.c_char_p, ctypes.c_int]),
+        ("gguf_get_meta_size", ctypes.c_size_t, [header]),
+        ("gguf_get_alignment", ctypes.c_size_t, [header]),
+        ("gguf_write_to_file", ctypes.c_bool, [header, ctypes.c_char_p, ctypes.c_bool]),
+        ("ggml_get_tensor", tensor, [ctypes.c_void_p, ctypes.c_char_p]),
+        ("ggml_free", None, [ctypes.c_void_p]),
     ):
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
@@ -107,6 +117,13 @@ class Header:
     def n_tensors(self) -> int:
         """How many tensors the file holds; a vocabulary-only file has none."""
         return int(_library().gguf_get_n_tensors(self._handle))
+
+    @property
+    def tensor_names(self) -> list[str]:
+        """What its tensors are called, in the order of the file."""
+        lib = _library()
+        names = (lib.gguf_get_tensor_name(self._handle, i) for i in range(self.n_tensors))
+        return [name.decode("utf-8", errors="surrogateescape") for name in names]
 
     def string(self, key: str) -> str | None:
         """The text under `key`, or None."""
@@ -184,7 +201,7 @@ class Header:
 
         """
         lib = _library()
-        index = lib.gguf_find_tensor(self._handle, name.encode())
+        index = lib.gguf_find_tensor(self._handle, name.encode(errors="surrogateescape"))
         if index < 0:
             raise TensorNotFoundError(name)
         ne = lib.gguf_get_tensor_ne(self._handle, index)
@@ -228,6 +245,53 @@ def open_header(path: Path) -> Iterator[Header]:
         yield Header(path, handle)
     finally:
         lib.gguf_free(handle)
+
+
+def write_header(path: Path, out: Path, *, types: Mapping[str, int], file_type: int) -> list[int]:
+    """Write the header of one GGUF file into another, with tensors of other types.
+
+    Args:
+        path: the file whose header it is.
+        out: is overwritten.
+        types: `enum ggml_type` of the tensors that have another one now, by name. Rows have to be
+            whole blocks of it.
+        file_type: `enum llama_ftype`, of most of them.
+
+    Returns:
+        Where each tensor begins now, in bytes from the start of the file; and, last of all, how
+        long the file must be.
+
+    Raises:
+        ModelRefusedError: `path` is no GGUF file.
+        OSError: `out` can't be written.
+
+    """
+    lib = _library()
+    tensors = ctypes.c_void_p()
+    with ExitStack() as stack:
+        header = stack.enter_context(open_header(path))
+        names = [name.encode(errors="surrogateescape") for name in header.tensor_names]
+        params = _InitParams(no_alloc=True, ctx=ctypes.addressof(tensors))
+        told = lib.gguf_init_from_file(bytes(path), params)
+        stack.callback(lib.gguf_free, told)
+        stack.callback(lib.ggml_free, tensors)
+        new = lib.gguf_init_empty()
+        stack.callback(lib.gguf_free, new)
+        lib.gguf_set_kv(new, told)
+        lib.gguf_set_val_u32(new, b"general.file_type", file_type)
+        for name in names:
+            lib.gguf_add_tensor(new, lib.ggml_get_tensor(tensors, name))
+        for text, number in types.items():
+            lib.gguf_set_tensor_type(new, text.encode(errors="surrogateescape"), number)
+        if not lib.gguf_write_to_file(new, bytes(out), True):
+            raise OSError(f"llama.cpp can't write {out}")
+        begins, step = int(lib.gguf_get_meta_size(new)), int(lib.gguf_get_alignment(new))
+        places = [begins + int(lib.gguf_get_tensor_offset(new, i)) for i in range(len(names))]
+        ends = max(
+            (place + int(lib.gguf_get_tensor_size(new, i)) for i, place in enumerate(places)),
+            default=begins,
+        )
+        return [*places, -(-ends // step) * step]
 
 
 def find_matrix(header: Header) -> TensorPlace | None:

@@ -48,6 +48,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         sequences: how many sequences the context has room for, each with `n_ctx` positions; the
             engine itself uses the first, `run_together` all of them.
         cancelled: asked while a decode runs; True stops it within milliseconds.
+        note: what its user should be told of how it was made.
 
     Raises:
         ModelRefusedError: the file can't be loaded, or is no text decoder, or an embedding row
@@ -69,8 +70,10 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         loras: Sequence[Lora] = (),
         sequences: int = 1,
         cancelled: Callable[[], bool] = lambda: False,
+        note: str = "",
     ) -> None:
         self._cancelled = cancelled
+        self._note = note
         self._path = path
         self._placement = placement
         self.sequences = sequences
@@ -141,7 +144,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
     @property
     def note(self) -> str:
         """What a user should be told of how it was loaded; or nothing."""
-        return self._offload.note
+        return "; ".join(filter(None, (self._note, self._offload.note)))
 
     def _loading(self) -> bool:
         self._offload.guard()

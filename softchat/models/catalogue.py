@@ -154,7 +154,7 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
     _refuse_settings(table, name)
     table.allow(
         "aliases", "description", "licence", "gigabytes", "context", "system", "source", "think",
-        "lora", "defaults",
+        "lora", "merge", "defaults",
     )  # fmt: skip
     aliases = table.texts("aliases")
     for alias in aliases:
@@ -170,6 +170,7 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
         source=_read_source(table.table("source", required=True)),
         tags=_read_tags(table.table("think"), name) if "think" in table.values else None,
         lora=_read_path(table, "lora") if "lora" in table.values else None,
+        merge=table.switch("merge") if "merge" in table.values else False,
         defaults=_read_defaults(table.table("defaults")),
     )
 

@@ -157,6 +157,8 @@ class ModelEntry:
     """The system prompt of a user who gives none; empty: none at all."""
     lora: Path | None = None
     """A LoRA adapter that belongs to it."""
+    merge: bool = False
+    """Whether file and adapter are made one, to be faster: see `engine.merge`."""
     defaults: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Settings by name, each one checked by `softchat.settings.check`."""
 

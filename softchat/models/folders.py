@@ -34,6 +34,11 @@ def prompt_cache_folder(environ: Mapping[str, str]) -> Path:
     return models_folder(environ).parent / "prompts"
 
 
+def merged_folder(environ: Mapping[str, str]) -> Path:
+    """The folder of models that were made one with their adapters: all can be made again."""
+    return models_folder(environ).parent / "merged"
+
+
 def expand(text: str) -> Path:
     """The text as a path, a leading `~` being the user's home."""
     try:

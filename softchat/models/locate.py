@@ -83,6 +83,11 @@ class Located:
         return self._known.lora
 
     @property
+    def merge(self) -> bool:
+        """Whether that adapter is made one with the file."""
+        return self._known.merge
+
+    @property
     def _known(self) -> ModelEntry:
         return self.entry or ModelEntry(name=self.name, source=PathSource(path=self.path))
 

@@ -6,13 +6,17 @@ opened.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from softchat.base.text import legible, one_line
 from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.protocol import ANY_CONTEXT, LONGEST_DEFAULT_CONTEXT, Lora
+from softchat.errors import ModelRefusedError
+from softchat.models.folders import merged_folder
 from softchat.prompt.tags import ThinkTags
 
 if TYPE_CHECKING:
@@ -34,6 +38,9 @@ class Load:
     placement: Placement = BY_DEFAULT
     """Where it computes, and how its KV cache is kept."""
     loras: tuple[Lora, ...] = ()
+    merge: Path | None = None
+    """The folder in which model and adapters are kept as one file, which is faster; None: the
+    adapters are computed beside the layers."""
     tags: ThinkTags | None = None
     """How the thinking is opened and closed; None: as the chat template says."""
     prompt_cache: Path | None = None
@@ -51,6 +58,7 @@ class Load:
         loras: Sequence[Lora] | None = None,
     ) -> Load:
         """A model that was found; without `loras` with the model's own, if it has one."""
+        merges = loras is None and found.lora and found.merge
         return cls(
             path=found.path,
             name=found.name,
@@ -59,6 +67,7 @@ class Load:
             n_threads=n_threads,
             placement=placement,
             loras=own_adapters(found) if loras is None else tuple(loras),
+            merge=merged_folder(os.environ) if merges else None,
             tags=found.tags,
         )
 
@@ -72,23 +81,55 @@ class Load:
         """
         from softchat.engine.llama import LlamaEngine
 
-        return LlamaEngine(
-            self.path,
+        path, loras, note = self.weights(cancelled)
+        engine = LlamaEngine(
+            path,
             name=self.name,
             n_ctx=self.n_ctx,
             n_ctx_most=self.n_ctx_most,
             n_threads=self.n_threads,
             placement=self.placement,
-            loras=self.loras,
+            loras=loras,
             sequences=sequences,
             cancelled=cancelled,
+            note=note,
         )
+        if path != self.path:
+            told, names = legible(self.path), tuple(map(str, self.loras))
+            engine.info = replace(engine.info, path=told, loras=names, merged=True)
+        return engine
+
+    def weights(
+        self, cancelled: Callable[[], bool] = lambda: False
+    ) -> tuple[Path, tuple[Lora, ...], str]:
+        """The file that is loaded, adapters that are computed beside it, and what to tell of it.
+
+        Makes model and adapters one file, if they are to be one and are not yet. Where that can't
+        be, they are loaded as they are, and it is told.
+
+        Raises:
+            DecodeAbortedError: `cancelled` said so.
+
+        """
+        if self.merge is None or not self.loras:
+            return self.path, self.loras, ""
+        from softchat.engine.merge import merged
+
+        try:
+            return merged(self.path, self.loras, self.merge, cancelled=cancelled), (), ""
+        except ModelRefusedError as error:
+            why = error.message
+        except OSError as error:
+            why = f"can't keep model and adapter as one file: {error.strerror or error}"
+        return self.path, self.loras, one_line(f"{why}; it is slower so")
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it; `read` makes it whole again."""
         loras = [{"path": str(one.path), "scale": one.scale} for one in self.loras]
         cache = str(self.prompt_cache) if self.prompt_cache else None
-        return asdict(self) | {"path": str(self.path), "loras": loras, "prompt_cache": cache}
+        merge = str(self.merge) if self.merge else None
+        paths = {"path": str(self.path), "merge": merge, "prompt_cache": cache}
+        return asdict(self) | {"loras": loras} | paths
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> Load:
@@ -105,6 +146,7 @@ class Load:
                     **placement | {name: tuple(placement[name]) for name in ("devices", "servers")}
                 ),
                 "tags": None if tags is None else ThinkTags(**tags),
+                "merge": Path(values["merge"]) if values["merge"] else None,
                 "prompt_cache": Path(values["prompt_cache"]) if values["prompt_cache"] else None,
             }
         )

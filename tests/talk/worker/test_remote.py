@@ -141,6 +141,7 @@ def test_all_of_a_load_is_sent(load):
         n_threads=3,
         placement=Placement(gpu_layers=3, devices=("a",), servers=("b:1",), cache_type="q8_0"),
         loras=(Lora(path=Path("x=1"), scale=0.5),),
+        merge=Path("/b"),
         tags=ThinkTags(open="[", close="]"),
     )
     assert Load.read(asdict(whole)) == whole
