@@ -233,7 +233,8 @@ def _model_of(found: Located, load: Load) -> dict[str, Any]:
     """What tells a model and its adapters from others."""
     from softchat.provenance import sha256_of
 
-    return {
+    merged = {"merged": True} if load.merge else {}
+    return merged | {
         "name": found.name,
         "sha256": sha256_of(found.path),
         "adapters": [
