@@ -230,6 +230,8 @@ class Halted:
     """Tokens that were decoded for that, beside the steps."""
     probe_s: float = 0.0
     """Seconds that it took, of those of the thinking."""
+    closing: int | None = None
+    """How many of the last steps spelled what ended it: a tag or the end, and no thoughts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

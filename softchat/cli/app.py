@@ -18,7 +18,7 @@ from softchat.cli.cache import app as cache
 from softchat.cli.chat import chat
 from softchat.cli.compare import compare
 from softchat.cli.completion import mend_zsh
-from softchat.cli.default import elsewhere, meant, mistyped
+from softchat.cli.default import elsewhere, is_alone, meant, mistyped
 from softchat.cli.doctor import doctor
 from softchat.cli.evaluate import eval_
 from softchat.cli.fork import fork
@@ -100,7 +100,7 @@ def _refuse_mistyped(args: list[str]) -> None:
     """Raise UsageError if the first word is hardly the beginning of a question."""
     word = args[1] if args[0] == "help" and len(args) == 2 else args[0]
     shown = one_line(word)
-    if near := elsewhere(args) or mistyped(word, alone=len(args) == 1):
+    if near := elsewhere(args) or mistyped(word, alone=is_alone(args)):
         raise UsageError(
             f"no command '{shown}'",
             hint=f"did you mean 'softchat {near}'? To ask this: softchat ask {shown} …",

@@ -23,6 +23,8 @@ _ELSEWHERE = {
     "logs": "log", "history": "log",
 }  # fmt: skip
 """What llm, ollama and shells call it, and what it is here."""
+_OF_COMMANDS = ("last", "list", "search", "info", "pull", "add", "use", "export", "rm", "clear")
+"""What follows commands, and is no question."""
 _OF_A_MODEL = ("run", "pull", "rm")
 _SHORTEST = 4  # letters that a command must have, or be, to be a beginning: "comp", "evaluate"
 _LONG = 6  # letters from which a command with one wrong is hardly the first word of a question
@@ -100,20 +102,26 @@ def _is_command(words: Sequence[str]) -> bool:
     return not words or (len(words) == 1 and words[0] in (*TALK, *OTHERS))
 
 
+def is_alone(arguments: Sequence[str]) -> bool:
+    """Whether behind the first word there is what follows a command, and nothing of a question."""
+    return all(word.startswith("-") or word in _OF_COMMANDS for word in arguments[1:])
+
+
 def mistyped(word: str, *, alone: bool) -> str | None:
     """The command that somebody may have meant who wrote this as the first word of a question.
 
     Args:
         word: with which the arguments begin.
-        alone: whether it is all of them: few questions have one word, but many begin with "slow".
+        alone: whether no words of a question follow (`is_alone`): few questions have one word, but
+            many begin with "slow".
 
     """
     commands = (*TALK, *OTHERS)
     if word in commands or not word.islower() or not word.isalpha():
         return None  # "Compare …", "what's …": no command is written like this
     for command in commands:
-        shorter, longer = sorted((word, command), key=len)
-        if len(shorter) >= _SHORTEST and longer.startswith(shorter):
+        begins = command.startswith(word) and len(word) >= _SHORTEST - alone
+        if begins or (len(command) >= _SHORTEST and word.startswith(command)):
             return command
     for command in commands:
         if _swapped(word, command):

@@ -81,7 +81,9 @@ def list_files(repository: str) -> dict[str, int]:
     try:
         tree = list(HfApi(**_NAME).list_repo_tree(repository, recursive=True))
     except _FAILURES as error:
-        raise _not_had(HubSource(repository=repository, file=""), "", error) from error
+        failed = _not_had(HubSource(repository=repository, file=""), "", error)
+        failed.hint = failed.hint or "connect to a network; 'softchat models' lists what is here"
+        raise failed from error
     sizes = {one.path: int(one.size) for one in tree if isinstance(one, RepoFile)}
     later = re.compile(r"-(?!00001)[0-9]{5}-of-[0-9]{5}\.gguf$")
     found = {

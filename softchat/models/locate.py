@@ -157,6 +157,9 @@ def _on_hub(spec: str, environ: Mapping[str, str]) -> ModelEntry | Located:
     from softchat.models.hub import pick_file
 
     repository, _, quant = spec.removeprefix(HUB).partition(":")
+    if not all(repository.partition("/")):
+        hint = "hf:ORG/REPO, or hf:ORG/REPO:QUANT"
+        raise ModelNotFoundError(one_line(f"{spec} names no repository"), hint=hint)
     begins = f"hub/{repository}/".lower()
     for model in local_models(environ):
         if model.name.lower().startswith(begins) and quant.lower() in model.name.lower():

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from softchat.base.text import one_line
 from softchat.errors import UsageError
-from softchat.events import FinishReason, Lens, Step
+from softchat.events import FinishReason, Halted, Lens, Step
 from softchat.models.folders import expand
 from softchat.prompt.attached import read_file
 from softchat.record.runs import Run
@@ -19,7 +19,7 @@ from softchat.settings import check, parse
 from softchat.talk.conversation import Turn
 from softchat.views.paging import print_paged
 from softchat.views.steps import step_in_full, steps_table
-from softchat.views.thoughts import thoughts
+from softchat.views.thoughts import thought, thoughts
 from softchat.views.unsure import answer_tokens, token_in_full, unsure_answer
 from softchat.views.wording import number, plural
 
@@ -95,7 +95,8 @@ def think(repl: Host, rest: str) -> None:
     turn = _turn(repl, rest)
     steps = _steps(turn)
     lenses = [event for event in turn.events if isinstance(event, Lens)]
-    text = thoughts(steps, repl.glyphs)
+    halted = next((event for event in turn.events if isinstance(event, Halted)), None)
+    text = thoughts(thought(steps, halted), repl.glyphs)
     lines = len(steps) + text.plain.count("\n") + 2
     page = Group(text, Text(), steps_table(steps, repl.glyphs, lenses=lenses))
     print_paged(repl.console, page, lines=lines)

@@ -217,6 +217,7 @@ def halt(parts: Parts, ending: Ending) -> Generator[Halted, None, Floats]:
         probes=probe.looks,
         probe_tokens=probe.tokens,
         probe_s=probe.seconds,
+        closing=ending.spelled,
     )
     logits = parts.engine.decode_tokens(ending.tokens)
     tally.answering = tally.clock()

@@ -11,7 +11,7 @@ from rich.text import Text
 from softchat.base.text import one_line, printable
 from softchat.record.runs import Run
 from softchat.views.steps import fed, sparkline
-from softchat.views.thoughts import thoughts
+from softchat.views.thoughts import thought, thoughts
 from softchat.views.wording import REASONS, Glyphs, number, plural
 
 _LABEL = 8  # cells of the names of rows
@@ -44,12 +44,13 @@ def branches(runs: Mapping[str, Run], at: int, *, width: int, glyphs: Glyphs) ->
 
 def _facts(run: Run, at: int, room: int, glyphs: Glyphs) -> dict[str, Text]:
     behind = run.steps[at:]
+    text = thoughts(thought(behind[1:], run.halted), glyphs, line=True)
     tau = number(run.settings.get("tau"))
     signs = sparkline([step.entropy for step in behind], tau=tau, width=room, glyphs=glyphs)
     return {
         f"step {at}": fed(behind[0], glyphs) if behind else Text("-"),
         "entropy": Text(signs, "magenta"),
-        "then": _beginning(thoughts(behind[1:], glyphs, line=True), room * _LINES, glyphs),
+        "then": _beginning(text, room * _LINES, glyphs),
         "steps": Text(str(len(run.steps))),
         "ended": Text(_ending(run)),
         "answer": Text(glyphs.text(printable(run.answer.strip()) or "-"), "bold"),

@@ -11,7 +11,7 @@ from softchat.base.text import one_line, printable
 from softchat.events import Event
 from softchat.record.runs import Run
 from softchat.views.steps import sparkline
-from softchat.views.thoughts import thoughts
+from softchat.views.thoughts import thought, thoughts
 from softchat.views.wording import REASONS, Glyphs, duration, number
 
 
@@ -45,7 +45,7 @@ def _facts(events: Sequence[Event], width: int, glyphs: Glyphs) -> dict[str, Tex
         "mean H": Text(mean),
         "thinking": Text(duration(finished.think_s) if finished else "-"),
         "answering": Text(duration(finished.answer_s) if finished else "-"),
-        "thoughts": thoughts(run.steps, glyphs, line=True),
+        "thoughts": thoughts(thought(run.steps, run.halted), glyphs, line=True),
         "answer": Text(glyphs.text(printable(finished.answer.strip())) if finished else "-"),
     }
 

@@ -31,7 +31,7 @@ from softchat.events import (
 )
 from softchat.views import BesideAnswer, View
 from softchat.views.region import LiveRegion
-from softchat.views.thoughts import first_thoughts, last_thoughts, legend_line
+from softchat.views.thoughts import first_thoughts, last_thoughts, legend_line, thought
 from softchat.views.wording import (
     REASONS,
     Glyphs,
@@ -418,8 +418,8 @@ class PanelView(BesideAnswer):
                 line.append(hint, "dim")
         self._region.erase()
         self._console.print(line, no_wrap=True, overflow="crop", soft_wrap=True)
-        if self._state.first:
-            text = first_thoughts(self._state.first, self._glyphs, cells=width - 3)
+        if steps := thought(self._state.first, halted):
+            text = first_thoughts(steps, self._glyphs, cells=width - 3)
             text = _clipped(Text("  ") + text, width)
             self._console.print(text, no_wrap=True, overflow="crop", soft_wrap=True, style="dim")
 

@@ -12,7 +12,7 @@ from softchat.base.text import one_line, printable
 from softchat.record.runs import Run
 from softchat.views.panel import PanelState, render_summary
 from softchat.views.steps import sparkline, steps_table
-from softchat.views.thoughts import thoughts
+from softchat.views.thoughts import thought, thoughts
 from softchat.views.wording import Glyphs, duration, in_a_line, parted, plural, rate
 
 _ROOM = 120  # cells of a head line; behind it a pipe's reader would lose sight
@@ -23,7 +23,7 @@ def run_page(run: Run, *, width: int, glyphs: Glyphs) -> RenderableType:
     parts: list[RenderableType] = [*run_head(run, width=width, glyphs=glyphs)]
     if run.steps:
         table = steps_table(run.steps, glyphs, lenses=run.lenses)
-        parts += [Text(), thoughts(run.steps, glyphs), Text(), table]
+        parts += [Text(), thoughts(thought(run.steps, run.halted), glyphs), Text(), table]
     if run.answer.strip():
         parts += [Text(), Text(glyphs.text(printable(run.answer.strip())))]
     return Group(*parts)

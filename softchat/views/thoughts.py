@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from softchat.base.text import printable
-from softchat.events import ConceptEntry, Step
+from softchat.events import ConceptEntry, Halted, Step
 from softchat.views.wording import Glyphs
 
 _SHARE = 1 / 3  # of the heaviest weight: a token that has less of it is no part of the text
@@ -28,6 +28,15 @@ LEGEND = {
     "a|b": "a place where both are thought at once, the heaviest first",
     "would answer": "the likeliest answer if it ended now, and the highest H of its tokens (/lens)",
 }
+
+
+def thought(steps: Iterable[Step], halted: Halted | None) -> list[Step]:
+    """The steps that are thoughts: without the tag, or the end of text, and white space before."""
+    ends = halted.steps - (halted.closing or 0) if halted else float("inf")
+    kept = [step for step in steps if step.index < ends]
+    while kept and kept[-1].concept and _is_white(kept[-1]):
+        kept.pop()
+    return kept
 
 
 def thoughts(steps: Iterable[Step], glyphs: Glyphs, *, line: bool = False) -> Text:
@@ -67,6 +76,10 @@ def first_thoughts(steps: Sequence[Step], glyphs: Glyphs, *, cells: int) -> Text
             return text + Text(glyphs.ellipsis)
         text = longer
     return text
+
+
+def _is_white(step: Step) -> bool:
+    return not _beside(step.concept) and not step.concept[0].piece.strip(_SPACES + "\r\n\t")
 
 
 def _place(step: Step, glyphs: Glyphs, *, line: bool) -> Text:

@@ -12,6 +12,7 @@ from softchat.cli.default import (
     TALK,
     elsewhere,
     holds_model,
+    is_alone,
     meant,
     mistyped,
     talks,
@@ -101,6 +102,8 @@ def test_a_close_match_of_a_command(word, command):
         ("tuen", "tune"),
         ("vesion", "version"),
         ("cahce", "cache"),
+        ("sho", "show"),
+        ("doc", "doctor"),
         ("hello", None),
         ("hi", None),
         ("hey", None),
@@ -112,6 +115,8 @@ def test_a_close_match_of_a_command(word, command):
         ("test", None),
         ("joke", None),
         ("haiku", None),
+        ("logic", None),
+        ("asking", None),
     ],
 )
 def test_a_slip_of_a_finger_alone(word, command):
@@ -123,6 +128,21 @@ def test_a_slip_of_a_finger_alone(word, command):
 def test_questions_begin_with_words_that_are_near_short_commands(word):
     """So only swapped letters count there."""
     assert mistyped(word, alone=False) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "alone"),
+    [
+        (["sho"], True),
+        (["sho", "last"], True),
+        (["sesion", "list", "--json"], True),
+        (["cat", "pictures"], False),
+        (["plot", "twists", "last"], False),
+    ],
+)
+def test_what_follows_a_command_is_no_question(arguments, alone):
+    """`sho last` is a slip of `show last`."""
+    assert is_alone(arguments) == alone
 
 
 def test_only_what_talks_opens_a_model():

@@ -104,6 +104,14 @@ def test_the_hub_by_repository(environ, monkeypatch):
     assert asked == [("Repo", "m-Q8_0.gguf")]
 
 
+@pytest.mark.parametrize("spec", ["hf:", "hf:org", "hf:org/", "hf:/repo:Q4_0"])
+def test_half_a_repository_is_not_asked_for(spec, environ):
+    """The hub is not asked about what can't be there."""
+    with pytest.raises(ModelNotFoundError, match="names no repository") as error:
+        find_model(spec, environ=environ)
+    assert error.value.hint == "hf:ORG/REPO, or hf:ORG/REPO:QUANT"
+
+
 def test_pieces_of_one_file_are_to_be_joined(tmp_path, monkeypatch):
     """x.gguf.part1of2 is no model by itself, and neither is x.gguf without it."""
     monkeypatch.chdir(tmp_path)

@@ -148,7 +148,7 @@ def test_the_model_closes_it_itself():
     """The tag as the likeliest token ends the thinking: fed once, as a token, not injected."""
     events, engine = run([MIXED, {"</think>": 0.9, "a": 0.1}, {"b": 1.0}, END])
     halted = only(events, Halted)[0]
-    assert halted == Halted(reason=HaltReason.CLOSED, steps=2, injected="")
+    assert halted == Halted(reason=HaltReason.CLOSED, steps=2, injected="", closing=1)
     assert engine.fed[2:] == [engine.id("</think>"), engine.id("b")]
     assert events[-1].answer == "b"
 
@@ -157,7 +157,8 @@ def test_a_tag_in_several_tokens_closes_too():
     """`</`, `think`, `>` on the path of likeliest tokens are the tag."""
     script = [{"</": 0.9, "a": 0.1}, {"think": 1.0}, {">": 1.0}, {"b": 1.0}, END]
     events, engine = run(script)
-    assert only(events, Halted)[0] == Halted(reason=HaltReason.CLOSED, steps=3, injected="")
+    halted = only(events, Halted)[0]
+    assert halted == Halted(reason=HaltReason.CLOSED, steps=3, injected="", closing=3)
     assert engine.fed[-2] == engine.id(">")
 
 
@@ -172,7 +173,9 @@ def test_end_of_text_while_thinking_still_gets_an_answer():
     """An end-of-text token is not fed; the tag is injected in its place."""
     events, engine = run([END, {"b": 1.0}, END])
     halted = only(events, Halted)[0]
-    assert halted == Halted(reason=HaltReason.END_OF_TEXT, steps=1, injected="\n</think>\n\n")
+    assert halted == Halted(
+        reason=HaltReason.END_OF_TEXT, steps=1, injected="\n</think>\n\n", closing=1
+    )
     assert engine.fed[1:-1] == engine.tokenize("\n</think>\n\n")
     assert events[-1].answer == "b"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from io import StringIO
 
@@ -27,7 +28,7 @@ from softchat.thinking.fork import take_alone
 from softchat.views.panel import PanelState, PanelView, render_panel, render_summary
 from softchat.views.plain import AnswerView, StepView
 from softchat.views.steps import step_in_full, steps_table
-from softchat.views.thoughts import MIXED, first_thoughts, last_thoughts, thoughts
+from softchat.views.thoughts import MIXED, first_thoughts, last_thoughts, thought, thoughts
 from softchat.views.wording import REASONS, glyphs_for
 
 UNICODE, ASCII = glyphs_for("utf-8"), glyphs_for("ascii")
@@ -409,6 +410,23 @@ def test_what_is_left_of_the_panel_can_be_read():
     settled = out.getvalue()
     assert "softchat show last" in settled
     assert "cake|moon" in settled.rpartition("show last")[2]
+
+
+@pytest.mark.parametrize(
+    ("tag", "closing"), [((), None), (("</think>",), 1), (("</", "think", ">"), 3)]
+)
+def test_the_tag_is_no_thought(tag, closing):
+    """What closed the thinking is left out of the text, and the line break before it."""
+    pieces = ("4", "\n", "x", " ", "\n", *tag)
+    steps = [replace(weighted((one, 1.0)), index=index) for index, one in enumerate(pieces)]
+    halted = Halted(reason=HaltReason.CLOSED, steps=len(steps), injected="", closing=closing)
+    assert texts_of(*thought(steps, halted), line=False) == "4\nx"
+    assert texts_of(*thought(steps, None), line=False).startswith("4\nx")
+    out = StringIO()
+    with PanelView(Console(file=out, force_terminal=True), AnswerView(StringIO())) as view:
+        for event in (started(), *steps, halted):
+            view.show(event)
+    assert "  4⏎ x\n" in re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
 
 
 def test_words_stay_apart_wherever_the_text_is_cut():

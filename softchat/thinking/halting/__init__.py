@@ -28,6 +28,8 @@ class Ending:
     """What the model's own token spelled behind the closing tag."""
     opening: str = ""
     """The answer's first words, if a strategy gives them."""
+    spelled: int | None = None
+    """How many of the last steps spelled it, if the model has."""
 
 
 class Halting:
@@ -100,9 +102,14 @@ class Halting:
         """
         engine, token = self._engine, choice.token
         if self._closing.update(engine.piece(token)):
-            return Ending(reason=HaltReason.CLOSED, tokens=(token,), lead=self._closing.rest)
+            return Ending(
+                reason=HaltReason.CLOSED,
+                tokens=(token,),
+                lead=self._closing.rest,
+                spelled=self._closing.tokens,
+            )
         if engine.is_end(token):
-            return Ending(reason=HaltReason.END_OF_TEXT)
+            return Ending(reason=HaltReason.END_OF_TEXT, spelled=1)
         if choice.halt is not None:
             return Ending(reason=choice.halt, opening=choice.opening)
         if self._counted is not None:

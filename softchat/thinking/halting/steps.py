@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from softchat.thinking.repetition import Repetition
@@ -89,12 +90,14 @@ class ClosingTag:
     def __init__(self, tag: str) -> None:
         self._tag = tag.encode()
         self._tail = b""
+        self._lengths: deque[int] = deque(maxlen=len(self._tag))
 
     def update(self, piece: bytes) -> bool:
         """Add the piece of the next token; whether the tag is complete now."""
         if not self._tag:
             return False
         self._tail += piece
+        self._lengths.append(len(piece))
         return self._tag in self._tail or self._forget()
 
     def _forget(self) -> bool:
@@ -105,3 +108,13 @@ class ClosingTag:
     def rest(self) -> bytes:
         """What the last token spelled behind the tag: it belongs to the answer."""
         return self._tail.partition(self._tag)[2]
+
+    @property
+    def tokens(self) -> int:
+        """How many of the last tokens spelled the tag; the first may have begun before it."""
+        before = len(self._tag) + len(self.rest)
+        for count, length in enumerate(reversed(self._lengths), 1):
+            before -= length
+            if before <= 0:
+                return count
+        return len(self._lengths)

@@ -47,6 +47,22 @@ def test_what_stands_behind_the_tag_is_kept():
     assert tag.rest == b"\n\n4"
 
 
+@pytest.mark.parametrize(
+    ("pieces", "tokens"),
+    [
+        (["4", "</think>"], 1),
+        (["4", "\n</", "think", ">\n\n"], 3),
+        ([*"x" * 50, *"</think>"], 8),
+        (["<", "</", "think", "", ">"], 4),
+    ],
+)
+def test_the_tokens_of_a_tag_are_counted(pieces, tokens):
+    """Those that hold any of it; what stands before it has tokens of its own."""
+    tag = ClosingTag("</think>")
+    assert [tag.update(piece.encode()) for piece in pieces][-1]
+    assert tag.tokens == tokens
+
+
 def test_a_tag_that_is_begun_twice_is_seen():
     """`<</think>` and `</think</think>` hold the tag."""
     for text in ("<</think>", "</think</think>"):
