@@ -46,7 +46,7 @@ def main() -> NoReturn:
 def _status() -> int:
     try:
         _open_what_is_closed()
-        with signals.in_order(told=watch.ending):
+        with signals.in_order():
             return _main()
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -10,7 +10,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -33,20 +33,16 @@ class Ended(BaseException):
 
 
 @contextmanager
-def in_order(told: Callable[[], None] = lambda: None) -> Iterator[None]:
+def in_order() -> Iterator[None]:
     """A signal that ends the process raises `Ended` in here, and it ends of that signal behind it.
 
     However it comes out of here, and while it is stopped (Ctrl-Z), its terminal is as before,
     if it was in front then and is now: that is more than whoever draws there can see to, as a
     signal may come at any moment of the drawing. A second signal ends it at once, with the terminal
     as the first has left it; of SIGKILL nobody hears. Behind here Ctrl-C does nothing.
-
-    Args:
-        told: is called when a signal that ends the process has come.
-
     """
     terminal = _Terminal()
-    ending = _Ending(terminal, told)
+    ending = _Ending(terminal)
     keys = _CtrlC()
     if hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
         signal.signal(signal.SIGTSTP, terminal.stop)
@@ -104,10 +100,9 @@ def _is_heard(frame: FrameType | None) -> bool:
 class _Ending:
     """Whether a signal is to end this process, and how it does."""
 
-    def __init__(self, terminal: _Terminal, told: Callable[[], None]) -> None:
+    def __init__(self, terminal: _Terminal) -> None:
         self.number = 0
         self._terminal = terminal
-        self._told = told
         self._swallowed: BaseException | None = None
 
     def listen(self) -> None:
@@ -133,7 +128,6 @@ class _Ending:
         self.number = number
         self._terminal.restore()
         _end_at_once()  # at the second one
-        self._told()
         if hasattr(signal, "SIGALRM"):
             signal.signal(signal.SIGALRM, self._wake)
         _wake_in(_PATIENCE_S)

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _KEPT = 4096  # bytes of what native code has printed
 _CHUNK = 65536  # bytes that are read at once
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG
-_HEARS_S = 0.1  # until the child has told that it ends, of a signal that went to both
+_HEARS_S = 0.1  # until the child has got a signal that went to both
 _OF_KERNEL = 0x80  # si_code of what a key of the terminal sends
 _CLEAR_LINE = "\r\x1b[K"  # of a bar that nobody has taken away
 
@@ -58,11 +59,6 @@ def loading(load: Load, *, resumes: bool = False) -> None:
 def loaded() -> None:
     """Tell that the model is loaded, and used from now on."""
     _tell({"loaded": True})
-
-
-def ending() -> None:
-    """Tell that a signal which ends this process has come."""
-    _tell({"ending": True})
 
 
 @contextmanager
@@ -110,28 +106,29 @@ def fork() -> Watched | None:
     parent = os.getpid()
     pipes: list[int] = []
     try:
-        pipes += os.pipe()
-        pipes += os.pipe()
+        for _ in range(3):
+            pipes += os.pipe()
         child = os.fork()
     except OSError:  # too many processes, or files: it does without
         for one in pipes:
             os.close(one)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return None
-    hears, tells, reads, prints = pipes
+    hears, tells, reads, prints, counts, gets = pipes
+    for one in (tells, prints, gets) if child else (hears, reads, counts):
+        os.close(one)
     if child:
-        os.close(tells)
-        os.close(prints)
-        return Watched(child, hears, reads)
-    os.close(hears)
-    os.close(reads)
-    _become_child(parent, tells, prints)
+        return Watched(child, hears, reads, counts)
+    _become_child(parent, tells, prints, gets)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return None
 
 
-def _become_child(parent: int, tells: int, prints: int) -> None:
-    """Have what native code prints go to the parent, and Python's own stderr where it went."""
+def _become_child(parent: int, tells: int, prints: int, gets: int) -> None:
+    """Have what native code prints go to the parent, and Python's own stderr where it went.
+
+    Of each signal that it gets, the parent gets the number.
+    """
     global _told  # noqa: PLW0603  # there is one process of this kind
     import ctypes
     import resource
@@ -142,6 +139,8 @@ def _become_child(parent: int, tells: int, prints: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold what was said
     os.environ["GGML_NO_BACKTRACE"] = "1"  # an abort would start a debugger
     _told = tells
+    os.set_blocking(gets, False)
+    signal.set_wakeup_fd(gets, warn_on_full_buffer=False)
     before = sys.stderr
     sys.stderr = os.fdopen(
         os.dup(2), "w", buffering=1, encoding=before.encoding, errors=before.errors
@@ -153,9 +152,11 @@ def _become_child(parent: int, tells: int, prints: int) -> None:
 
 _streams: list[Any] = []  # to close them would close what they once were
 _FORWARDED = {signal.SIGINT, signal.SIGTERM}
+_KEYS = {signal.SIGINT}
 _SIGNALS: set[signal.Signals] = set()
 if sys.platform == "linux":
     _FORWARDED |= {signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP}
+    _KEYS |= {signal.SIGTSTP}
     _SIGNALS = {*_FORWARDED, signal.SIGCHLD, signal.SIGIO}
 
 
@@ -166,17 +167,20 @@ class Watched:
         child: its process.
         hears: where it tells what it does.
         reads: where native code prints.
+        counts: where the numbers of signals come that the child has got.
 
     """
 
-    def __init__(self, child: int, hears: int, reads: int) -> None:
+    def __init__(self, child: int, hears: int, reads: int, counts: int) -> None:
         assert sys.platform == "linux"
         import fcntl
 
         self._child = child
-        self._hears, self._reads = hears, reads
+        self._hears, self._reads, self._counts = hears, reads, counts
         self._lines = self._printed = b""
-        for one in (hears, reads):
+        self._got: Counter[int] = Counter()
+        """Signals that the child has got, less those that are known to be the same as ours."""
+        for one in (hears, reads, counts):
             fcntl.fcntl(one, fcntl.F_SETOWN, os.getpid())  # SIGIO, when something has come
             fcntl.fcntl(one, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
 
@@ -201,21 +205,24 @@ class Watched:
                 return self._ended(os.waitstatus_to_exitcode(status))
 
     def _hand_on(self, came: signal.struct_siginfo) -> None:
-        """Send the child what came to this process alone; a key of the terminal comes to both."""
+        """Send the child what came to this process alone.
+
+        A key of the terminal comes to both, and so does what is sent to the group, as by `timeout`:
+        a second one would end the child at once.
+        """
         assert sys.platform == "linux"
         number = came.si_signo
         if number not in _FORWARDED:
             return
-        if number in (signal.SIGINT, signal.SIGTSTP):
-            # Its pid says less: that of a sender outside of a container is 0, too.
-            if came.si_code != _OF_KERNEL:
-                os.kill(self._child, number)
-            return
-        # It may have been sent to the group, and a second one would end the child at once.
-        while "ending" not in self._said() and signal.sigtimedwait({signal.SIGIO}, _HEARS_S):
+        # The sender's pid says less: that of one outside of a container is 0, too. And the kernel
+        # tells the first process of a terminal alone that it has gone.
+        if number not in _KEYS or came.si_code != _OF_KERNEL:
             self._listen()
-        if "ending" not in self._said():
-            os.kill(self._child, number)
+            while self._got[number] < 1 and signal.sigtimedwait({signal.SIGIO}, _HEARS_S):
+                self._listen()
+            if self._got[number] < 1:
+                os.kill(self._child, number)
+        self._got[number] -= 1
 
     def _listen(self) -> None:
         """Take in what has come."""
@@ -225,6 +232,9 @@ class Watched:
         with suppress(BlockingIOError):
             while data := os.read(self._reads, _CHUNK):
                 self._printed = (self._printed + data)[-_KEPT:]
+        with suppress(BlockingIOError):
+            while data := os.read(self._counts, _CHUNK):
+                self._got.update(data)
 
     def _said(self) -> dict[str, Any]:
         """All that the child has told."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -110,14 +111,25 @@ def test_a_signal_for_it_ends_both(begun):
     assert not Path(f"/proc/{child}").exists()
 
 
-def test_one_that_both_get_is_one(begun):
+@pytest.mark.parametrize("to_child_first", [True, False])
+def test_one_that_both_get_is_one(begun, to_child_first):
     """As from `timeout`, or a shell that is closed: a second one would cut the first short."""
     process, child, _ = begun
-    os.kill(child, signal.SIGHUP)
-    process.send_signal(signal.SIGHUP)
+    for pid in (child, process.pid) if to_child_first else (process.pid, child):
+        os.kill(pid, signal.SIGHUP)
     _, said = process.communicate()
     assert process.returncode == -signal.SIGHUP
     assert "error" not in said
+
+
+def test_a_ctrl_c_that_both_get_is_one(begun):
+    """As from `timeout -s INT`: a second one would end the child where it stands."""
+    process, child, _ = begun
+    os.kill(child, signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert re.search(r"stopped: \d+ of 80 results are there", said)
 
 
 def test_ctrl_c_that_is_sent_to_it_stops_the_run(begun):
@@ -134,7 +146,8 @@ def test_ctrl_c_from_outside_a_container(monkeypatch, code, handed_on):
     """Its sender has no pid in here, as the terminal has none; what differs is the code."""
     came = SimpleNamespace(si_signo=signal.SIGINT, si_pid=0, si_code=code)
     sent, watched = [], object.__new__(watch.Watched)
-    watched._child = 4_000_000
+    watched._child, watched._got = 4_000_000, Counter()
+    monkeypatch.setattr(watched, "_listen", lambda: None)
     monkeypatch.setattr(os, "kill", lambda *what: sent.append(what))
     watched._hand_on(came)
     assert sent == [(4_000_000, signal.SIGINT)] * handed_on
