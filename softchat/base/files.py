@@ -82,15 +82,20 @@ def read_stream(path: Path | str, *, most: int = _LARGEST) -> bytes:
     return _checked(data, path, most)
 
 
-def open_sink(path: Path | str) -> BinaryIO:
+def open_sink(path: Path | str, *, keep: bool = False) -> BinaryIO:
     """Open a file to write it anew, a pipe that somebody reads, or a device such as a terminal.
+
+    Args:
+        path: the file.
+        keep: leave what it holds, until whoever writes cuts it off.
 
     Raises:
         OSError: it can't be opened, or nobody reads the pipe.
 
     """
+    flags = os.O_WRONLY | os.O_CREAT | _AT_ONCE | _BINARY | (0 if keep else os.O_TRUNC)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AT_ONCE | _BINARY, 0o600)
+        handle = os.open(path, flags, 0o600)
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise OSError(errno.ENXIO, "nobody reads from it", str(path)) from error

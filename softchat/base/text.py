@@ -36,6 +36,7 @@ _PIECE = (
 _JSON = {code: f"\\u{code:04x}" for code in [0x7F, *_CONTROLS]} | dict.fromkeys(
     _SURROGATES, REPLACEMENT
 )
+_LONGEST_COUNT = 30  # digits
 _SIMPLER = {"…": "...", "·": "-", "τ": "tau", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
 _WITHOUT_INK = "".join(
     map(chr, (0xAD, 0x200B, 0x200C, 0x200D, 0x2060, *range(0xFE00, 0xFE10), 0xFEFF))
@@ -74,6 +75,22 @@ def storable(text: str) -> str:
     Arguments and names that are not UTF-8 hold some, and JSON can.
     """
     return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def natural(text: str) -> int | None:
+    """The whole number that these digits are; None if they are none, or more than counts have.
+
+    Python itself raises where it is asked for a number of thousands of digits.
+    """
+    is_count = text.isascii() and text.isdigit() and len(text) <= _LONGEST_COUNT
+    return int(text) if is_count else None
+
+
+def clipped(text: str, most: int) -> str:
+    """The text, or its beginning and its end if it is longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 3 // 4]} … {text[-(most // 4) :]}"
 
 
 def legible(name: object) -> str:

@@ -26,6 +26,7 @@ from softchat.cli.prompts import Template, Values
 from softchat.cli.question import Files, Words, whole_question
 from softchat.cli.resume import Continue, Resume, earlier, model_of, sessions_folder, warn_not_kept
 from softchat.cli.samples import Sampling, ask_often
+from softchat.cli.traces import refuse_same
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Halted
@@ -78,6 +79,8 @@ def ask(
         if sampling.samples > 1:
             raise UsageError("--step and --samples exclude each other", hint="choose one")
     waits = (lambda: keys.waits) if keys else None
+    for one in file or []:
+        refuse_same(outputs.trace, one)
     with outputs.after(config).open(more=more, keys=True, waits=waits) as show:
         asked = whole_question(
             question, file, quiet=outputs.quiet or outputs.json, fill=prompt.filler(param)

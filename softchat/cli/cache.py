@@ -7,7 +7,9 @@ import time
 
 import typer
 
-from softchat.base.text import one_line
+from softchat.base.text import clipped, one_line
+
+_LONGEST_NAME = 100  # characters of one in a list
 
 app = typer.Typer(help="What is kept to be faster: list, clear.")
 
@@ -35,7 +37,8 @@ def cache(context: typer.Context) -> None:
         typer.echo("nothing is kept", err=True)
     for used, size, tokens, name, _ in sorted(found, reverse=True):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(used))
-        typer.echo(one_line(f"{when}  {tokens}  {shown_size(size):>8}  {name}"))
+        shown = clipped(name, _LONGEST_NAME)
+        typer.echo(one_line(f"{when}  {tokens}  {shown_size(size):>8}  {shown}"))
     if found:
         total = shown_size(sum(size for _, size, *_ in found))
         folders = " and ".join(sorted({str(folder) for *_, folder in found}))

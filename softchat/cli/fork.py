@@ -13,10 +13,9 @@ import typer
 
 from softchat.base.interrupt import Interrupt, catch_interrupt
 from softchat.base.text import one_line, printable
-from softchat.cli import complain
 from softchat.cli.options import Loading, SettingFlags, flags_of, given, with_groups
 from softchat.cli.outputs import Force, Trace, open_trace
-from softchat.cli.traces import TraceFile, Turn, only_run, read_runs
+from softchat.cli.traces import TraceFile, Turn, only_run, read_runs, refuse_same
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, ModelNotFoundError, UsageError
 from softchat.events import Event, ModelInfo, was_interrupted
@@ -70,8 +69,10 @@ def fork(
     The steps before are not thought again: softchat fork last --at 14 --take patience
     """
     from softchat.cli.model import Backends, told_if_slow, user_config
+    from softchat.engine.protocol import ANY_CONTEXT
 
     run = only_run(read_runs(trace, turn))
+    refuse_same(out, trace)
     started, step = _parting(run, at)
     flags = flags_of(context)
     once = {k: v for k, v in given(context).values.items() if k in KNOBS and k in flags}
@@ -85,8 +86,9 @@ def fork(
         loading = loading.after(Layers(suits=config.suits(found), chosen=[given(context)]))
         with told_if_slow(found.name, quiet=json):
             # As much context as it had: how long it may think depends on that.
+            most = started.model.n_ctx or ANY_CONTEXT
             backend = stack.enter_context(
-                backends.open(found, loading, n_ctx_most=started.model.n_ctx, cancelled=interrupt)
+                backends.open(found, loading, n_ctx_most=most, cancelled=interrupt)
             )
         _refuse_other(started.model, backend.info)
         if not json:
@@ -185,7 +187,7 @@ def _refuse_other(then: ModelInfo, now: ModelInfo) -> None:
             hint="tokens of the one mean nothing to the other",
         )
     if then.loras != now.loras:
-        complain("its adapters were others", "--lora FILE, or none")
+        print("warning: its adapters were others (--lora FILE, or none)", file=sys.stderr)
 
 
 def _told(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +13,9 @@ from softchat.base.interrupt import Interrupt, catch_interrupt
 from softchat.cli import complain
 from softchat.cli.options import with_groups
 from softchat.cli.outputs import Outputs
-from softchat.cli.traces import TraceFile, Turn, read_runs
+from softchat.cli.traces import TraceFile, Turn, read_runs, refuse_same
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Error, Event
-from softchat.models.folders import is_file
 
 if TYPE_CHECKING:
     from softchat.record.runs import Run
@@ -44,8 +42,7 @@ def replay(
     from softchat.cli.model import user_config
 
     runs = read_runs(recording, turn)
-    if outputs.trace is not None and _is_same(outputs.trace, recording):
-        raise UsageError("--trace would overwrite what is replayed", hint="name another file")
+    refuse_same(outputs.trace, recording)
     if step and outputs.trace is not None:
         raise UsageError("--step and --trace exclude each other", hint="--speed 0 --trace FILE")
     errors = []
@@ -64,10 +61,6 @@ def replay(
         for error in errors:
             complain(error.message, error.hint)
     return _INTERRUPTED if interrupt() else 0
-
-
-def _is_same(trace: Path, recording: str) -> bool:
-    return trace.exists() and is_file(Path(recording)) and trace.samefile(recording)
 
 
 def _by_clock(runs: list[Run], speed: float, interrupt: Interrupt) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.base.text import one_line
+from softchat.base.text import natural, one_line
 from softchat.errors import UsageError
 from softchat.models.folders import is_file
 
@@ -49,7 +49,7 @@ def read_runs(name: str, turn: int | None, *, forked: bool = False) -> list[Run]
     from softchat.record.trace import replay
 
     shown = one_line(name)
-    if name == "last" or name.isdecimal():
+    if name == "last" or natural(name) is not None:
         runs = _asked(name, forked=forked)
     elif is_file(Path(name)) or not (runs := _runs_of_session(name, forked=forked)):
         runs = list(split_runs(replay(Path(name), warn=_warn)))
@@ -70,13 +70,21 @@ def only_run(runs: list[Run]) -> Run:
     return runs[0]
 
 
+def refuse_same(trace: Path | None, read: str) -> None:
+    """Raise UsageError if what is written would be what is read."""
+    if trace is not None and trace.exists() and is_file(Path(read)) and trace.samefile(read):
+        hint = "name another file"
+        raise UsageError(f"--trace would overwrite {one_line(read)}, which is read", hint=hint)
+
+
 def _asked(name: str, *, forked: bool) -> list[Run]:
     """The runs of what was asked last, or of a number of the log."""
     from softchat.cli.resume import open_log, sessions_folder
     from softchat.record.runs import Run
     from softchat.record.sessions import load_session
 
-    found = open_log().newest(1) if name == "last" else [open_log().number(int(name))]
+    number = natural(name)
+    found = open_log().newest(1) if number is None else [open_log().number(number)]
     if not found:
         raise UsageError("nothing has been asked yet", hint="softchat ask QUESTION")
     turns = load_session(sessions_folder(), found[0].session).turns

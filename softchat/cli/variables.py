@@ -18,10 +18,11 @@ def unread(environ: Mapping[str, str], group: Any) -> Iterator[str]:  # noqa: AN
     if not names:
         return
     known = _OF_NO_FLAG | set(_variables(group))
+    own = [name.removeprefix(_PREFIX) for name in known]  # all begin alike
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            meant = difflib.get_close_matches(name.removeprefix(_PREFIX), own, n=1)
+            hint = f"; did you mean {_PREFIX}{meant[0]}?" if meant else ""
             yield one_line(f"nothing reads the variable {name}{hint}")
 
 

@@ -147,8 +147,11 @@ class Decoder:
         self.check_room(position)
         handle, size = self.context.handle, len(state)
         buffer = (ctypes.c_uint8 * size).from_buffer_copy(state)
-        if llama_cpp.llama_state_seq_set_data(handle, buffer, size, 0) != size:
-            llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(handle), False)
+        memory = llama_cpp.llama_get_memory(handle)
+        taken = llama_cpp.llama_state_seq_set_data(handle, buffer, size, 0) == size
+        # What is no copy of anything, as nothing at all, may be taken without a word.
+        if not taken or llama_cpp.llama_memory_seq_pos_max(memory, 0) != position - 1:
+            llama_cpp.llama_memory_clear(memory, False)
             raise DecodeError("llama.cpp does not take this KV cache", hint="it is read anew")
         self._position = position
 

@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Sequence
 
-from softchat.base.text import one_line
+from softchat.base.text import natural, one_line
 from softchat.errors import ServerError, UsageError
 
 PORT = 50052  # ggml's own
@@ -45,7 +45,7 @@ def read_servers(text: str) -> tuple[str, ...]:
 
 
 def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < int(text) < 65536
+    return 0 < (natural(text) or 0) < 65536
 
 
 def greet(server: str, *, patience_s: float = PATIENCE_S) -> str:

@@ -21,6 +21,7 @@ from softchat.base.text import one_line
 from softchat.errors import UsageError
 
 Keys = tuple[str, ...]
+_PAST_TOML = 2**63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,13 +197,27 @@ def _read_layer(file: Path) -> Layer:
         hint = "save it as UTF-8, as TOML must be"
         raise UsageError(one_line(f"{file}:{line}: not valid UTF-8"), hint=hint) from error
     try:
-        return Layer(file=file, text=text, values=tomllib.loads(text))
+        layer = Layer(file=file, text=text, values=tomllib.loads(text))
     # Not only TOMLDecodeError: a number of 5000 digits is a plain ValueError.
     except (ValueError, RecursionError) as error:
         message, line = _syntax_error(str(error), text)
         raise UsageError(
             one_line(f"{file}:{line}: {message}"), hint="see https://toml.io"
         ) from error
+    if keys := _too_large(layer.values):
+        message = f"{file}:{layer.line_of(keys)}: {keys[-1]} is larger than a number can be"
+        raise UsageError(one_line(message), hint="TOML's have 64 bits")
+    return layer
+
+
+def _too_large(value: object, keys: Keys = ()) -> Keys:
+    """Where a whole number stands that Python could not even write; nowhere in most files."""
+    if isinstance(value, int):
+        return keys if abs(value) >= _PAST_TOML else ()
+    if isinstance(value, list):
+        return keys if any(_too_large(one, keys) for one in value) else ()
+    inner = value.items() if isinstance(value, dict) else ()
+    return next(filter(None, (_too_large(one, (*keys, key)) for key, one in inner)), ())
 
 
 def _syntax_error(message: str, text: str) -> tuple[str, int]:

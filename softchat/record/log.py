@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from softchat.base.files import files_in, make_private
-from softchat.base.text import legible, storable
+from softchat.base.text import legible, one_line, storable
 from softchat.errors import SoftchatError, UsageError
 from softchat.record.session_format import read_file
 
@@ -33,6 +33,7 @@ _TABLES = (
     " time UNINDEXED, model UNINDEXED, tokenize='unicode61 remove_diacritics 2')",
     f"PRAGMA user_version = {_VERSION}",
 )
+_NAMES = {"file", "asked"}  # of the tables, in all versions
 _T = TypeVar("_T")
 
 
@@ -123,6 +124,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA secure_delete = ON")  # what was deleted is nowhere in the file
         db.execute("BEGIN IMMEDIATE")  # from here on no other softchat is at it
+        _refuse_other(db, path)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, _VERSION):
             raise sqlite3.DatabaseError("of another softchat")  # to be made anew
@@ -133,6 +135,14 @@ def _open(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _refuse_other(db: sqlite3.Connection, path: Path) -> None:
+    """Raise UsageError if this is the database of another program: it is left as it is."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    if tables and not tables >= _NAMES:
+        what = f"{one_line(str(path))} is another program's database"
+        raise UsageError(what, hint="move it, or let SOFTCHAT_HOME name another folder")
 
 
 def _discard(path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,6 +29,8 @@ _OPENING = b'{"event": "'
 class TraceWriter:
     """Writes events to a file as they come, so that a crash loses no more than the last line.
 
+    What the file holds goes when the first event comes: a run that never began costs no other one.
+
     Raises:
         UsageError: the file can't be opened for writing.
 
@@ -37,12 +40,13 @@ class TraceWriter:
         self._shown = one_line(str(path))
         try:
             # Questions and answers are nobody else's business: readable by the owner only.
-            file = open_sink(path)
+            file = open_sink(path, keep=True)
         except OSError as error:
             raise UsageError(
                 f"can't write the trace {self._shown}: {error.strerror}", hint="name another file"
             ) from error
         self._file = io.TextIOWrapper(file, encoding="utf-8")
+        self._holds_another = os.fstat(file.fileno()).st_size > 0
 
     def write(self, event: Event) -> None:
         """Append one event.
@@ -52,6 +56,9 @@ class TraceWriter:
 
         """
         try:
+            if self._holds_another:
+                self._file.truncate(0)
+                self._holds_another = False
             self._file.write(to_json(event) + "\n")
             self._file.flush()
         except OSError as error:
@@ -71,7 +78,7 @@ class TraceWriter:
     ) -> None:
         """Close the file; if the run failed, with the error as its last line."""
         with suppress(SoftchatError):  # it may be the very one that this trace has raised
-            if isinstance(value, SoftchatError):
+            if isinstance(value, SoftchatError) and not self._holds_another:
                 self.write(Error.of(value))
         with suppress(OSError):  # what was left of a write that failed; that was told then
             self._file.close()

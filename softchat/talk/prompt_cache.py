@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import secrets
-import struct
 import time
 import zlib
 from collections.abc import Sequence
@@ -18,19 +19,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
-from softchat.base.files import make_private, replace_file, sweep
+from softchat.base.files import make_private, open_file, replace_file, sweep
 from softchat.engine.kv_cache import CachedSequence, Item
-from softchat.errors import DecodeError
+from softchat.errors import ContextError, DecodeError
 
 LEAST = 256
 """Tokens that reading must be spared for a file to be worth its room."""
 MOST_BYTES = 2**30
 """Of all files together."""
 _MAGIC = b"softchat prompt cache 1\n"
+_MOST_POSITIONS = 2**31
 _LONGEST_HEAD = 2**22  # bytes; a million tokens
+_SIZE = 4  # bytes that say how long the head is
 _SUFFIX = ".kv"
+_NAME = re.compile(rf"\d+-[0-9a-f]{{8}}{re.escape(_SUFFIX)}")
 
 
 @runtime_checkable
@@ -99,7 +103,7 @@ class PromptCache:
                 break
             try:
                 sequence.restore(entry.tokens, partial(self._load, entry))
-            except (OSError, ValueError, DecodeError):
+            except (OSError, ValueError, DecodeError, ContextError):
                 with suppress(OSError):
                     entry.path.unlink()
                 continue
@@ -130,7 +134,7 @@ class PromptCache:
                 "bytes": len(state),
             }
             text = json.dumps(head).encode()
-            data = _MAGIC + struct.pack("<I", len(text)) + text + state
+            data = _MAGIC + len(text).to_bytes(_SIZE, "little") + text + state
             if len(data) > self._most:
                 return
             self._make_room(len(data), tokens)
@@ -142,10 +146,10 @@ class PromptCache:
         return hashlib.sha256(f"{model}\0{self._engine.state_key}".encode()).hexdigest()[:32]
 
     def _load(self, entry: Entry) -> int:
-        with entry.path.open("rb") as file:
+        with _open(entry.path) as file:
             head = _read_head(file)
             state = file.read()
-        if len(state) != head["bytes"] or zlib.crc32(state) != head["crc32"]:
+        if len(state) != head.bytes or zlib.crc32(state) != head.crc32:
             raise ValueError("damaged")
         self._engine.load_state(state, entry.positions)
         return entry.positions
@@ -166,21 +170,18 @@ class PromptCache:
 def entries(folder: Path) -> list[Entry]:
     """The files that can be read, the last used first."""
     found = []
-    paths: list[Path] = []
-    with suppress(OSError):  # a folder that one may not look into
-        paths += folder.glob(f"*{_SUFFIX}")
-    for path in paths:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            status = path.stat()
-            with path.open("rb") as file:
+    for path in _files(folder):
+        with suppress(OSError, ValueError):
+            with _open(path) as file:
+                status = os.fstat(file.fileno())
                 head = _read_head(file)
             found.append(
                 Entry(
                     path=path,
-                    key=str(head["key"]),
-                    model=str(head["model"]),
-                    tokens=tuple(map(int, head["tokens"])),
-                    positions=int(head["positions"]),
+                    key=head.key,
+                    model=head.model,
+                    tokens=head.tokens,
+                    positions=head.positions,
                     bytes=status.st_size,
                     used=status.st_mtime,
                 )
@@ -190,22 +191,65 @@ def entries(folder: Path) -> list[Entry]:
 
 def clear(folder: Path) -> int:
     """Remove every file; how many there were."""
-    paths = list(folder.glob(f"*{_SUFFIX}"))
+    paths = _files(folder)
     for path in paths:
         path.unlink(missing_ok=True)
     return len(paths)
 
 
-def _read_head(file: BinaryIO) -> dict[str, Any]:
+def _files(folder: Path) -> list[Path]:
+    """All that have such a name; what others have put there is theirs."""
+    found: list[Path] = []
+    with suppress(OSError):  # a folder that one may not look into
+        found += (path for path in folder.glob(f"*{_SUFFIX}") if _NAME.fullmatch(path.name))
+    return [path for path in found if not path.is_dir()]
+
+
+def _open(path: Path) -> BinaryIO:
+    return os.fdopen(open_file(path), "rb")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    """What a file begins with."""
+
+    key: str
+    model: str
+    tokens: tuple[int, ...]
+    positions: int
+    crc32: int
+    bytes: int
+
+
+def _read_head(file: BinaryIO) -> _Head:
+    """The head of a file. Raises ValueError if it is none."""
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("no prompt cache")
-    (size,) = struct.unpack("<I", file.read(4))
+    size = int.from_bytes(file.read(_SIZE), "little")
     if size > _LONGEST_HEAD:
         raise ValueError("damaged")
-    head = json.loads(file.read(size))
-    if not isinstance(head, dict):
-        raise ValueError("damaged")
-    return head
+    try:
+        values = json.loads(file.read(size))
+    except RecursionError as error:
+        raise ValueError("damaged") from error
+    match values:
+        case {
+            "key": str(key),
+            "model": str(model),
+            "tokens": list(tokens),
+            "positions": int(positions),
+            "crc32": int(crc32),
+            "bytes": int(length),
+        } if set(map(type, tokens)) <= {int} and len(tokens) <= positions < _MOST_POSITIONS:
+            return _Head(
+                key=key,
+                model=model,
+                tokens=tuple(tokens),
+                positions=positions,
+                crc32=crc32,
+                bytes=length,
+            )
+    raise ValueError("damaged")
 
 
 def _tokens(items: Sequence[Item]) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from softchat.base.text import natural
 from softchat.errors import UsageError
 from softchat.events import Change, ConceptEntry, Mode, Parting, Started, Step
 from softchat.settings import Settings, resolve
@@ -62,6 +63,8 @@ def make_fork(
     if not 0 <= at < len(steps):
         last = f"steps are from 0 to {len(steps) - 1}" if steps else "the run has none"
         raise UsageError(f"no step {at}", hint=last)
+    if any(step.index != place for place, step in enumerate(steps[: at + 1])):
+        raise UsageError(f"steps before {at} are missing in this run", hint="fork a whole one")
     changed = dict(once or {})
     settings = resolve({}, started.settings | changed)
     _refuse(settings, resolve({}, started.settings), at, fed=at + (take is not None))
@@ -104,8 +107,9 @@ def find_token(step: Step, wanted: str, *, shown: Callable[[str], str] = repr) -
 
     """
     entries = step.own
-    if wanted.isascii() and wanted.isdecimal() and 0 < int(wanted) <= len(entries):
-        return entries[int(wanted) - 1]
+    place = natural(wanted)
+    if place is not None and 0 < place <= len(entries):
+        return entries[place - 1]
     quoted = len(wanted) > 2 and wanted[0] == wanted[-1] and wanted[0] in "\"'"
     text = wanted[1:-1] if quoted else wanted
     for alike in (_exactly, _bare, _caseless):

@@ -100,6 +100,32 @@ def test_what_can_not_be_forked_is_told(softchat, tmp_path, flags, message):
     assert "Traceback" not in done.err
 
 
+def test_what_is_forked_is_not_written_over(softchat, tmp_path):
+    """Not through a link either; nor is another trace, where the fork never begins."""
+    path = write_trace(tmp_path / "t.jsonl", run_of(step(0), begin=with_prompt()))
+    other = write_trace(tmp_path / "other.jsonl", run_of(step(0)))
+    before = path.read_bytes(), other.read_bytes()
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    for into, says in ((path, "overwrite"), (link, "overwrite"), (other, "the run is of model")):
+        taken = ("--at", "0", "--take", "1", "-m", "smollm2-135m")
+        done = softchat("fork", str(path), *taken, "--trace", str(into))
+        assert done.status == 2, done
+        assert says in done.err
+        assert (path.read_bytes(), other.read_bytes()) == before
+
+
+@pytest.mark.parametrize("name", ["9" * 5000, "²"])
+def test_what_is_no_number_of_the_log_is_a_file(softchat, name):
+    """Python refuses to read numbers of thousands of digits; the message is not as long either."""
+    done = softchat("show", name)
+    assert done.status == 2, done
+    message, hint = done.err.splitlines()
+    assert message.startswith("error: can't read the trace ")
+    assert len(message) < 1100
+    assert hint.startswith("hint: ")
+
+
 def with_prompt(**more):
     return replace(started(**more), prompt=(1, 2))
 

@@ -12,6 +12,7 @@ import pytest
         ("SOFTCHAT_MAX_TINK", "; did you mean SOFTCHAT_MAX_THINK?"),
         ("SOFTCHAT_MODLE", "; did you mean SOFTCHAT_MODEL?"),
         ("SOFTCHAT_XYZ\x1b[2J", ""),
+        ("SOFTCHAT_QUESTION", ""),  # like others in nothing but how all begin
     ],
 )
 def test_one_that_nothing_reads_is_told(softchat, name, told):
@@ -21,6 +22,7 @@ def test_one_that_nothing_reads_is_told(softchat, name, told):
     (line,) = [line for line in done.err.splitlines() if "SOFTCHAT" in line]
     assert line.startswith("note: nothing reads the variable SOFTCHAT_")
     assert line.endswith(told)
+    assert told or "did you mean" not in line
     assert "\x1b" not in line
 
 

@@ -43,6 +43,13 @@ def test_what_can_not_be_is_refused(wrong):
     assert caught.value.message.isprintable()
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "²", "-1", "9" * 5000])
+def test_what_is_no_port(port):
+    """Python refuses to read numbers of thousands of digits."""
+    with pytest.raises(UsageError, match="no address of a server"):
+        read_servers(f"host:{port}")
+
+
 def test_nothing_is_no_server():
     """As it stands in a config.toml that was emptied."""
     assert read_servers("") == read_servers(" , ") == ()

@@ -308,6 +308,7 @@ WRONG = {
     "gigabytes": ("[models.small]\ngigabytes = 0", 2, "gigabytes is 0", "a number above 0"),
     "gigabytes without end": ("[models.small]\ngigabytes = inf", 2, "gigabytes is inf", "above 0"),
     "huge": (f"x = {'9' * 5000}\n", 1, "digits", "toml.io"),
+    "huge in hex": (f"[models.a]\nx = [{{y = 0x{'f' * 9000}}}]", 2, "x is larger", "64 bits"),
 }  # fmt: skip
 
 

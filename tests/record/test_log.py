@@ -151,6 +151,21 @@ def test_a_damaged_index_is_made_anew(log, keep, tmp_path, damage):
     assert questions(log.newest(9)) == ["c", "a"]
 
 
+@pytest.mark.parametrize("version", [0, 1, 77])
+def test_the_database_of_another_program_stays_as_it_is(log, keep, tmp_path, version):
+    """Where SOFTCHAT_HOME is a folder that others use too: told, and nothing is put into it."""
+    path = tmp_path / "log.sqlite3"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE places (url TEXT)")
+        db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+    before = path.read_bytes()
+    keep(("a", "b", at(1)))
+    with pytest.raises(UsageError, match="another program's database"):
+        log.newest(9)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "hinder", [lambda path: path.mkdir(), lambda path: path.symlink_to("/no/x")]
 )

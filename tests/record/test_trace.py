@@ -218,6 +218,18 @@ def test_a_trace_is_read_as_it_is_written(tmp_path):
         assert list(replay(tmp_path / "live.jsonl")) == RUN[:1]
 
 
+def test_a_run_that_never_began_costs_no_other_one(tmp_path):
+    """What was in the file goes when there is something else to write; then all of it."""
+    path = write_trace(tmp_path / "run.jsonl", RUN)
+    before = path.read_bytes()
+    with pytest.raises(UsageError), TraceWriter(path):
+        raise UsageError("no model", hint="name one")
+    assert path.read_bytes() == before
+    with TraceWriter(path) as trace:
+        trace.write(RUN[0])
+    assert list(replay(path)) == RUN[:1]
+
+
 def test_a_trace_that_cannot_be_opened_is_a_mistake_of_the_users(tmp_path):
     """Said on one line, whatever the name is."""
     with pytest.raises(UsageError) as info:

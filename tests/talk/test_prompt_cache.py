@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,6 +141,70 @@ def test_a_damaged_file_is_removed_and_the_prompt_read_anew(tmp_path, open_engin
         assert at < 2_000
     else:
         assert entries(tmp_path) == [] or at < 2_000
+
+
+def rewritten(path, change):
+    """The file of a prompt, as who changes it and knows its checks writes it again."""
+    magic, rest = path.read_bytes().split(b"\n", 1)
+    size = int.from_bytes(rest[:4], "little")
+    head, state = change(json.loads(rest[4 : 4 + size]), rest[4 + size :])
+    text = json.dumps(head | {"bytes": len(state), "crc32": zlib.crc32(state)}).encode()
+    path.write_bytes(magic + b"\n" + len(text).to_bytes(4, "little") + text + state)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(lambda head, state, n=n: (head | {"positions": n}, state) for n in (-5, 3, 299, 301)),
+        *(lambda head, state, n=n: (head | {"positions": n}, state) for n in (2**31, 2**70, "300")),
+        *(
+            lambda head, state, one=one: (head | {"tokens": [*head["tokens"], one]}, state)
+            for one in ("4", 1.5, float("inf"), None, True, [4])
+        ),
+        lambda head, state: (head | {"model": 3}, state),
+        lambda head, state: ({}, state),
+        lambda head, _: (head, b""),
+        lambda head, state: (head, state[:100]),
+        lambda head, state: (head, bytes(len(state))),
+    ],
+)
+def test_a_file_that_lies_is_not_believed(tmp_path, open_engine, change):
+    """The prompt is read anew, and its logits are those of a process that has no such file."""
+    tokens = tokens_of(300)
+    kept(open_engine, tmp_path, tokens)
+    (path,) = tmp_path.glob("*.kv")
+    rewritten(path, change)
+    engine = open_engine()
+    sequence = CachedSequence(engine)
+    assert PromptCache(tmp_path, engine).restore(sequence, [*tokens, 4], model="m") == 0
+    assert sequence.position == 0
+    other = open_engine()
+    assert np.array_equal(sequence.decode_tokens(tokens), other.decode_tokens(tokens))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with a name are of POSIX")
+@pytest.mark.parametrize(
+    "put",
+    [
+        os.mkfifo,
+        Path.mkdir,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.write_bytes(b"softchat prompt cache 1\n\x00\x00\x02\x00" + b"[" * 2**17),
+    ],
+)
+def test_what_is_no_such_file_is_passed_over(tmp_path, put):
+    """A pipe, which would be waited for; a folder; lists in lists."""
+    put(tmp_path / "1795895366-453b8ac9.kv")
+    assert entries(tmp_path) == []
+    clear(tmp_path)
+
+
+def test_the_files_of_others_are_theirs(tmp_path, open_engine):
+    """Where the folder is a link to one that others use too."""
+    kept(open_engine, tmp_path, tokens_of(300))
+    (tmp_path / "mine.kv").write_text("precious")
+    assert (clear(tmp_path), entries(tmp_path)) == (1, [])
+    assert (tmp_path / "mine.kv").read_text() == "precious"
 
 
 def test_a_file_that_was_cut_short(tmp_path, open_engine):

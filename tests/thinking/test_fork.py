@@ -50,7 +50,7 @@ def test_a_token_is_found_by_its_place_or_its_text(wanted, id_):
     assert find_token(MIXED, wanted).id == id_
 
 
-@pytest.mark.parametrize("wanted", ["0", "4", "x", "", "²", "-1", '"9"'])
+@pytest.mark.parametrize("wanted", ["0", "4", "x", "", "²", "-1", '"9"', "9" * 5000])
 def test_what_a_step_has_not_is_told_with_what_it_has(wanted):
     """One error, with the tokens that there are."""
     with pytest.raises(UsageError) as caught:
@@ -114,6 +114,14 @@ def test_there_must_be_such_a_step(at):
     with pytest.raises(UsageError, match=f"no step {at}") as caught:
         make_fork(STARTED, steps, at)
     assert "0 to 3" in caught.value.hint
+
+
+@pytest.mark.parametrize("places", [[0, 2, 3, 4], [0, 1, 3, 3], [5, 1, 2, 3]])
+def test_all_steps_before_must_be_there(places):
+    """Of a trace that has lost a line, what was fed would be something else."""
+    steps = [step(i, (i, str(i), 1.0)) for i in places]
+    with pytest.raises(UsageError, match="steps before 2 are missing"):
+        make_fork(STARTED, steps, 2)
 
 
 @pytest.mark.parametrize(
