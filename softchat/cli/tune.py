@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -65,6 +66,10 @@ class Tuning:
         Path | None, flag("--out", metavar="FILE", help="Where results are kept as they come.")
     ] = None
     json: Annotated[bool, flag("--json", help="The line of JSON only.")] = False
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.minutes):  # with NaN it would have no end, without a word
+            raise UsageError(f"--minutes is {self.minutes}", hint="0: any")
 
 
 @with_groups

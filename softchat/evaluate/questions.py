@@ -62,7 +62,7 @@ def read_questions(path: Path, *, answers: bool = True) -> QuestionFile:
         UsageError: it can't be read, or holds something else.
 
     """
-    name = one_line(path.name.partition("?")[0])
+    name = one_line(path.name.partition("?")[0] or str(path))
     data = _bytes(path, name)
     questions = []
     for index, (place, item) in enumerate(_items(data, name)):

@@ -122,10 +122,13 @@ class ResultFile(Closeable):
         head = _parsed(shown, 1, lines[0])
         if not isinstance(head, dict) or head.get(_KIND) != _SCHEMA:
             raise _else(shown)
-        self.results = [
-            _from_dict(shown, number, _parsed(shown, number, line))
-            for number, line in enumerate(lines[1:], 2)
-        ]
+        seen: set[Key] = set()
+        for number, line in enumerate(lines[1:], 2):
+            result = _from_dict(shown, number, _parsed(shown, number, line))
+            if result.key in seen:  # it would count twice
+                raise _damaged(shown, number, "a result that is there already")
+            seen.add(result.key)
+            self.results.append(result)
         rest = data[len(whole) :]
         if rest[: len(_RESULT)] != _RESULT[: len(rest)]:  # no result that was cut off
             raise _damaged(shown, len(lines) + 1, "no result")

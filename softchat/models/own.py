@@ -132,7 +132,7 @@ def add_model(file: Path, name: str, source: HubSource | PathSource | UrlSource)
             values = {"type": "hub", "repository": source.repository, "file": source.file}
             if source.revision != "main":
                 values["revision"] = source.revision
-    _change(file, ("models", name), {"source": values})
+    _change(file, {("models", name): {"source": values}})
 
 
 def name_for(model: str) -> str:
@@ -148,7 +148,7 @@ def use_model(file: Path, name: str) -> None:
         UsageError: the file can't be changed.
 
     """
-    _change(file, ("default",), name)
+    _change(file, {("default",): name})
 
 
 def forget_model(file: Path, name: str) -> bool:
@@ -160,7 +160,7 @@ def forget_model(file: Path, name: str) -> bool:
     """
     if name not in _read(file)[1].get("models", {}):
         return False
-    _change(file, ("models", name), None)
+    _change(file, {("models", name): None})
     return True
 
 
@@ -171,8 +171,8 @@ def set_defaults(file: Path, name: str, values: Mapping[str, object]) -> None:
         UsageError: the file can't be changed.
 
     """
-    for setting, value in values.items():
-        _change(file, ("models", name, "defaults", setting), value)
+    way = ("models", name, "defaults")
+    _change(file, {(*way, setting): value for setting, value in values.items()})
 
 
 def defaults_text(name: str, values: Mapping[str, object]) -> str:
@@ -187,13 +187,14 @@ def _new_table() -> Any:  # noqa: ANN401  # a table that tomlkit writes only if 
     return tomlkit.table(is_super_table=True)
 
 
-def _change(file: Path, keys: tuple[str, ...], value: object) -> None:
-    """Set the value of a key, reached through tables; None takes the key out."""
+def _change(file: Path, changes: Mapping[tuple[str, ...], object]) -> None:
+    """Set values by their keys, each reached through tables, all or none; None takes one out."""
     text, wanted = _read(file)
-    _put(wanted, keys, value, dict)
     try:
         document = tomlkit.parse(text)
-        _put(document, keys, _written(value), _new_table)
+        for keys, value in changes.items():
+            _put(wanted, keys, value, dict)
+            _put(document, keys, _written(value), _new_table)
         changed = tomlkit.dumps(document)
         changed.encode()  # a path can be no text
         if _said(tomllib.loads(changed)) != _said(wanted):

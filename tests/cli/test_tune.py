@@ -101,6 +101,14 @@ def test_without_time_there_is_no_verdict(softchat, model, won, tmp_path):
     assert "defaults" not in model[1].read_text()
 
 
+@pytest.mark.parametrize("minutes", ["nan", "inf"])
+def test_time_is_a_number(softchat, won, model, minutes):
+    """With NaN it would never end, without a word."""
+    done = tune(softchat, won, model, "--minutes", minutes)
+    assert done.status == 2
+    assert done.err.splitlines() == [f"error: --minutes is {minutes}", "hint: 0: any"]
+
+
 def test_twelve_candidates_are_tried_if_none_is_named(softchat, model, won):
     """Those that are the same as another one on this model are tried once."""
     report = json.loads(tune(softchat, won, model, "--json", "--topn", "3").out)

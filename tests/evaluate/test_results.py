@@ -167,6 +167,19 @@ def test_a_damaged_line_is_told(tmp_path, name, text):
     assert path.read_bytes() == before
 
 
+def test_a_result_counts_once(tmp_path):
+    """Of two lines on the same answer nobody knows which is right."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY) as file:
+        file.add(result(0))
+        file.add(result(1))
+        file.add(result(0))
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="line 4: a result that is there already"):
+        ResultFile(path, IDENTITY)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("rest", [b"my notes", b"\xff\xfe", b'{"ran": ', b"\x00" * 100])
 def test_what_is_no_torn_line_is_no_rubbish(tmp_path, rest):
     """Somebody else's last line is not cut off."""

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from softchat.errors import ModelError, ModelNotFoundError, SoftchatError, UsageError
+from softchat.models import own
 from softchat.models.catalogue import load_catalogue, shipped_file
 from softchat.models.entry import HubSource, PathSource, UrlSource
 from softchat.models.own import (
@@ -311,6 +312,21 @@ def test_settings_of_a_new_file(tmp_path):
     set_defaults(file, "qwen3-0.6b", values)
     assert '[models."qwen3-0.6b".defaults]' in defaults_text("qwen3-0.6b", values)
     assert defaults_text("qwen3-0.6b", values) in file.read_text()
+
+
+def test_settings_are_written_all_or_none(tmp_path, monkeypatch):
+    """One replacement for all of them: whatever ends it in between leaves no half of them."""
+    file = tmp_path / "models.toml"
+    written = []
+    monkeypatch.setattr(own, "_replace", lambda _, text: written.append(text))
+    set_defaults(file, "smollm2-135m", {"strategy": "soft", "topn": 3, "tau": 0.5})
+    (text,) = written
+    defaults = tomllib.loads(text)["models"]["smollm2-135m"]["defaults"]
+    assert defaults == {"strategy": "soft", "topn": 3, "tau": 0.5}
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match="topn"):
+        set_defaults(file, "smollm2-135m", {"tau": 0.5, "topn": 0})
+    assert not file.exists()
 
 
 def test_a_wrong_setting_is_not_written(tmp_path):
