@@ -62,9 +62,44 @@ FAULTS = (
     Fault(
         "a trace may be a pipe that nobody reads",
         "softchat/base/files.py",
-        "os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AT_ONCE | _BINARY",
-        "os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY",
+        "os.O_WRONLY | os.O_CREAT | _AT_ONCE | _BINARY | (0 if keep",
+        "os.O_WRONLY | os.O_CREAT | _BINARY | (0 if keep",
         "tests/base/test_files.py -k sink",
+    ),
+    Fault(
+        "a run that never began costs an older trace",
+        "softchat/record/trace.py",
+        "open_sink(path, keep=True)",
+        "open_sink(path)",
+        "tests/record/test_trace.py -k never_began",
+    ),
+    Fault(
+        "a trace that has lost steps is forked",
+        "softchat/thinking/fork.py",
+        "if any(step.index != place",
+        "if False and any(step.index != place",
+        "tests/thinking/test_fork.py -k must_be_there",
+    ),
+    Fault(
+        "a prompt cache that holds nothing is believed",
+        "softchat/engine/decoder.py",
+        "if not taken or llama_cpp.llama_memory_seq_pos_max(memory, 0) != position - 1:",
+        "if not taken:",
+        "tests/talk/test_prompt_cache.py -k lies",
+    ),
+    Fault(
+        "another program's database is the log",
+        "softchat/record/log.py",
+        "if tables and not tables >= _NAMES:",
+        "if False:",
+        "tests/record/test_log.py -k another_program",
+    ),
+    Fault(
+        "a result counts twice",
+        "softchat/evaluate/results.py",
+        "if result.key in seen:",
+        "if False:",
+        "tests/evaluate/test_results.py -k counts_once",
     ),
     Fault(
         "a name that is not UTF-8 is no text",
@@ -307,8 +342,8 @@ FAULTS = (
     Fault(
         "a trace is everyone's to read",
         "softchat/base/files.py",
-        "os.O_TRUNC | _AT_ONCE | _BINARY, 0o600)",
-        "os.O_TRUNC | _AT_ONCE | _BINARY, 0o666)",
+        "handle = os.open(path, flags, 0o600)",
+        "handle = os.open(path, flags, 0o666)",
         "tests/faults/test_modes.py -k commands",
     ),
     Fault(
