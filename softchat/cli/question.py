@@ -12,7 +12,7 @@ import typer
 from softchat.base.text import one_line
 from softchat.errors import UsageError
 from softchat.models.folders import expand
-from softchat.prompt.attached import Attached, join, read, read_file
+from softchat.prompt.attached import MOST, Attached, join, read, read_file
 
 Words = Annotated[
     list[str] | None,
@@ -57,6 +57,9 @@ def whole_question(
     question = fill(join(" ".join(said), texts))
     if not question.strip():
         raise UsageError("no question", hint="softchat ask 'How many legs have 3 spiders?'")
+    if len(question) > MOST:  # many files, or a prompt that says what it is given again and again
+        hint = "give the parts that matter"
+        raise UsageError(f"the question is longer than {MOST >> 20} MB", hint=hint)
     return question
 
 
