@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from softchat.record.session_file import SessionFile
+from softchat.talk.conversation import Turn
 from tests import tiny
+from tests.recordings import Content
 
 NOTES = "Anna books the room.\nBen sends the contract.\n"
 SHORT = {"SOFTCHAT_MAX_THINK": "2", "SOFTCHAT_MAX_ANSWER": "4", "SOFTCHAT_THREADS": "1"}
@@ -279,6 +282,23 @@ def test_an_old_answer_is_found(softchat, home):
     entry = json.loads(softchat("log", "--json", "-n", "1").out)
     assert entry["question"] == "How do I sort a list?"
     assert softchat("show", entry["session"]).out.startswith("> How do I sort a list?\n")
+
+
+def test_the_code_of_an_answer_alone(softchat, home):
+    """`last --code` goes into a file as it is; an answer without any is told, with status 2."""
+    answer = "So:\n\n```python\nprint(1)\n```\n\nor\n\n- ```sh\n  ls\n  ```\n"
+    for hour, text in enumerate((answer, "none")):
+        when = f"2026-11-28T0{hour}:00:00+00:00"
+        file = SessionFile(home / "sessions", ask=True)
+        turn = Turn(question="How?", answer=text, settings={}, asked=when)
+        file.write(Content([turn]), closed=True)
+        file.release()
+    refused = softchat("last", "--code")
+    assert (refused.status, refused.out) == (2, "")
+    assert "this answer has no code block" in refused.err
+    listed = softchat("log").out.splitlines()
+    shown = softchat("log", "show", listed[1].split()[0], "-x")
+    assert (shown.status, shown.out) == (0, "print(1)\nls\n")
 
 
 def test_nothing_of_what_is_not_kept(softchat, home):

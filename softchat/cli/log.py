@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _ALL = 2**31
 _LONGEST = 200  # cells of a line where no terminal bounds it
 
+Code = Annotated[bool, typer.Option("--code", "-x", help="Its code blocks alone.")]
+
 app = typer.Typer(help="Questions that were asked: list, search, show.", no_args_is_help=False)
 
 
@@ -52,9 +54,10 @@ def log(
 def show(
     number: Annotated[int, typer.Argument(metavar="N", min=1, help="As 'softchat log' has it.")],
     markdown: Markdown = None,
+    code: Code = False,
 ) -> None:
     """Print a question and its answer."""
-    _show(open_log().number(number), markdown)
+    _show(open_log().number(number), markdown, code=code)
 
 
 @app.command("rm")
@@ -68,25 +71,36 @@ def rm(numbers: Annotated[list[int], typer.Argument(metavar="N…", min=1)]) -> 
     index.refresh()
 
 
-def last(markdown: Markdown = None) -> None:
+def last(markdown: Markdown = None, code: Code = False) -> None:
     """Print the last answer again, and on stderr its question."""
     found = open_log().newest(1)
     if not found:
         raise UsageError("nothing has been asked yet", hint="softchat ask QUESTION")
-    _show(found[0], markdown)
+    _show(found[0], markdown, code=code)
 
 
-def _show(one: Logged, markdown: bool | None) -> None:
+def _show(one: Logged, markdown: bool | None, *, code: bool) -> None:
     from softchat.cli.model import user_config
     from softchat.events import Answer
 
     config = user_config()
+    text = _code_of(one.answer) if code else one.answer
     told = f"{one.number}  {_when(one)}  {_model(one)}  --resume {one.session}"
     for line in (told, f"> {in_short(one.question)}"):
         print(printable(line), file=sys.stderr)
     sys.stderr.flush()
-    with Outputs(quiet=True, markdown=markdown).after(config).view() as view:
-        view.show(Answer(text=one.answer))
+    shown = Outputs(quiet=True, markdown=False if code else markdown)
+    with shown.after(config).view() as view:
+        view.show(Answer(text=text))
+
+
+def _code_of(answer: str) -> str:
+    from softchat.views.markdown import code_blocks
+
+    blocks = code_blocks(answer)
+    if not blocks:
+        raise UsageError("this answer has no code block", hint="without --code: all of it")
+    return "".join(blocks)
 
 
 def _line(one: Logged) -> str:
