@@ -53,10 +53,10 @@ class Terminal:
         self.child.delaybeforesend = None  # pexpect's own would be the most of what is measured
         self.screen.answer = self.child.send
 
-    def read(self, seconds=0.05):
-        """Take in what was written within this time; False at its end."""
+    def read(self, seconds=0.05, most=65536):
+        """Take in what was written within this time, so many bytes; False at its end."""
         try:
-            data = self.child.read_nonblocking(65536, timeout=seconds)
+            data = self.child.read_nonblocking(most, timeout=seconds)
         except pexpect.TIMEOUT:
             return True
         except pexpect.EOF:

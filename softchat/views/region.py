@@ -110,6 +110,7 @@ class LiveRegion:
         if self._modes is not None:
             quiet = [*self._modes]
             quiet[3] &= ~termios.ECHO  # what is typed would shift the lines
+            quiet[3] |= termios.NOFLSH  # or Ctrl-C throws half a frame away, and its place is lost
             self._set_modes(quiet)
         if hasattr(signal, "SIGTSTP") and threading.current_thread() is threading.main_thread():
             self._on_stop = signal.signal(signal.SIGTSTP, self._stop_signal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import sys
+import time
 from types import SimpleNamespace
 
 import pexpect
@@ -114,6 +115,18 @@ def test_resizing_leaves_no_debris(terminal):
     for size in ((120, 30), (100, 40), (110, 24), (120, 40)):
         one.resize(*size)
         one.until_one_panel()
+    one.child.send("\x03")
+    assert one.finish() == 130
+    assert_settled(one)
+
+
+def test_ctrl_c_in_the_middle_of_a_frame_leaves_no_debris(terminal):
+    """A slow terminal has read half of one then; the rest is not thrown away by that key."""
+    one = terminal("ask", "Why is the sky blue?", *LONG, columns=80, lines=24)
+    one.until_one_panel()
+    while one.raw.count(b"\x1b7") == one.raw.count(b"\x1b8"):
+        one.read(most=40)
+    time.sleep(0.3)  # what is left of it, and more, waits to be read
     one.child.send("\x03")
     assert one.finish() == 130
     assert_settled(one)
