@@ -20,7 +20,7 @@ def cache(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from softchat.base.files import files_in, shown_size
-    from softchat.engine.merge import SUFFIX
+    from softchat.engine.merge import merged_files
     from softchat.models.folders import merged_folder, prompt_cache_folder
     from softchat.talk.prompt_cache import entries
 
@@ -30,7 +30,7 @@ def cache(context: typer.Context) -> None:
         (one.used, one.bytes, f"{len(one.tokens):>6} tokens", one.model, prompts)
         for one in entries(prompts)
     ]
-    for file in files_in(models, SUFFIX):
+    for file in merged_files(models):
         status = file.stat()
         found.append((status.st_atime, status.st_size, " " * 13, "model and adapter", models))
     if not found:
@@ -48,12 +48,11 @@ def cache(context: typer.Context) -> None:
 @app.command()
 def clear() -> None:
     """Remove it all; it is made anew when it is needed."""
-    from softchat.base.files import files_in
-    from softchat.engine.merge import SUFFIX
+    from softchat.engine.merge import merged_files
     from softchat.models.folders import merged_folder, prompt_cache_folder
     from softchat.talk.prompt_cache import clear as remove
 
-    models = files_in(merged_folder(os.environ), SUFFIX)
+    models = merged_files(merged_folder(os.environ))
     count = remove(prompt_cache_folder(os.environ)) + len(models)
     for file in models:
         file.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from typing import BinaryIO
 import numpy as np
 
 from softchat.base.arrays import Floats
-from softchat.base.files import make_private, sweep
+from softchat.base.files import files_in, make_private, sweep
 from softchat.base.text import one_line
 from softchat.engine.gguf import Header, TensorPlace, open_header, write_header
 from softchat.engine.protocol import Lora
@@ -33,7 +34,7 @@ TOLERANCE = 0.15
 a file with more is not made. Of softchat's own adapters it is 0.07 and 0.04."""
 KEPT = 4
 """Files in the folder; the one that was of use longest ago goes first."""
-SUFFIX = ".gguf"
+_NAME = re.compile(r"[0-9a-f]{16}\.gguf")
 _FORMAT = 1  # of the file that is made
 _Q8_0, _MOSTLY_Q8_0 = 8, 7  # enum ggml_type, enum llama_ftype
 _BLOCK = 32  # weights that share a scale
@@ -63,7 +64,7 @@ def merged(
         status = one.stat()
         parts += [str(one.resolve()), str(status.st_size), str(status.st_mtime_ns)]
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    file = folder / f"{digest}{SUFFIX}"
+    file = folder / f"{digest}.gguf"
     if file.is_file():
         with suppress(OSError):  # its time of change stays: what is kept of prompts goes by that
             os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns))
@@ -82,8 +83,18 @@ def merged(
     return file
 
 
+def merged_files(folder: Path) -> list[Path]:
+    """The files that `merged` has made in this folder; of others it knows nothing.
+
+    Raises:
+        OSError: one may not look into it.
+
+    """
+    return [file for file in files_in(folder, ".gguf") if _NAME.fullmatch(file.name)]
+
+
 def _remove_oldest(folder: Path) -> None:
-    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda one: one.stat().st_atime, reverse=True)
+    files = sorted(merged_files(folder), key=lambda one: one.stat().st_atime, reverse=True)
     for one in files[KEPT:]:
         one.unlink(missing_ok=True)
 

@@ -209,9 +209,11 @@ def test_the_default_model(softchat, own_home):
         model = json.loads(softchat(*ask).out.splitlines()[0])["model"]
         assert (model["loras"], model["merged"]) == (["smollm2-135m-think.gguf"], True)
     assert len(list((own_home / "merged").iterdir())) == 1
+    foreign = own_home / "merged" / "mine.gguf"
+    foreign.touch()
     assert "145 MB  model and adapter" in softchat("cache").out
     assert softchat("cache", "clear").out == "removed 1\n"
-    assert not list((own_home / "merged").iterdir())
+    assert list((own_home / "merged").iterdir()) == [foreign]
     done = softchat(*ask, "--lora", "none")
     assert json.loads(done.out.splitlines()[0])["model"]["merged"] is False
 
