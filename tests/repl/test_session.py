@@ -385,8 +385,10 @@ def test_no_file_is_written_over_unasked(begin, released, tmp_path):
     assert "## a" not in notes.read_text()
     repl.handle(f"/trace! {notes}")
     repl.handle("/trace off")
-    assert notes.read_text() == ""
-    repl.handle(f"/trace {notes}")  # there is nothing in it
+    assert notes.read_text().startswith("# A chat with ")  # as no run has begun
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    repl.handle(f"/trace {empty}")  # there is nothing in it
     assert repl.trace is not None
     released.set()
     repl.close()
