@@ -41,12 +41,12 @@ def main() -> None:
     os.dup2(2, 1)  # native code prints to what it takes for stdout
     server = _Server(wire)
     threading.Thread(target=server.listen, name="listen", daemon=True).start()
-    start()
-    # While the parent still reads its flags: numpy, llama.cpp and jinja2 take as long to import.
+    # While the parent still reads its flags: numpy and llama.cpp take as long to import.
     import softchat.engine.llama
     import softchat.talk.local
     import softchat.talk.open  # noqa: F401
 
+    start()  # it imports jinja2 while the model is loaded; before, three would share two cores
     while True:
         server.answer(server.requests.get())
 
