@@ -69,6 +69,7 @@ def measured(model: Path, steps: int, repeats: int, threads: int) -> dict[str, s
         ("panel ÷ none", "soft", "panel"),
         ("ask ÷ bare", "bare", "ask"),
         ("ask with its panel ÷ without", "ask", "ask panel"),
+        ("ask with its panel ÷ bare", "bare", "ask panel"),
     ):
         ratios = sorted(b / o for b, o in zip(timed[base], timed[other], strict=True))
         found[name] = f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
