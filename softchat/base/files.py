@@ -13,8 +13,8 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -217,15 +217,26 @@ def replace_file(
 
     """
     data = content.encode(errors="replace") if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_HALF)  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with replacing(path) as half:
+        with half.open("wb") as file:
             file.write(data)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
         if check is not None:
-            check(Path(name))
+            check(half)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, to be written in here, that takes its place behind here.
+
+    Its mode is 0600. Whatever is raised in here removes it, and leaves what `path` held.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_HALF)
+    os.close(handle)
+    try:
+        yield Path(name)
         os.replace(name, path)  # noqa: PTH105  # atomic
     except BaseException:
         Path(name).unlink(missing_ok=True)

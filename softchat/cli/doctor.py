@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from softchat.base.files import shown_size
+from softchat.base.text import one_line
 from softchat.base.version import __version__
 from softchat.cli import print_json
-from softchat.cli.info import plain
 from softchat.cli.options import ModelsFile
 from softchat.cli.signals import end_with_reader
 
@@ -34,9 +34,9 @@ def doctor(
         print_json(report.to_dict())
         return 1 if report.problems else 0
     for label, text in _rows(report.facts)[1:]:  # the first is there
-        typer.echo(f"{label:18}{plain(text)}")
+        typer.echo(f"{label:18}{one_line(text)}")
     for problem in report.problems:
-        typer.echo(plain(f"problem: {problem.what} (hint: {problem.hint})"))
+        typer.echo(one_line(f"problem: {problem.what} (hint: {problem.hint})"))
     if not report.problems:
         typer.echo(_verdict(report.facts["machine"]))
     return 1 if report.problems else 0

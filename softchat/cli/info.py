@@ -165,12 +165,7 @@ def _proof(found: Located, backends: Backends) -> str:
 
 def _print(rows: dict[str, str]) -> None:
     for label, value in rows.items():
-        typer.echo(f"{label:18}{plain(value)}")
-
-
-def plain(text: str) -> str:
-    """Untrusted text on one line of a terminal."""
-    return one_line(text)
+        typer.echo(f"{label:18}{one_line(value)}")
 
 
 def _said(value: int | None) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.files import shown_size
+from softchat.base.text import one_line
 from softchat.cli.completion import model_names
-from softchat.cli.info import Name, info, plain
+from softchat.cli.info import Name, info
 from softchat.cli.options import ModelsFile
 
 if TYPE_CHECKING:
@@ -54,13 +55,13 @@ def _list() -> None:
     rows = [_Row.of(entry, here[name]) for name, entry in catalogue.entries.items()]
     named = max(len(row.name) for row in rows)
     if default and default.caution and sys.stderr.isatty():
-        typer.echo(plain(f"{default.name} is {default.caution}"), err=True)
+        typer.echo(one_line(f"{default.name} is {default.caution}"), err=True)
     typer.echo(f"  {'NAME':{named}}  HERE  {_Row.FIGURES}  LICENCE")
     for row in rows:
         mark = "*" if default and row.name == default.name else " "
         where = "yes" if row.path else "no"
         line = f"{mark} {row.name:{named}}  {where:4}  {row.figures(memory)}  {row.licence}"
-        typer.echo(plain(line).rstrip())
+        typer.echo(one_line(line).rstrip())
     # Another program's model that has a name is listed by its name.
     known = {path for path in here.values() if path is not None}
     others = [model for model in local_models(os.environ) if model.path not in known]
@@ -68,7 +69,7 @@ def _list() -> None:
         typer.echo(f"\nof other programs:\n  {_Row.FIGURES}  NAME")
     for model in others:  # their names are long, so they come last
         row = _Row(name=model.name, path=model.path, file=model.path.name, size=model.size)
-        typer.echo(plain(f"  {row.figures(memory)}  {row.name}"))
+        typer.echo(one_line(f"  {row.figures(memory)}  {row.name}"))
     fits = f"; FITS: in {shown_size(memory)}" if memory else ""
     typer.echo(f"\n* is used without -m, which takes any .gguf file too{fits}", err=True)
 
@@ -110,7 +111,7 @@ class _Row:
 @app.command()
 def path(name: Name, models_file: ModelsFile = None) -> None:
     """The file of a model that is here; nothing is fetched."""
-    typer.echo(plain(str(_here(name))))
+    typer.echo(one_line(str(_here(name))))
 
 
 @app.command()
@@ -122,7 +123,7 @@ def pull(
     from softchat.cli.model import find
 
     for name in names:
-        typer.echo(plain(str(find(name, agree=lambda _: True).path)))
+        typer.echo(one_line(str(find(name, agree=lambda _: True).path)))
 
 
 @app.command()
@@ -155,7 +156,7 @@ def add(
         with progress_bar() as progress:
             found = fetch_new(name, found.url, store=default_store(os.environ), progress=progress)
     add_model(file, name, found)
-    typer.echo(plain(f"'{name}' is in {file}"))
+    typer.echo(one_line(f"'{name}' is in {file}"))
     more = f"softchat models pull {name}" if isinstance(found, HubSource) else f"softchat -m {name}"
     typer.echo(f"next: {more}", err=True)
 
@@ -175,7 +176,7 @@ def use(name: Name, models_file: ModelsFile = None) -> None:
     use_model(own_file(os.environ), entry.name)
     typer.echo(f"'{entry.name}' is used without -m")
     if stronger := user_config().model:
-        typer.echo(plain(f"but config.toml names '{stronger}', which is stronger"), err=True)
+        typer.echo(one_line(f"but config.toml names '{stronger}', which is stronger"), err=True)
     if installed(entry, store=store) is None:
         typer.echo(f"next: softchat models pull {entry.name}", err=True)
 
@@ -200,7 +201,7 @@ def rm(
     entry = _entry(name, catalogue)
     if entry is None:
         message, hint = f"softchat has not fetched '{name}'", "delete the file yourself"
-        raise UsageError(plain(message), hint=hint)
+        raise UsageError(one_line(message), hint=hint)
     added = load_catalogue([shipped_file()]).get(entry.name) is None
     if added and entry.name == catalogue.default:
         hint = "choose another first: softchat models use NAME"
@@ -217,7 +218,7 @@ def rm(
             remove(entry, store=store)
         except OSError as error:
             message = f"cannot delete {fetched}: {error.strerror or error}"
-            raise SoftchatError(plain(message)) from error
+            raise SoftchatError(one_line(message)) from error
         rest = " of the Hugging Face cache" if isinstance(entry.source, HubSource) else ""
         typer.echo(f"freed {shown_size(size)}{rest}")
     if added and forget_model(own_file(os.environ), entry.name):
@@ -241,7 +242,7 @@ def _named(name: str) -> ModelEntry:
     if not isinstance(source, HubSource):
         source = PathSource(path=found.path.absolute())
     add_model(own, given, source)
-    typer.echo(plain(f"'{given}' is in {own}"))
+    typer.echo(one_line(f"'{given}' is in {own}"))
     return _mine()[0].find(given)
 
 
@@ -252,7 +253,7 @@ def _question(entry: ModelEntry, fetched: Path | None, size: float, *, added: bo
         return f"Forget the name '{entry.name}'?"
     where = ", in the cache that other programs share" * isinstance(entry.source, HubSource)
     name = f", and forget the name '{entry.name}'" * added
-    return plain(f"Delete {fetched} ({shown_size(size)}{where}){name}?")
+    return one_line(f"Delete {fetched} ({shown_size(size)}{where}){name}?")
 
 
 def _mine() -> tuple[Catalogue, Store]:
@@ -293,7 +294,7 @@ def _not_here(entry: ModelEntry) -> ModelNotFoundError:
 
     if isinstance(entry.source, PathSource):
         return ModelNotFoundError(
-            plain(f"no file {entry.source.path}"), hint=f"'{entry.name}' is gone from there"
+            one_line(f"no file {entry.source.path}"), hint=f"'{entry.name}' is gone from there"
         )
     message = f"model '{entry.name}' is not here"
     return ModelNotFoundError(message, hint=f"softchat models pull {entry.name}")

@@ -12,7 +12,6 @@ import hashlib
 import math
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,7 +22,7 @@ from typing import BinaryIO
 import numpy as np
 
 from softchat.base.arrays import Floats
-from softchat.base.files import files_in, make_private, sweep
+from softchat.base.files import files_in, make_private, replacing, sweep
 from softchat.base.text import one_line
 from softchat.engine.gguf import Header, TensorPlace, open_header, write_header
 from softchat.engine.protocol import Lora
@@ -38,7 +37,6 @@ _NAME = re.compile(r"[0-9a-f]{16}\.gguf")
 _FORMAT = 1  # of the file that is made
 _Q8_0, _MOSTLY_Q8_0 = 8, 7  # enum ggml_type, enum llama_ftype
 _BLOCK = 32  # weights that share a scale
-_HALF = ".tmp-"  # as `base.files.sweep` knows them
 _ENDS = (".lora_a", ".lora_b")
 
 
@@ -71,14 +69,8 @@ def merged(
         return file
     make_private(folder)
     sweep(folder)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=_HALF)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            _write(path, loras, Path(name), out, cancelled)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(file) as half, half.open("r+b") as out:
+        _write(path, loras, half, out, cancelled)
     _remove_oldest(folder)
     return file
 
