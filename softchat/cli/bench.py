@@ -43,7 +43,7 @@ def bench(
     """
     from softchat.bench import measure, measure_machines
     from softchat.cli import watch
-    from softchat.cli.model import find, user_config
+    from softchat.cli.model import find, note, user_config
     from softchat.engine.placement import Placement
     from softchat.engine.servers import read_servers
     from softchat.talk.load import Load
@@ -58,7 +58,9 @@ def bench(
     servers = read_servers(rpc)
     load = Load.of(found, placement=Placement(servers=servers))
     watch.loading(load)
-    path, loras, _ = load.weights()
+    path, loras, why_slower = load.weights()
+    if why_slower:
+        note(why_slower)
     if servers:
         report = measure_machines(
             path,
