@@ -298,8 +298,8 @@ FAULTS = (
     Fault(
         "a session is written where it lies",
         "softchat/base/files.py",
-        "    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_HALF)  # mode 0600\n",
-        "    name = str(path)\n    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)\n",
+        "    with replacing(path) as half:\n",
+        "    for half in [path]:\n",
         "tests/faults/test_kill.py",
     ),
     Fault(
