@@ -171,20 +171,23 @@ def _heaviest(values: Floats, maxima: Floats, count: int) -> Ids:
 
     Sorting a vocabulary costs several times what all else in a step does. The `count`-th largest of
     the maxima of disjoint groups is a lower bound of the `count`-th largest value, so only groups
-    that reach it are looked into.
+    that reach it are looked into. Methods of arrays, not numpy's functions of the same names: those
+    are Python, and run with cold caches at every step.
     """
     if count >= maxima.size:
-        return np.argsort(-values, kind="stable")[:count]
+        return (-values).argsort(kind="stable")[:count]
     width = values.size // _GROUP
-    bound = np.partition(maxima, maxima.size - count)[maxima.size - count]
-    groups = np.flatnonzero(maxima >= bound)
+    ordered = maxima.copy()
+    ordered.partition(maxima.size - count)
+    bound = ordered[maxima.size - count]
+    (groups,) = (maxima >= bound).nonzero()
     ids = (_MEMBERS * width + groups[groups < width]).ravel()
     if values.size > width * _GROUP:
         ids = np.concatenate([ids, groups[groups >= width] + width * (_GROUP - 1)])
-    found = values[ids]
-    reaching = np.flatnonzero(found >= bound)
-    order = np.argsort(-found[reaching], kind="stable")[:count]
-    return ids[reaching[order]]
+    found = values.take(ids)
+    (reaching,) = (found >= bound).nonzero()
+    order = (-found.take(reaching)).argsort(kind="stable")[:count]
+    return ids.take(reaching.take(order))
 
 
 def _dot(a: Floats, b: Floats) -> float:
