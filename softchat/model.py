@@ -9,12 +9,13 @@ import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from softchat.base.closeable import Closeable
 from softchat.base.keys import AnswerNow
 from softchat.engine.placement import ALL, BY_DEFAULT, Placement
 from softchat.engine.protocol import Engine, Lora, close_engine
+from softchat.engine.schema import grammar_of
 from softchat.events import Event
 from softchat.models import Located, find_model
 from softchat.prompt.tags import ThinkTags
@@ -68,6 +69,7 @@ class Model(Closeable):
         question: str,
         *,
         system: str | None = None,
+        schema: Mapping[str, Any] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
         **given: object,
     ) -> ThinkingRun:
@@ -76,11 +78,12 @@ class Model(Closeable):
         Args:
             question: what to ask.
             system: the system prompt; None is the model's own.
+            schema: the JSON schema of what the answer must be; None: any text.
             cancelled: asked before each step; True ends the run as interrupted.
             given: settings by name, as in `settings`.
 
         Raises:
-            UsageError: there is no such setting, or it can't have this value.
+            UsageError: there is no such setting, it can't have this value, or the schema is none.
             ContextError: the question does not fit.
             ModelRefusedError: the model's chat template fails.
             DecodeError: the model failed.
@@ -92,6 +95,8 @@ class Model(Closeable):
             settings = self.settings(**given)
             self.engine.rollback(0)
             prompt = self.prompt(question, system, settings)
+            if schema is not None:
+                prompt = replace(prompt, grammar=self.engine.grammar(grammar_of(schema)))
             yield from think(self.engine, prompt, settings, cancelled=cancelled, answer_now=wanted)
 
         return ThinkingRun(events(), wanted)

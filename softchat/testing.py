@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from softchat.base.arrays import Floats, Ids
-from softchat.errors import ContextError, DecodeAbortedError
+from softchat.engine.protocol import Grammar
+from softchat.errors import ContextError, DecodeAbortedError, UsageError
 from softchat.events import ModelInfo
 
 
@@ -100,6 +101,10 @@ class FakeEngine:
     def is_end(self, token: int) -> bool:
         """Whether the token ends the text."""
         return token in self._end
+
+    def grammar(self, text: str) -> Grammar:
+        """A fake knows none."""
+        raise UsageError("a fake engine has no grammars", hint="use a model")
 
     def embedding_rows(self, ids: Sequence[int] | Ids) -> Floats:
         """Rows of the fake's embedding matrix, (n, 4)."""

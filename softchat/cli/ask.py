@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -26,6 +26,7 @@ from softchat.cli.prompts import Template, Values
 from softchat.cli.question import Files, Words, whole_question
 from softchat.cli.resume import Continue, Resume, earlier, model_of, sessions_folder, warn_not_kept
 from softchat.cli.samples import Sampling, ask_often
+from softchat.cli.schema import Schema, grammar_of
 from softchat.cli.traces import refuse_same
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
@@ -53,6 +54,7 @@ def ask(
     template: Template = None,
     param: Values = None,
     settings: SettingFlags,  # `given` reads them
+    schema: Schema = None,
     system: System = None,
     loading: TalkLoading,
     sampling: Sampling,
@@ -78,10 +80,15 @@ def ask(
         outputs.refuse_steps()
         if sampling.samples > 1:
             raise UsageError("--step and --samples exclude each other", hint="choose one")
+    if schema is not None and sampling.samples > 1:
+        raise UsageError("--schema and --samples exclude each other", hint="choose one")
     waits = (lambda: keys.waits) if keys else None
     for one in file or []:
         refuse_same(outputs.trace, one)
-    with outputs.after(config).open(more=more, keys=True, waits=waits) as show:
+    outputs = outputs.after(config)
+    if schema is not None and outputs.markdown is None:
+        outputs = replace(outputs, markdown=False)  # JSON is shown as it is
+    with outputs.open(more=more, keys=True, waits=waits) as show:
         asked = whole_question(
             question, file, quiet=outputs.quiet or outputs.json, fill=prompt.filler(param)
         )
@@ -111,6 +118,7 @@ def ask(
             settings=chosen,
             system=wording,
             before=before.turns if before else (),
+            grammar=grammar_of(schema) if schema is not None else "",
             outputs=outputs,
         )
         if sampling.samples > 1:
@@ -138,6 +146,8 @@ class _Asking:
     """The system prompt."""
     before: Sequence[Turn]
     """The turns of the session that is gone on with."""
+    grammar: str
+    """What the answer must be, in GBNF; empty: anything."""
     outputs: Outputs
 
 
@@ -198,6 +208,7 @@ def _ask_once(
                 for event in conversation.ask(
                     asking.question,
                     asking.settings,
+                    grammar=asking.grammar,
                     cancelled=interrupt,
                     answer_now=answer_now,
                     keys=keys,

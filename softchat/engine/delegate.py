@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from softchat.base.arrays import Floats, Ids
-from softchat.engine.protocol import Engine
+from softchat.engine.protocol import Engine, Grammar
 from softchat.events import ModelInfo
 
 
@@ -55,6 +55,10 @@ class Delegate:
     def is_end(self, token: int) -> bool:
         """As the engine's."""
         return self._engine.is_end(token)
+
+    def grammar(self, text: str) -> Grammar:
+        """As the engine's."""
+        return self._engine.grammar(text)
 
     def embedding_rows(self, ids: Sequence[int] | Ids) -> Floats:
         """As the engine's."""

@@ -32,6 +32,22 @@ class Lora:
         return name if self.scale == 1.0 else f"{name}={self.scale:g}"
 
 
+class Grammar(Protocol):
+    """What can come next of a text that a grammar describes."""
+
+    def allows(self, token: int) -> bool:
+        """Whether this token can come next."""
+        ...
+
+    def mask(self, logits: Floats) -> Floats:
+        """The logits, (V,), with -inf for all that can't. Raises DecodeError if nothing can."""
+        ...
+
+    def accept(self, token: int) -> None:
+        """Say this token, which it `allows`."""
+        ...
+
+
 class Engine(Protocol):
     """A causal language model with one sequence that grows at its end.
 
@@ -85,6 +101,10 @@ class Engine(Protocol):
 
     def is_end(self, token: int) -> bool:
         """Whether a token ends the text."""
+        ...
+
+    def grammar(self, text: str) -> Grammar:
+        """The grammar (GBNF), at the beginning of a text. Raises UsageError if it is none."""
         ...
 
     def embedding_rows(self, ids: Sequence[int] | Ids) -> Floats:

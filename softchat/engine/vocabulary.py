@@ -7,6 +7,8 @@ from typing import Literal
 
 import llama_cpp
 
+from softchat.engine.grammar import Grammar
+
 _SPECIAL = (
     llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
     | llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
@@ -83,3 +85,7 @@ class Vocabulary:
     def is_end(self, token: int) -> bool:
         """Whether a token ends the text."""
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    def grammar(self, text: str) -> Grammar:
+        """The grammar (GBNF), at the beginning of a text. Raises UsageError if it is none."""
+        return Grammar(self._vocab, text)

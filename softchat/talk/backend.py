@@ -43,6 +43,8 @@ class ChatRequest:
     """The turn that this becomes, and whose thoughts are kept then; None: of none."""
     fresh: bool = False
     """Decode all of the prompt again, as for a model's first question."""
+    grammar: str = ""
+    """What the answer must be, in GBNF; empty: anything."""
     fork: Fork | None = None
     """The run of this question from which this one parts."""
 

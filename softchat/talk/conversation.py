@@ -122,6 +122,7 @@ class Conversation:
         answer_now: Callable[[], bool] = lambda: False,
         keep: bool = True,
         fork: Fork | None = None,
+        grammar: str = "",
         keys: Callable[[], str] | None = None,
     ) -> Iterator[Event]:
         """Run a turn, and keep it when it has ended; also one that was stopped, or failed half way.
@@ -133,6 +134,7 @@ class Conversation:
             answer_now: asked before each step; True ends the thinking, and the answer comes.
             keep: False tries something out and leaves the conversation as it is.
             fork: the run of this question from which this one parts.
+            grammar: what the answer must be, in GBNF; empty: anything.
             keys: of thinking by hand, as `Backend.ask`.
 
         Raises:
@@ -140,7 +142,7 @@ class Conversation:
 
         """
         number = next(_numbers) if keep else None
-        asked = replace(self.question(question, number=number), fork=fork)
+        asked = replace(self.question(question, number=number), fork=fork, grammar=grammar)
         events: list[Event] = []
         try:
             run = self.backend.ask(

@@ -127,6 +127,8 @@ class LocalBackend(Backend):
         if question.fresh:
             self._sequence.rollback(0)
         prompt, items = self._prompt(question, settings)
+        if question.grammar:
+            prompt = replace(prompt, grammar=self._sequence.grammar(question.grammar))
         if self._prompt_cache and not question.fresh:
             self._prompt_cache.restore(self._sequence, items, model=self.info.name)
         for event in think(

@@ -9,7 +9,7 @@ import numpy as np
 
 from softchat.base.arrays import Floats
 from softchat.engine.detokenizer import Detokenizer
-from softchat.engine.protocol import Engine
+from softchat.engine.protocol import Engine, Grammar
 from softchat.errors import DecodeAbortedError
 from softchat.events import Answer, AnswerToken, FinishReason
 from softchat.settings import Settings
@@ -29,6 +29,7 @@ def answer(
     *,
     ending: Ending,
     tags: Sequence[str] = (),
+    grammar: Grammar | None = None,
     goes_on: bool = False,
     rng: np.random.Generator,
     tally: Tally,
@@ -42,6 +43,7 @@ def answer(
         settings: of the run.
         ending: of the thoughts, whose last token may have begun the answer.
         tags: of the thinking, which are no part of an answer.
+        grammar: what it must be; None: anything.
         goes_on: whether it is the rest of an answer that was begun.
         rng: what tokens are drawn with.
         tally: told of each token.
@@ -65,17 +67,21 @@ def answer(
         if piece or came:
             yield Answer(text=piece, token=came)
 
-    # Half a character of the answer that goes on; or what stood behind the tag.
-    yield from say(text.feed(spelled.feed(ending.lead)))
-    given = deque(engine.tokenize(ending.opening))
+    given: deque[int] = deque()
+    if grammar is None:  # else the answer's first words are not for others to say
+        # Half a character of the answer that goes on; or what stood behind the tag.
+        yield from say(text.feed(spelled.feed(ending.lead)))
+        given.extend(engine.tokenize(ending.opening))
     for _ in range(settings.max_answer):
         if cancelled():
             yield from say(text.finish())
             raise DecodeAbortedError("stopped")
-        token = given.popleft() if given else draw(penalty.apply(logits), settings, rng)
+        token = given.popleft() if given else draw(penalty.apply(logits), settings, rng, grammar)
         if engine.is_end(token):
             tally.finish_reason = FinishReason.STOP
             break
+        if grammar is not None:
+            grammar.accept(token)
         tally.answer_tokens += 1
         penalty.add(token)
         came = answer_token(token, logits, engine) if settings.answer_entropy else None
@@ -104,12 +110,20 @@ def answer_text(engine: Engine, tokens: Sequence[int], *, tags: Sequence[str], s
     return (text.feed(text_of(engine, tokens)) + text.finish()).strip()
 
 
-def draw(logits: Floats, settings: Settings, rng: np.random.Generator) -> int:
-    """The answer's next token."""
+def draw(
+    logits: Floats, settings: Settings, rng: np.random.Generator, grammar: Grammar | None = None
+) -> int:
+    """The answer's next token; where the grammar allows it not, another one of those that it does.
+
+    To ask for one token costs next to nothing, to ask for all of them as much as a decode.
+    """
     kept = Distribution(logits, settings.answer_temperature).keep(
         topn=logits.size,
         top_k=settings.answer_top_k,
         top_p=settings.answer_top_p,
         min_p=settings.answer_min_p,
     )
-    return sample(kept, rng)
+    token = sample(kept, rng)
+    if grammar is None or grammar.allows(token):
+        return token
+    return draw(grammar.mask(logits), settings, rng)

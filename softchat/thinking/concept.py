@@ -187,7 +187,8 @@ def _heaviest(values: Floats, maxima: Floats, count: int) -> Ids:
     found = values.take(ids)
     (reaching,) = (found >= bound).nonzero()
     order = (-found.take(reaching)).argsort(kind="stable")[:count]
-    return ids.take(reaching.take(order))
+    heaviest: Ids = ids.take(reaching.take(order))
+    return heaviest
 
 
 def _dot(a: Floats, b: Floats) -> float:

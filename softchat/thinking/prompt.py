@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from softchat.base.arrays import Floats
-from softchat.engine.protocol import Engine
+from softchat.engine.protocol import Engine, Grammar
 from softchat.settings import Settings
 
 _ANSWER_SHARE = 4  # a fourth of the context is kept for the answer, if it may be that long
@@ -34,6 +34,8 @@ class Prompt:
     """All of its tokens, if the engine has some of them already; none if it isn't of tokens."""
     thought: tuple[int | Floats, ...] = ()
     """Of a fork, what the steps before it have fed, but for what the engine has already."""
+    grammar: Grammar | None = None
+    """What the answer must be; None: anything."""
     half: bytes = b""
     """The beginning of a character that this answer was cut in; the tokens hold it already."""
 

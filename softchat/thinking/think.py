@@ -82,6 +82,7 @@ def think(
             settings,
             ending=ending,
             tags=prompt.tags,
+            grammar=prompt.grammar,
             goes_on=prompt.begun,
             rng=parts.draws.at_answer(),
             tally=tally,

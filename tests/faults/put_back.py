@@ -32,6 +32,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "brackets without end reach llama.cpp's parser of grammars",
+        "softchat/engine/grammar.py",
+        "        if not text.strip() or len(text) > _LONGEST or _depth(text) > _DEEPEST:\n",
+        "        if not text.strip():\n",
+        "tests/engine/test_grammar.py -k no_grammar",
+    ),
+    Fault(
         "a signal whose exception is lost ends nothing",
         "softchat/cli/signals.py",
         "        if ending.number:  # whatever has become of `Ended` since\n",

@@ -1,0 +1,71 @@
+"""`--schema`: the JSON that an answer must be, as a schema, a file of one, or a list of fields."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any
+
+from softchat.base.text import one_line
+from softchat.cli.options import flag
+from softchat.errors import UsageError
+from softchat.models.folders import expand
+from softchat.settings import ANSWER
+
+Schema = Annotated[
+    str | None,
+    flag(
+        "--schema",
+        metavar="JSON|FILE|FIELDS",
+        help="JSON that the answer must be: a JSON schema, its file, or 'name, age int'.",
+        rich_help_panel=ANSWER,
+    ),
+]
+_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_FIELD = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:\s+(?P<type>\w+))?(?:\s*:.*)?")
+_HINT = "as in 'name, age int', or JSON in {}, or the name of a file that holds it"
+
+
+def grammar_of(given: str) -> str:
+    """The grammar of what `--schema` was given.
+
+    Raises:
+        UsageError: it is nothing that it can be.
+
+    """
+    from softchat.engine.schema import grammar_of as grammar_of_schema
+    from softchat.prompt.attached import read_file
+
+    text = given.strip()
+    if text.startswith("{"):
+        return grammar_of_schema(_schema(text, "--schema"))
+    path = expand(text)
+    if "/" in text or text.endswith(".json") or path.is_file():
+        return grammar_of_schema(_schema(read_file(path).text, one_line(str(path))))
+    return grammar_of_schema(_of_fields(text))
+
+
+def _schema(text: str, where: str) -> dict[str, Any]:
+    try:
+        schema = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where} holds no JSON: {one_line(str(error))}", hint=_HINT) from error
+    if not isinstance(schema, dict):
+        raise UsageError(f"{where} holds no JSON schema, which is an object", hint=_HINT)
+    return schema
+
+
+def _of_fields(text: str) -> dict[str, Any]:
+    """The object that has these fields, as llm writes it: `name, age int, bio: in one line`."""
+    properties: dict[str, Any] = {}
+    for field in filter(str.strip, text.split("\n" if "\n" in text else ",")):
+        found = _FIELD.fullmatch(field.strip())
+        kind = _TYPES.get(found["type"] or "str") if found else None
+        if found is None or kind is None:
+            shown = one_line(field.strip())[:40]
+            types = ", ".join(_TYPES)
+            raise UsageError(f"'{shown}' is no field of a schema", hint=f"{_HINT}; types: {types}")
+        properties[found["name"]] = {"type": kind}
+    if not properties:
+        raise UsageError("--schema names nothing", hint=_HINT)
+    return {"type": "object", "properties": properties, "required": [*properties]}

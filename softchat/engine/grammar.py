@@ -1,0 +1,92 @@
+"""An answer held to a grammar: which tokens can come next, by llama.cpp's grammar sampler."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+
+import llama_cpp
+import numpy as np
+
+from softchat.base.arrays import Floats
+from softchat.errors import DecodeError, UsageError
+
+_ROOT = b"root"
+_LONGEST, _DEEPEST = (
+    2**18,
+    1000,
+)  # characters, and brackets in brackets: llama.cpp's parser recurses
+_CANDIDATES = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+class Grammar:
+    """What has been said so far of a text in a grammar, and what can come next.
+
+    Args:
+        vocab: the native vocabulary, which must outlive it.
+        text: the grammar in GBNF, llama.cpp's own notation; its rule `root` is all of the text.
+
+    Raises:
+        UsageError: llama.cpp can't read it.
+
+    """
+
+    def __init__(self, vocab: int, text: str) -> None:
+        if not text.strip() or len(text) > _LONGEST or _depth(text) > _DEEPEST:
+            raise UsageError(
+                "the grammar is empty, too long or nested too deep",
+                hint="a simpler schema, with smaller counts",
+            )
+        sampler = llama_cpp.llama_sampler_init_grammar(vocab, text.encode(), _ROOT)
+        if not sampler:
+            raise UsageError("llama.cpp can't read the grammar", hint="try a simpler schema")
+        self._sampler = sampler
+        self._candidates = np.zeros(int(llama_cpp.llama_vocab_n_tokens(vocab)), _CANDIDATES)
+        weakref.finalize(self, llama_cpp.llama_sampler_free, sampler)
+
+    def allows(self, token: int) -> bool:
+        """Whether this token can come next; one that ends the text, only where all is said."""
+        return bool(np.isfinite(self._left(np.array([token]), np.zeros(1, np.float32)))[0])
+
+    def mask(self, logits: Floats) -> Floats:
+        """The logits, (V,), with -inf for all that can't come next.
+
+        Raises:
+            DecodeError: nothing can.
+
+        """
+        left = self._left(np.arange(logits.size), logits)
+        if not np.isfinite(left).any():
+            raise DecodeError(
+                "no token of this model fits the schema here", hint="try a simpler schema"
+            )
+        return left
+
+    def accept(self, token: int) -> None:
+        """Say this token, which must be one that it `allows`: any other ends the process."""
+        llama_cpp.llama_sampler_accept(self._sampler, token)
+
+    def _left(self, tokens: np.ndarray, logits: Floats) -> Floats:
+        candidates = self._candidates[: tokens.size]
+        candidates["id"], candidates["logit"] = tokens, logits
+        array = llama_cpp.llama_token_data_array(
+            data=ctypes.cast(candidates.ctypes.data, llama_cpp.llama_token_data_p),
+            size=tokens.size,
+            selected=-1,
+            sorted=False,
+        )
+        llama_cpp.llama_sampler_apply(self._sampler, ctypes.byref(array))
+        left: Floats = candidates["logit"].copy()
+        return left
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at once, at the most; those in quotes count too."""
+    deepest = depth = 0
+    for sign in text:
+        if sign == "(":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif sign == ")":
+            depth -= 1
+    return deepest

@@ -1,0 +1,161 @@
+"""Answers held to a grammar, on a model whose tokens are the signs of JSON."""
+
+from __future__ import annotations
+
+import json
+import string
+
+import numpy as np
+import pytest
+
+from softchat.base.child import Child
+from softchat.engine.llama import LlamaEngine
+from softchat.engine.schema import grammar_of
+from softchat.errors import DecodeError, UsageError
+from softchat.model import Model
+from softchat.prompt.tags import ThinkTags
+from softchat.settings import Settings
+from softchat.thinking.answer import draw
+from tests import tiny
+
+SIGNS = string.digits + string.ascii_letters + "{}[]\":,.-+!#$%&()*/;<=>?@_|' \\\n"
+TEMPLATE = "{{ messages[-1].content }}"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    path = tiny.write(
+        tmp_path_factory.mktemp("signs") / "m.gguf", letters=SIGNS, chat_template=TEMPLATE
+    )
+    with LlamaEngine(path, n_ctx=256, n_threads=1) as engine:
+        yield engine
+
+
+def said_at_random(engine, grammar, seed, most=400):
+    """What random logits say, held to the grammar, until it says that all is said."""
+    rng = np.random.default_rng(seed)
+    settings = Settings(answer_temperature=1.0, answer_top_k=0, answer_top_p=1.0)
+    text = b""
+    for _ in range(most):
+        logits = rng.standard_normal(engine.info.n_vocab).astype(np.float32) * 3
+        token = draw(logits, settings, rng, grammar)
+        if engine.is_end(token):
+            return text.decode()
+        grammar.accept(token)
+        text += engine.piece(token)
+    raise AssertionError(f"no end: {text}")
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 5},
+        "age": {"type": "integer"},
+        "kind": {"enum": ["cat", "dog"]},
+        "marks": {"type": "array", "items": {"type": "boolean"}, "minItems": 1, "maxItems": 3},
+    },
+    "required": ["name", "age", "kind", "marks"],
+}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_the_model_wants_it_says_what_the_schema_describes(engine, seed):
+    """Logits at random, and yet each text is the JSON that was asked for."""
+    grammar = engine.grammar(grammar_of(SCHEMA))
+    found = json.loads(said_at_random(engine, grammar, seed))
+    assert list(found) == ["name", "age", "kind", "marks"]
+    assert isinstance(found["age"], int)
+    assert len(found["name"]) <= 5
+    assert found["kind"] in ("cat", "dog")
+    assert 1 <= len(found["marks"]) <= 3
+    assert {type(one) for one in found["marks"]} == {bool}
+
+
+def test_a_string_holds_no_line_break(engine):
+    """JSON has none in its strings; the conversion alone would allow it."""
+    grammar = engine.grammar(grammar_of({"type": "string"}))
+    (quote,) = engine.tokenize('"')
+    grammar.accept(quote)
+    assert engine.grammar('root ::= "\\n"').allows(newline := engine.tokenize("\n")[0])
+    assert not grammar.allows(newline)
+    assert grammar.allows(quote)
+
+
+def test_the_end_comes_when_all_is_said_and_not_before(engine):
+    """The token that ends a text is one of those that a grammar speaks of."""
+    end = next(token for token in range(engine.info.n_vocab) if engine.is_end(token))
+    grammar = engine.grammar('root ::= "ab"')
+    a, b = engine.tokenize("ab")
+    assert (grammar.allows(a), grammar.allows(b), grammar.allows(end)) == (True, False, False)
+    grammar.accept(a)
+    grammar.accept(b)
+    assert (grammar.allows(a), grammar.allows(end)) == (False, True)
+    left = grammar.mask(np.zeros(engine.info.n_vocab, np.float32))
+    assert all(engine.is_end(token) for token in np.flatnonzero(np.isfinite(left)))
+
+
+def test_what_the_model_cannot_spell_is_told(engine):
+    """No token fits: an error, and not logits that are all -inf."""
+    grammar = engine.grammar('root ::= "é"')
+    with pytest.raises(DecodeError, match="no token"):
+        grammar.mask(np.zeros(engine.info.n_vocab, np.float32))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  ", "nonsense", "root ::= x", 'root ::= "a"{100000}', 'root ::= "' + "a" * 2**18 + '"',
+     "root ::= " + "(" * 100_000 + '"a"' + ")" * 100_000],
+)  # fmt: skip
+def test_what_is_no_grammar_is_refused(engine, text):
+    """In words; brackets without end would end the process."""
+    with pytest.raises(UsageError, match="grammar"):
+        engine.grammar(text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "nonsense"}, "Unrecognized schema"),
+        ({"type": "string", "pattern": "a"}, "Pattern must start"),
+        ({"$ref": "https://example.org/x"}, "Fetching remote schemas is not allowed$"),
+        ({"$ref": "#/nowhere"}, "Error resolving ref"),
+        ({"$ref": 1}, "can't be used"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 10**9}, "too large"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 10**400}, "can't be used"),
+        ({"enum": 1}, "can't be used"),
+        ({"type": "array", "items": {}}, "it lacks 'prefixItems'"),
+    ],
+)
+def test_what_is_no_schema_is_refused(schema, said):
+    """In words, whatever the conversion makes of it."""
+    with pytest.raises(UsageError, match=said):
+        grammar_of(schema)
+
+
+def test_a_schema_in_a_schema_in_a_schema_is_refused():
+    """Deeper than Python goes."""
+    schema: dict = {"type": "integer"}
+    for _ in range(100_000):
+        schema = {"type": "array", "items": schema}
+    with pytest.raises(UsageError, match="too large"):
+        grammar_of(schema)
+
+
+def test_a_conversion_that_never_ends_is_ended():
+    """After its processor time, whatever it is at."""
+    slow = {"type": "array", "items": {"type": "string"}, "minItems": 10**6}
+    with pytest.raises(UsageError, match="too large"):
+        grammar_of(slow, child=Child("softchat.engine.schema_converter", cpu_s=0.001))
+
+
+def test_a_library_asks_for_json_too(engine):
+    """`Model.ask(schema=…)`: the answer is that, behind thoughts that are free."""
+    model = Model(
+        engine=engine, tags=ThinkTags(open="<", close=">", before_close="", after_close="")
+    )
+    *_, finished = model.ask(
+        "a", schema={"enum": ["cat", "dog"]}, max_think=3, max_answer=9, loop_steps=0
+    )
+    assert json.loads(finished.answer) in ("cat", "dog")
+    with pytest.raises(UsageError, match="Unrecognized"):
+        list(model.ask("a", schema={"type": "nonsense"}))
