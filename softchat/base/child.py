@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
@@ -41,11 +41,12 @@ class Child:
     Args:
         module: what runs in it; its `main` calls `softchat.base.limits.serve`.
         cpu_s: seconds of processor time for each answer.
+        arguments: more for `main` to find in `sys.argv`, from the fourth on.
 
     """
 
-    def __init__(self, module: str, *, cpu_s: float = CPU_S) -> None:
-        self._module, self._cpu_s = module, cpu_s
+    def __init__(self, module: str, *, cpu_s: float = CPU_S, arguments: Sequence[str] = ()) -> None:
+        self._module, self._cpu_s, self._arguments = module, cpu_s, arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
         self._lock = threading.Lock()
@@ -82,6 +83,9 @@ class Child:
         with self._lock:
             self._end()
 
+    def __del__(self) -> None:
+        self._end()
+
     def forget(self) -> None:
         """Behind a fork: it is another's child."""
         self._lock = threading.Lock()
@@ -99,6 +103,7 @@ class Child:
                     f"from {self._module} import main; main()",
                     str(self._cpu_s),
                     str(MEMORY),
+                    *self._arguments,
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -1,24 +1,29 @@
 """Problems of reasoning-gym, judged by its own verifiers. Knows no flags.
 
 reasoning-gym makes problems of a hundred kinds without end, each with something that scores an
-answer. A name as `gym:chain_sum,gcd` means these kinds in turn.
+answer. A name as `gym:chain_sum,gcd` means these kinds in turn. Some verifiers run an answer as
+Python, and some never come back from it: a child process with limits has them (`gym_verifier`).
 """
 
 from __future__ import annotations
 
+import base64
 import difflib
 import hashlib
+import json
+import pickle
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from softchat.base.child import Child, ChildError
 from softchat.errors import UsageError
 from softchat.evaluate.questions import Question, QuestionFile
 
 PREFIX = "gym:"
 _USUAL = 100  # questions, where no limit is given
-_RIGHT = 0.99  # of a score from 0 to 1; what is only partly right is wrong
+_CPU_S = 5.0  # seconds of processor time to judge an answer
 _LONGEST_NAME = 80  # of what becomes a part of a file's name
 
 
@@ -43,32 +48,41 @@ def gym_questions(data: str, *, limit: int, seed: int) -> QuestionFile:
     count = limit or _USUAL
     each = -(-count // len(names))
     kinds = [reasoning_gym.create_dataset(name, size=each, seed=seed) for name in names]
-    questions = tuple(
-        _question(index, kinds[index % len(kinds)], index // len(kinds)) for index in range(count)
+    made_by = {"names": names, "size": each, "seed": seed}
+    verifier = Child(
+        "softchat.evaluate.gym_verifier", cpu_s=_CPU_S, arguments=[json.dumps(made_by)]
     )
+    questions = []
+    for index in range(count):
+        place, kind = divmod(index, len(kinds))
+        entry = kinds[kind][place]
+        questions.append(
+            Question(
+                index=index,
+                text=str(entry["question"]).strip(),
+                answer=str(entry["answer"]),
+                verify=partial(_is_right, verifier, kind, entry),
+            )
+        )
     text = "\n".join(f"{one.text}\t{one.answer}" for one in questions)
     return QuestionFile(
         path=Path(f"gym:{','.join(names)}"[:_LONGEST_NAME]),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
-        questions=questions,
+        questions=tuple(questions),
     )
 
 
-def _question(index: int, kind: Any, place: int) -> Question:  # noqa: ANN401  # reasoning-gym is untyped
-    entry = kind[place]
-    return Question(
-        index=index,
-        text=str(entry["question"]).strip(),
-        answer=str(entry["answer"]),
-        verify=partial(_is_right, kind, entry),
-    )
-
-
-def _is_right(kind: Any, entry: dict[str, Any], given: str) -> bool:  # noqa: ANN401
+def _is_right(verifier: Child, kind: int, entry: dict[str, Any], given: str) -> bool:
+    """What the verifier of this kind says; False where it reaches a limit."""
+    request = {"kind": kind, "given": given}
+    request["entry"] = base64.b64encode(pickle.dumps(entry)).decode()
     try:
-        return float(kind.score_answer(given, entry=entry)) >= _RIGHT
-    except Exception:  # noqa: BLE001  # some verifiers trip over what is no answer of theirs at all
-        return False
+        answer = verifier.ask(request)
+    except ChildError as error:
+        raise UsageError(
+            f"reasoning-gym's verifiers can't be started: {error}", hint="another --extract"
+        ) from error
+    return answer is not None and bool(answer["right"])
 
 
 def _must_be(names: Sequence[str], known: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
 
 import pytest
 
@@ -11,9 +10,23 @@ from softchat.errors import UsageError
 from softchat.evaluate.answers import make_reader
 from softchat.evaluate.evaluate import Outcome, Plan, judge
 from softchat.evaluate.gym import gym_questions
+from softchat.evaluate.harmless import is_harmless
 from softchat.evaluate.plan import make_runs
 
+PACKAGE = {
+    "__init__.py": """
+from reasoning_gym.factory import DATASETS
 
+def create_dataset(name, *, size, seed):
+    return DATASETS[name](name, size, seed)
+""",
+    "factory.py": """
+from reasoning_gym.careful import Kind
+from reasoning_gym.careless import Careless
+
+DATASETS = {"sums": Kind, "gcd": Kind, "careless": Careless}
+""",
+    "careful.py": '''
 class Kind:
     """A stand-in for a dataset: its problems tell their name, seed and number."""
 
@@ -23,22 +36,38 @@ class Kind:
     def __getitem__(self, place):
         if place >= self.size:
             raise IndexError(place)
-        return {"question": f"{self.name} {self.seed} {place}?", "answer": "7 or 8"}
+        text = f"{self.name} {self.seed} {place}?"
+        return {"question": text, "answer": "7 or 8", "metadata": {("not", "json"): {1}}}
 
     def score_answer(self, given, entry):
         """Both 7 and 8 are right, 9 is half right, and words make it fail, as some verifiers do."""
+        print("judging")
         assert entry["answer"] == "7 or 8"
+        assert entry["metadata"] == {("not", "json"): {1}}
         return {7: 1.0, 8: 1.0, 9: 0.5}.get(int(given), 0.0)
+''',
+    "careless.py": """
+from reasoning_gym.careful import Kind
+
+class Careless(Kind):
+    def score_answer(self, given, entry):
+        return float(eval(given) == 7)
+""",
+}
 
 
 @pytest.fixture
-def gym(monkeypatch):
-    """A reasoning-gym of two kinds, whether or not the real one is installed."""
-    package, factory = ModuleType("reasoning_gym"), ModuleType("reasoning_gym.factory")
-    package.create_dataset = lambda name, *, size, seed: Kind(name, size, seed)
-    factory.DATASETS = {"sums": None, "gcd": None}
-    monkeypatch.setitem(sys.modules, "reasoning_gym", package)
-    monkeypatch.setitem(sys.modules, "reasoning_gym.factory", factory)
+def gym(monkeypatch, tmp_path):
+    """A reasoning-gym of three kinds, whether or not the real one is installed."""
+    for name in [one for one in sys.modules if one.partition(".")[0] == "reasoning_gym"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "gym" / "reasoning_gym").mkdir(parents=True)
+    for name, text in PACKAGE.items():
+        (tmp_path / "gym" / "reasoning_gym" / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path / "gym")
+    yield
+    for name in [one for one in sys.modules if one.partition(".")[0] == "reasoning_gym"]:
+        del sys.modules[name]
 
 
 @pytest.mark.usefixtures("gym")
@@ -88,3 +117,56 @@ def test_the_real_gym():
     found = gym_questions("gym:chain_sum,gcd", limit=6, seed=1)
     assert all(q.verify(q.answer) for q in found.questions)
     assert not any(q.verify("none") for q in found.questions)
+
+
+@pytest.mark.usefixtures("gym")
+def test_an_answer_is_not_run(tmp_path):
+    """Nine verifiers of reasoning-gym run what the model says as Python; here it does nothing."""
+    (question,) = gym_questions("gym:careless", limit=1, seed=1).questions
+    assert question.verify("3 + 4")
+    assert not question.verify("3 + 5")
+    told = tmp_path / "told"
+    for said in (
+        f"__import__('os').mkdir({str(told)!r})",
+        f"exec('import os; os.mkdir({str(told)!r})') or 7",
+        f"[__import__('os').mkdir({str(told)!r}), 7][1]",
+    ):
+        assert not question.verify(said)
+        assert not told.exists()
+    assert question.verify("7")
+
+
+@pytest.mark.usefixtures("gym")
+def test_an_answer_that_never_ends_is_ended():
+    """The next one is judged all the same."""
+    (question,) = gym_questions("gym:careless", limit=1, seed=1).questions
+    assert not question.verify("9**9**9**9")
+    assert not question.verify("[0] * 10**10")
+    assert question.verify("7")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["7", "-1.5e3", "[[0, 1], [1, 0]]", "['a', 'b']", "('a',)", "x**2/2 + C",
+     "2*sin(3*x) - exp(x)/4",
+     "sqrt(2)*(x + 1)", "0 1 0\n1 0 1", "_ Q _ _\n_ _ _ Q", "a word",
+     "Anna is a knight", "(1 + 2) * 3 = 9",
+     "3x + 2", "9**9**9", "yes.", "{1: 2}", "x == 3", "", "None", "12:30", "#.@\n..#"],
+)  # fmt: skip
+def test_data_and_formulas_are_harmless(text):
+    """What answers look like."""
+    assert is_harmless(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["exec('1')", "f()", "x.y", "x.y()", "(exec)('1')", "[exec][0]('1')", "exec\\\n('1')",
+     "(exec # it\n ('1'))", "sin('exec(1)')", "'exec(1)'", "'exec\\x281\\x29'", "'%c' % 40",
+     "'a' + 'b'", "f'{exec(1)}'", "f'{x}'", "lambda: 1", "[x for x in y]", "__import__",
+     "sin(__x__)",
+     "x[0]", "sin(x, y=1)", "ｅｘｅｃ(1)", "(yield)", "(x := 1)", "b'exec(1)'", "x if y else z",
+     "exec(1)!", "S('1')!", "exec (1) 2", "don't (do) it", "1" * 20_000],
+)  # fmt: skip
+def test_programs_are_not(text):
+    """What calls, reads an attribute, or has text that could be read as a formula in its turn."""
+    assert not is_harmless(text)
