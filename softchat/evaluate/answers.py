@@ -15,6 +15,7 @@ is longer than any number of use, or has an exponent beyond a float's, is text.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -171,6 +172,9 @@ def _math() -> Reader:
             "reading answers as mathematics needs math-verify",
             hint="pip install 'math-verify[antlr4-13-2]', or take another --extract",
         ) from error
+
+    # It would write what a model said to the terminal, as it is.
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL + 1)
 
     def parse(text: str) -> list[Any]:
         found: list[Any] = math_verify.parse(text)

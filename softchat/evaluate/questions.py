@@ -18,7 +18,9 @@ from softchat.base.text import one_line, storable
 from softchat.errors import ModelNotFoundError, UsageError
 
 _GSM8K = "####"  # stands before the answer, behind the worked solution
-_MOST = 2**28  # bytes of a file that is fetched
+_MOST = 2**28  # bytes of a file that is fetched, and of what a Parquet file unfolds to
+_COLUMNS = ("question", "answer", "prompt", "final_answer")
+_BATCH = 1000  # rows that are unfolded at once
 _LAYOUTS = "each needs 'question' and 'answer'; see docs/evaluate.md for what else is read"
 
 
@@ -147,12 +149,25 @@ def _parquet(data: bytes, name: str) -> list[dict[str, Any]]:
         raise UsageError(
             f"{name} needs pyarrow", hint="pip install 'softchat[parquet]', or convert it to JSON"
         ) from error
+    rows: list[dict[str, Any]] = []
+    held = 0
     try:
-        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
-    except pyarrow.ArrowException as error:
-        reason = one_line(str(error).partition("\n")[0])
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+        # No others are read: there are values, such as some dates, that Python can't hold.
+        columns = [column for column in _COLUMNS if column in file.schema_arrow.names]
+        groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
+        if sum(group.total_byte_size for group in groups) <= _MOST:
+            for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
+                held += batch.nbytes  # more than was written, where values are the same
+                if held > _MOST:
+                    break
+                rows += batch.to_pylist()
+            else:
+                return rows
+    except Exception as error:  # whatever a damaged one is read as
+        reason = one_line(str(error).partition("\n")[0]) or type(error).__name__
         raise UsageError(f"{name} is no Parquet file: {reason}", hint=_LAYOUTS) from error
-    return rows
+    raise UsageError(f"{name} holds more than {_MOST >> 20} MB", hint="cut it")
 
 
 def _question(item: Any) -> tuple[str, str] | None:  # noqa: ANN401  # whatever JSON holds

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -157,3 +160,17 @@ def test_mathematics_is_an_extra():
     assert given is not None
     assert reader.same(given, "0.5")
     assert not reader.same(given, "0.25")
+
+
+def test_what_a_model_says_is_not_logged_as_it_is(monkeypatch, capfd):
+    """math-verify's own warnings hold it, with whatever it would do to a terminal."""
+
+    def parse(text):
+        logging.getLogger("math_verify.parser").warning("Timeout during parsing: %s", text)
+        return []
+
+    package = ModuleType("math_verify")
+    package.parse = parse
+    monkeypatch.setitem(sys.modules, "math_verify", package)
+    assert make_reader("math").extract("\x1b]0;title\x07") is None
+    assert capfd.readouterr() == ("", "")

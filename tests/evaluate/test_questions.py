@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import sys
+from contextlib import suppress
+from types import ModuleType
 
 import pytest
 
 from softchat.errors import UsageError
 from softchat.evaluate.questions import read_questions
+from tests.faults.fuzz import changed
 
 
 def write(tmp_path, text):
@@ -67,6 +71,54 @@ def test_parquet(tmp_path):
     assert [(q.text, q.answer) for q in found] == [("3 times 4?", "12"), ("What?", "7")]
     path.write_bytes(b"PAR1 or not")
     with pytest.raises(UsageError, match="is no Parquet file"):
+        read_questions(path)
+
+
+def test_parquet_that_is_damaged_is_told(tmp_path):
+    """Whatever its library makes of it: it raises errors of many kinds."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "data.parquet"
+    parquet.write_table(pyarrow.table({"question": ["a", "b"], "answer": ["1", "2"]}), path)
+    whole = path.read_bytes()
+    rng = random.Random(1)
+    for _ in range(200):
+        path.write_bytes(changed(rng, whole))
+        with suppress(UsageError):
+            read_questions(path)
+
+
+def test_parquet_is_bounded_and_of_other_columns_nothing_is_read(tmp_path):
+    """Two million times the same text take no place there; a date beyond Python's is no matter."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "data.parquet"
+    same = pyarrow.array(["x" * 900]).take(pyarrow.array([0] * 400_000))
+    parquet.write_table(pyarrow.table({"question": same, "answer": same}), path)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(UsageError, match="more than 256 MB"):
+        read_questions(path)
+    far = pyarrow.array([2**62], pyarrow.timestamp("us"))
+    parquet.write_table(pyarrow.table({"question": ["a"], "answer": ["1"], "at": far}), path)
+    assert [one.text for one in read_questions(path).questions] == ["a"]
+
+
+@pytest.mark.parametrize("error", [OSError("thrift"), OverflowError("date"), UnicodeError("x")])
+def test_parquet_that_its_library_cannot_read_is_told(error, tmp_path, monkeypatch):
+    """Its errors are not all its own."""
+
+    def refuse(_):
+        raise error
+
+    package, parquet = ModuleType("pyarrow"), ModuleType("pyarrow.parquet")
+    package.parquet, parquet.ParquetFile = parquet, refuse
+    monkeypatch.setitem(sys.modules, "pyarrow", package)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
+    path = tmp_path / "data.parquet"
+    path.write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match=f"is no Parquet file: {error}"):
         read_questions(path)
 
 

@@ -32,6 +32,13 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "what a model says is run by a verifier",
+        "softchat/evaluate/gym_verifier.py",
+        '    if run_text[request["kind"]] and not is_harmless(given):\n',
+        "    if False:\n",
+        "tests/evaluate/test_gym.py -k not_run",
+    ),
+    Fault(
         "brackets without end reach llama.cpp's parser of grammars",
         "softchat/engine/grammar.py",
         "        if not text.strip() or len(text) > _LONGEST or _depth(text) > _DEEPEST:\n",
