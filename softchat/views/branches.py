@@ -11,6 +11,7 @@ from rich.text import Text
 from softchat.base.text import one_line, printable
 from softchat.record.runs import Run
 from softchat.views.steps import fed, sparkline
+from softchat.views.tables import PlainTable
 from softchat.views.thoughts import thought, thoughts
 from softchat.views.wording import REASONS, Glyphs, number, plural
 
@@ -28,7 +29,7 @@ def branches(runs: Mapping[str, Run], at: int, *, width: int, glyphs: Glyphs) ->
         glyphs: signs that the terminal has.
 
     """
-    table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="bold")
+    table = PlainTable(width=width, header_style="bold")
     table.add_column("", style="dim", no_wrap=True)
     for name in runs:
         shown = Text(glyphs.text(one_line(name)))
@@ -83,7 +84,7 @@ class Lead:
 
 def leads_table(leads: Sequence[Lead], glyphs: Glyphs) -> Table:
     """Each token of a step, and the answer that it leads to."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable()
     table.add_column("weight", justify="right", overflow="fold")
     table.add_column("token", overflow="fold")
     table.add_column("steps", justify="right", overflow="fold")
@@ -105,7 +106,7 @@ def answers_table(leads: Iterable[Lead], glyphs: Glyphs) -> Table:
     by_answer: dict[str, list[Lead]] = {}
     for lead in leads:
         by_answer.setdefault(" ".join(lead.run.answer.split()), []).append(lead)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable()
     table.add_column("weight", justify="right", overflow="fold")
     table.add_column("", overflow="fold")
     table.add_column("answer", overflow="fold")

@@ -11,13 +11,14 @@ from softchat.base.text import one_line, printable
 from softchat.events import Event
 from softchat.record.runs import Run
 from softchat.views.steps import sparkline
+from softchat.views.tables import PlainTable
 from softchat.views.thoughts import thought, thoughts
 from softchat.views.wording import REASONS, Glyphs, duration, number
 
 
 def comparison(runs: Mapping[str, Sequence[Event]], *, width: int, glyphs: Glyphs) -> Table:
     """Runs side by side: how each one thought, and what it answered."""
-    table = Table(box=None, padding=(0, 2, 0, 0), width=width, header_style="bold")
+    table = PlainTable(width=width, header_style="bold")
     table.add_column("", style="dim", no_wrap=True)
     for name in runs:
         shown = Text(glyphs.text(one_line(name)))

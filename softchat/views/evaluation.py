@@ -18,6 +18,7 @@ from softchat.base.text import one_line
 from softchat.evaluate.statistics import Estimate
 from softchat.evaluate.summary import Summary
 from softchat.events import HaltReason
+from softchat.views.tables import PlainTable
 from softchat.views.wording import REASONS, Glyphs, duration
 
 _BAR = 10  # cells of a bar
@@ -110,7 +111,7 @@ def differences_table(summary: Summary, glyphs: Glyphs) -> Table:
 
 
 def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable()
     table.add_column(first, overflow="fold")
     for name in others:
         table.add_column(name, justify="right")

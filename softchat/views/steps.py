@@ -10,6 +10,7 @@ from rich.text import Text
 
 from softchat.base.text import one_line
 from softchat.events import ConceptEntry, Lens, Step
+from softchat.views.tables import PlainTable
 from softchat.views.wording import Glyphs, changed, nats, short_nats, sparkline_top, would_answer
 
 _BAR = 10  # cells of a weight's bar
@@ -36,7 +37,7 @@ def steps_table(steps: Iterable[Step], glyphs: Glyphs, *, lenses: Iterable[Lens]
     Where it looked ahead, a column has the answer that was seen, and how sure.
     """
     seen = {lens.index: lens for lens in lenses}
-    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table = PlainTable(padding=(0, 1))
     table.add_column("step", justify="right", no_wrap=True)
     table.add_column("H (nats)", justify="right", no_wrap=True)
     table.add_column("cold", justify="right", no_wrap=True)
@@ -107,7 +108,7 @@ def step_in_full(step: Step, *, tau: float, glyphs: Glyphs) -> RenderableType:
 
 
 def _entries_table(entries: Iterable[ConceptEntry], glyphs: Glyphs) -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table = PlainTable(padding=(0, 1))
     table.add_column("", justify="right", style="dim")
     table.add_column("weight", justify="right")
     table.add_column("")

@@ -8,12 +8,13 @@ from rich.text import Text
 from softchat.base.text import one_line
 from softchat.evaluate.race import Proof, Race
 from softchat.evaluate.statistics import Estimate
+from softchat.views.tables import PlainTable
 from softchat.views.wording import Glyphs, plural
 
 
 def race_table(race: Race, glyphs: Glyphs) -> Table:
     """A row a run: where it stands, and its right answers on both kinds of questions."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable()
     table.add_column("run", overflow="fold")
     table.add_column("")
     for name in ("chosen with", "%", "proven on", "%", "tokens"):

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from softchat.base.text import printable
 from softchat.events import Answer, AnswerToken, Event
+from softchat.views.tables import PlainTable
 from softchat.views.wording import Glyphs, nats, plural
 
 # From so many nats, the highest first; underlined too, for who sees no colours.
@@ -47,7 +48,7 @@ def token_in_full(tokens: Sequence[AnswerToken], place: int, glyphs: Glyphs) -> 
     title = Text(f"answer token {place}{glyphs.dot}H {token.entropy:.4f} nats")
     if before:
         title.append(f"{glyphs.dot}behind ").append(glyphs.piece(before[-_BEFORE:]), "dim")
-    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table = PlainTable(padding=(0, 1))
     table.add_column("probability", justify="right")
     table.add_column("")
     table.add_column("piece", overflow="fold")
@@ -88,7 +89,7 @@ def _legend(tokens: Sequence[AnswerToken], glyphs: Glyphs) -> Text:
 
 
 def _table(tokens: Sequence[AnswerToken], places: Iterable[int], glyphs: Glyphs) -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table = PlainTable(padding=(0, 1))
     table.add_column("token", justify="right", no_wrap=True)
     table.add_column("H (nats)", justify="right", no_wrap=True)
     table.add_column("said", overflow="fold")

@@ -47,7 +47,7 @@ def test_the_same_thoughts_are_said_to_be():
     assert "the same thoughts" in text
 
 
-@pytest.mark.parametrize("width", [40, 60, 200])
+@pytest.mark.parametrize("width", [1, 2, 5, 10, 20, 40, 60, 200])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_it_fits_and_is_inert(width, encoding):
     """Whatever a trace holds."""
@@ -66,7 +66,26 @@ def test_it_fits_and_is_inert(width, encoding):
         text = printed(table, width)
         assert all(cell_len(line) <= width for line in text.splitlines())
         assert not any(sign in text for sign in "\x1b\x07\x9b\u202e\r\x08")
+        assert text.strip()
         text.encode(encoding)
+
+
+@pytest.mark.parametrize("width", [1, 3, 9, 17])
+def test_where_columns_have_no_room_each_cell_has_a_line(width):
+    """A row's cells below one another, each below the name of its column; nothing is left out."""
+    leads = [Lead(piece=" wait", weight=0.5, run=FORK), Lead(piece=" so", weight=0.3, run=BEFORE)]
+
+    def signs(*tables):
+        return "".join(printed(one, width) for one in tables).replace(" ", "").replace("\n", "")
+
+    assert signs(leads_table(leads, UNICODE)) == (
+        "weight0.500token·waitsteps4endedcoldstopanswerseven"
+        "weight0.300token·sosteps3endedcoldstopanswerfour"
+    )
+    shown = {"as it was": BEFORE, "fork": FORK}
+    text = signs(branches(shown, 1, width=width, glyphs=UNICODE))
+    assert "step1asitwas·wait0.50·so0.30·x0.20fork·so1.00·soalone" in text
+    assert text.endswith("answerasitwasfourforkseven")
 
 
 def test_a_step_says_what_was_changed():
