@@ -37,6 +37,7 @@ _JSON = {code: f"\\u{code:04x}" for code in [0x7F, *_CONTROLS]} | dict.fromkeys(
     _SURROGATES, REPLACEMENT
 )
 _LONGEST_COUNT = 30  # digits
+_LONGEST_MESSAGE = 1000  # characters of one, whatever it quotes
 _SIMPLER = {"…": "...", "·": "-", "τ": "tau", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
 _WITHOUT_INK = "".join(
     map(chr, (0xAD, 0x200B, 0x200C, 0x200D, 0x2060, *range(0xFE00, 0xFE10), 0xFEFF))
@@ -57,6 +58,11 @@ def printable(text: str, *, newlines: bool = True) -> str:
 def one_line(text: str) -> str:
     """The text for a line of a message: as `printable` has it, and no line break ends the line."""
     return printable(text, newlines=False)
+
+
+def message_line(text: str) -> str:
+    """An error, a warning or a hint as `one_line`, its middle left out if it quotes too much."""
+    return one_line(clipped(text, _LONGEST_MESSAGE))
 
 
 @lru_cache(maxsize=4096)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _LONGEST_NAME = 200  # characters of one that is told
-_LONGEST_LINE = 1000  # of a message, whatever it quotes
 _NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _GONE = {errno.EIO, errno.EBADF}  # a terminal that was closed, or that can only be read
 _RARELY = 100_000  # allocations between two looks for garbage; imports make many and leave none
@@ -225,11 +224,11 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 def complain(message: str, hint: str) -> None:
     """Tell of a failure on stderr."""
-    from softchat.base.text import clipped, one_line
+    from softchat.base.text import message_line
 
     try:
-        print(f"error: {one_line(clipped(message, _LONGEST_LINE))}", file=sys.stderr)
+        print(f"error: {message_line(message)}", file=sys.stderr)
         if hint:
-            print(f"hint: {one_line(clipped(hint, _LONGEST_LINE))}", file=sys.stderr)
+            print(f"hint: {message_line(hint)}", file=sys.stderr)
     except OSError:  # a full disk, or nobody who reads: there is no other place to say it
         _give_up(sys.stderr)

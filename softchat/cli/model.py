@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softchat.base.files import shown_size
-from softchat.base.text import one_line
+from softchat.base.text import message_line, one_line
 from softchat.cli.options import Loading, TalkLoading, given
 from softchat.config.file import Config, load_config
 from softchat.config.layers import Layers
@@ -63,7 +63,7 @@ def find(
         try:
             found = find_model(spec or own, progress=progress, agree=agree)
             if found.note and not quiet:
-                print(f"note: {found.note}", file=sys.stderr)
+                print(f"note: {message_line(found.note)}", file=sys.stderr)
             return found
         except ModelNotFoundError as error:
             if config is None or own is None:
@@ -81,7 +81,11 @@ def progress_bar(*, quiet: bool = False) -> Iterator[OnProgress]:
 
 def user_config() -> Config:
     """The user's config.toml; a damaged one is told on stderr. Raises as `load_config` does."""
-    return load_config(os.environ, warn=lambda what: print(f"warning: {what}", file=sys.stderr))
+
+    def warn(what: str) -> None:
+        print(f"warning: {message_line(what)}", file=sys.stderr)
+
+    return load_config(os.environ, warn=warn)
 
 
 class Backends:
@@ -165,7 +169,7 @@ def devices_here(config: Config) -> tuple[Device, ...]:
     try:
         found = look_at_build(os.environ, servers).devices
     except SoftchatError as error:
-        print(f"warning: {one_line(error.message)}", file=sys.stderr)
+        print(f"warning: {message_line(error.message)}", file=sys.stderr)
         return ()
     return tuple(one for one in found if one.is_gpu)
 
@@ -261,7 +265,7 @@ def tell_of_default(found: Located) -> None:
 
 def note(text: str) -> None:
     """Tell of something that its user may want to know, on stderr."""
-    print(f"note: {one_line(text)}", file=sys.stderr)
+    print(f"note: {message_line(text)}", file=sys.stderr)
 
 
 def tell_of_load(engine: LlamaEngine, *, quiet: bool) -> None:

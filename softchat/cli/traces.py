@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.base.text import natural, one_line
+from softchat.base.text import message_line, natural, one_line
 from softchat.errors import UsageError
 from softchat.models.folders import is_file
 
@@ -110,4 +110,4 @@ def _runs_of_session(name: str, *, forked: bool) -> list[Run]:
 
 
 def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {message_line(message)}", file=sys.stderr)

@@ -24,6 +24,7 @@ from softchat.views.unsure import answer_tokens, token_in_full, unsure_answer
 from softchat.views.wording import number, plural
 
 _WARM = 0.6  # temperature at which an answer is drawn that would be argmax
+_MOST_PAIRS = 10_000  # characters of settings on one line
 
 
 def again(repl: Host, rest: str) -> None:
@@ -203,6 +204,8 @@ def whole_number(text: str) -> int | None:
 
 def _pairs(text: str) -> dict[str, object]:
     """Settings written as name=value."""
+    if len(text) > _MOST_PAIRS:  # `shlex` takes the square of it
+        raise UsageError("these are too many settings", hint="/again tau=0.1 topn=3")
     try:
         words = shlex.split(text)
     except ValueError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softchat.base.interrupt import catch_interrupt
-from softchat.base.text import one_line, printable
+from softchat.base.text import message_line, one_line, printable
 from softchat.config.file import LOADING, OPTIONS, read_loading
 from softchat.errors import UsageError
 from softchat.events import Event
@@ -135,7 +135,7 @@ def _reload(repl: Host, name: str, text: str | None) -> None:
     if value is not None:
         repl.say(one_line(f"{name} {value}"), "dim")
     if repl.session.note:
-        repl.say(f"note: {one_line(repl.session.note)}", "yellow")
+        repl.say(f"note: {message_line(repl.session.note)}", "yellow")
 
 
 def _unset(repl: Host, rest: str) -> None:

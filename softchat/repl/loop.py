@@ -15,7 +15,7 @@ from rich.text import Text
 
 from softchat.base.interrupt import TWICE_S, catch_interrupt
 from softchat.base.keys import listening, stepping
-from softchat.base.text import one_line, printable
+from softchat.base.text import message_line, one_line, printable
 from softchat.base.version import __version__
 from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
 from softchat.events import Answer, Event, Halted, was_interrupted
@@ -222,11 +222,11 @@ class Repl:
                 with catch_interrupt(self.session.interrupt):
                     self._ask(question)
         except DecodeAbortedError as error:
-            self.say(error.message, "yellow")  # as the user wanted
+            self.say(message_line(error.message), "yellow")  # as the user wanted
         except SoftchatError as error:
-            self.say(f"error: {one_line(error.message)}", "red")
+            self.say(f"error: {message_line(error.message)}", "red")
             if error.hint:
-                self.say(f"hint: {one_line(error.hint)}", "dim")
+                self.say(f"hint: {message_line(error.hint)}", "dim")
 
     def _ask(self, question: str) -> None:
         question = join(question, self.attached)
@@ -244,7 +244,7 @@ class Repl:
         try:
             self.session.check()
         except WorkerDiedError as error:  # no turn is lost by it: this one waits for the next model
-            self.say(f"warning: {one_line(error.message)}", "yellow")
+            self.say(f"warning: {message_line(error.message)}", "yellow")
         if self.session.loading:
             self.say(f"loading {one_line(self.session.found.name)}…", "dim")
         if not self._busy_told and (note := self._busy()):
@@ -253,7 +253,7 @@ class Repl:
         self.session.conversation()
         if self.session.note and self.session.info is not self._noted:
             self._noted = self.session.info
-            self.say(f"note: {one_line(self.session.note)}", "yellow")
+            self.say(f"note: {message_line(self.session.note)}", "yellow")
 
     def _offer_room(self, question: str, room: Room) -> None:
         count = self.session.droppable(question)
@@ -326,7 +326,7 @@ class Repl:
     def _tell_of_the_trace(self) -> None:
         # Not sooner: a line of ours in the middle of a live panel would tear it.
         if self._trace_error is not None:
-            message = one_line(self._trace_error.message)
+            message = message_line(self._trace_error.message)
             self.say(f"warning: {message}; /trace is off", "yellow")
             self._trace_error = None
 
@@ -354,7 +354,7 @@ class Repl:
 
     def _say_notes(self) -> None:
         for message in self._notes:
-            self.say(f"warning: {one_line(message)}", "yellow")
+            self.say(f"warning: {message_line(message)}", "yellow")
         self._notes.clear()
 
     def save_as(self, path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from softchat.base.text import one_line, printable
+from softchat.base.text import message_line, one_line, printable
 from softchat.record.runs import Run
 from softchat.views.panel import PanelState, render_summary
 from softchat.views.steps import sparkline, steps_table
@@ -56,7 +56,7 @@ def run_head(run: Run, *, width: int, glyphs: Glyphs) -> list[Text]:
         said += f" ({pace})" if pace else ""
         lines.append(Text(f"{said}{glyphs.dot}{run.finished.finish_reason}", "dim"))
     if run.error:
-        words = one_line(run.error.message)
+        words = message_line(run.error.message)
         lines.append(Text(glyphs.text(f"failed: {words}"), "red"))
     return lines
 

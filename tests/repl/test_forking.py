@@ -385,3 +385,39 @@ def test_a_token_is_named_as_the_panel_shows_it(repl):
     repl.handle("/back")
     repl.handle("/fork 1 zebra")
     assert "it has c, ·, ⏎; or a number" in said(repl)
+
+
+MEGABYTE = "x" * 10**6
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "/", "/file ", "/load ", "/save /no/", "/trace /no/", "/set ", "/set tau ", "/set stop ",
+        "/unset ", "/strategy ", "/fork ", "/fork 0 ", "/fork 0 tau=", "/think ", "/why ",
+        "/why answer ", "/lens ", "/step ", "/drop ", "/resume ", "/again tau=", "/help ",
+    ],
+)  # fmt: skip
+def test_an_error_is_short_whatever_it_quotes(repl, before):
+    """As the commands' errors are: its beginning and its end; nothing is a traceback."""
+    repl.handle("Q")
+    said(repl)
+    repl.handle(before + MEGABYTE)
+    text = said(repl)
+    assert "error: " in text
+    assert len(text) < 3000
+
+
+def test_what_a_model_makes_an_error_say_is_short(repl):
+    """Of its worker, of a trace that ends; warnings and hints too."""
+
+    def fail(question):
+        raise SoftchatError(MEGABYTE, hint=MEGABYTE)
+
+    repl.session.ask = fail
+    repl.note(MEGABYTE)
+    repl._say_notes()
+    repl.handle("Q")
+    text = said(repl)
+    assert text.count("…") == 3
+    assert len(text) < 4000
