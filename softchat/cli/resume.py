@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.base.text import message_line
 from softchat.cli.completion import session_ids
-from softchat.errors import ModelNotFoundError
+from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models.folders import state_folder
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ Continue = Annotated[
 ]
 
 
+def refuse_both_earlier(context: typer.Context) -> None:
+    """Raise UsageError if two sessions are to be gone on with."""
+    if context.params["continue_"] and context.params["resume"]:
+        raise UsageError("--continue and --resume exclude each other", hint="choose one")
+
+
 def sessions_folder() -> Path:
     """The folder of all sessions, those of one question too."""
     return state_folder(os.environ) / "sessions"
@@ -41,7 +48,10 @@ def open_log() -> Log:
     """The log of all that was asked."""
     from softchat.record.log import Log
 
-    return Log(state_folder(os.environ) / "log.sqlite3", sessions_folder())
+    def warn(what: str) -> None:
+        print(f"warning: {message_line(what)}", file=sys.stderr)
+
+    return Log(state_folder(os.environ) / "log.sqlite3", sessions_folder(), warn=warn)
 
 
 def earlier(resume: str | None, *, last: bool) -> SessionRecord | None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import datetime
 import os
 import sqlite3
+import time
 import unicodedata
-from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +26,8 @@ from softchat.record.session_format import read_file
 
 _VERSION = 1
 _WAIT_S = 10.0  # for another softchat that is at it
+_MOST_S = 10.0  # that reading what is held may take; one that takes longer is damaged
+_OFTEN = 100_000  # steps of SQLite's machine between two looks at the clock
 _LARGEST = 2**63 - 1  # that SQLite counts to
 _MEMORY = Path(":memory:")
 _TABLES = (
@@ -60,12 +64,16 @@ class Log:
     Args:
         index: the file of the index.
         folder: of the sessions.
+        warn: told of an index that somebody has tampered with.
 
     """
 
-    def __init__(self, index: Path, folder: Path) -> None:
+    def __init__(
+        self, index: Path, folder: Path, *, warn: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._index = index
         self._folder = folder
+        self._warn = warn
 
     def newest(self, most: int, *, words: str = "") -> list[Logged]:
         """The newest questions, at most so many; those that hold all the words, if there are any.
@@ -97,10 +105,12 @@ class Log:
 
     def _look(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         try:
-            return self._look_into(self._index, query)
+            return self._look_into(self._index, query, most_s=_MOST_S)
         except (sqlite3.OperationalError, OSError):
             pass  # a full disk, no right to write, another softchat that does not end
-        except sqlite3.DatabaseError:  # damaged, or of another softchat
+        except sqlite3.DatabaseError as error:  # damaged, or of another softchat
+            if isinstance(error, _ForgedError):
+                self._warn(f"{one_line(str(self._index))} {error}; it is made anew")
             _discard(self._index)
             with suppress(sqlite3.Error, OSError):
                 return self._look_into(self._index, query)
@@ -110,10 +120,27 @@ class Log:
             hint = "its sqlite3 needs FTS5"
             raise SoftchatError(f"this Python can't search: {error}", hint=hint) from error
 
-    def _look_into(self, index: Path, query: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _look_into(
+        self,
+        index: Path,
+        query: Callable[[sqlite3.Connection], _T],
+        *,
+        most_s: float = float("inf"),
+    ) -> _T:
+        """What a query finds, once the index is up to date.
+
+        Args:
+            index: a file, or `_MEMORY`.
+            query: looks.
+            most_s: that reading may take; one that was made just now is bounded by its sessions.
+
+        """
         with closing(_open(index)) as db:
-            _update(db, self._folder)
-            return query(db)
+            with _bounded(db, most_s):
+                held = dict(db.execute("SELECT session, state FROM file"))
+            _update(db, self._folder, held)
+            with _bounded(db, most_s):
+                return query(db)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -128,13 +155,48 @@ def _open(path: Path) -> sqlite3.Connection:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, _VERSION):
             raise sqlite3.DatabaseError("of another softchat")  # to be made anew
-        if version == 0:
+        there = _schema(db)
+        if not there:
             for table in _TABLES:
                 db.execute(table)
+        elif there != _schema_of_ours():
+            raise _ForgedError("holds what softchat has not put there")
     except BaseException:
         db.close()
         raise
     return db
+
+
+class _ForgedError(sqlite3.DatabaseError):
+    """The index is not as softchat makes it: to be made anew, and told."""
+
+
+@contextmanager
+def _bounded(db: sqlite3.Connection, most_s: float) -> Iterator[None]:
+    """Reading, for so long at the most. Raises _ForgedError where it takes longer."""
+    ends = time.monotonic() + most_s
+    db.set_progress_handler(lambda: time.monotonic() > ends, _OFTEN)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if time.monotonic() > ends:
+            raise _ForgedError("takes too long to read") from error
+        raise
+    finally:
+        db.set_progress_handler(None, 0)
+
+
+def _schema(db: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """What there is in a database: tables, and whatever would run where they are read."""
+    return set(db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
+
+
+@cache
+def _schema_of_ours() -> set[tuple[str, ...]]:
+    with closing(sqlite3.connect(_MEMORY)) as db:
+        for table in _TABLES:
+            db.execute(table)
+        return _schema(db)
 
 
 def _refuse_other(db: sqlite3.Connection, path: Path) -> None:
@@ -151,10 +213,16 @@ def _discard(path: Path) -> None:
             name.unlink()
 
 
-def _update(db: sqlite3.Connection, folder: Path) -> None:
-    """Take in the files that have changed, and take out those that have gone; all or nothing."""
+def _update(db: sqlite3.Connection, folder: Path, held: Mapping[str, str]) -> None:
+    """Take in the files that have changed, and take out those that have gone; all or nothing.
+
+    Args:
+        db: the index.
+        folder: of the sessions.
+        held: those that are in it, and what their files were then.
+
+    """
     there = dict(_files(folder))
-    held = dict(db.execute("SELECT session, state FROM file"))
     gone = [session for session in held if session not in there]
     changed = [session for session, state in there.items() if held.get(session) != state]
     kept = {session: _numbers(db, session) for session in (*gone, *changed) if session in held}

@@ -151,6 +151,50 @@ def test_a_damaged_index_is_made_anew(log, keep, tmp_path, damage):
     assert questions(log.newest(9)) == ["c", "a"]
 
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, i FROM n"
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        f"DROP TABLE file; CREATE VIEW file(session, state) AS {ENDLESS}",
+        f"CREATE TRIGGER t AFTER INSERT ON file BEGIN INSERT INTO file {ENDLESS}; END",
+        f"DROP TABLE asked; CREATE VIEW asked AS {ENDLESS}",
+        "ALTER TABLE file ADD COLUMN more AS (hex(zeroblob(99)))",
+        "CREATE INDEX slow ON file(state || hex(zeroblob(9999999)))",
+        "DROP TABLE asked; CREATE TABLE asked(question)",
+        "DROP TABLE asked; CREATE TABLE asked(question); PRAGMA user_version = 0",
+    ],
+)
+def test_an_index_with_more_in_it_is_made_anew_and_told_once(tmp_path, keep, forge):
+    """Whatever would run where its tables are read: none of it does."""
+    told = []
+    log = Log(tmp_path / "log.sqlite3", tmp_path / "sessions", warn=told.append)
+    keep(("a", "b", at(1)))
+    assert log.newest(1)
+    with sqlite3.connect(tmp_path / "log.sqlite3") as db:
+        db.executescript(forge)
+    db.close()
+    keep(("c", "d", at(2)))
+    assert questions(log.newest(9)) == ["c", "a"]
+    assert questions(log.newest(9, words="b")) == ["a"]
+    (line,) = told
+    assert line.endswith("log.sqlite3 holds what softchat has not put there; it is made anew")
+
+
+def test_reading_it_has_an_end(tmp_path, keep, monkeypatch):
+    """Whatever keeps SQLite busy: it is made anew, and told; a new one is bounded by itself."""
+    told = []
+    log = Log(tmp_path / "log.sqlite3", tmp_path / "sessions", warn=told.append)
+    keep(("a", "b", at(1)))
+    assert log.newest(1)
+    monkeypatch.setattr("softchat.record.log._MOST_S", -1.0)
+    monkeypatch.setattr("softchat.record.log._OFTEN", 1)
+    assert questions(log.newest(9)) == ["a"]
+    (line,) = told
+    assert "takes too long to read" in line
+
+
 @pytest.mark.parametrize("version", [0, 1, 77])
 def test_the_database_of_another_program_stays_as_it_is(log, keep, tmp_path, version):
     """Where SOFTCHAT_HOME is a folder that others use too: told, and nothing is put into it."""
