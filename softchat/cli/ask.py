@@ -11,6 +11,7 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.keys import AnswerNow, StepKeys, listening, stepping
+from softchat.cli.idle import SEEN_IN_ONE, refuse_idle
 from softchat.cli.options import (
     Log,
     SettingFlags,
@@ -24,7 +25,15 @@ from softchat.cli.options import (
 from softchat.cli.outputs import Outputs
 from softchat.cli.prompts import Template, Values
 from softchat.cli.question import Files, Words, whole_question
-from softchat.cli.resume import Continue, Resume, earlier, model_of, sessions_folder, warn_not_kept
+from softchat.cli.resume import (
+    Continue,
+    Resume,
+    earlier,
+    model_of,
+    refuse_both_earlier,
+    sessions_folder,
+    warn_not_kept,
+)
 from softchat.cli.samples import Sampling, ask_often
 from softchat.cli.schema import Schema, grammar_of
 from softchat.cli.traces import refuse_same
@@ -76,6 +85,7 @@ def ask(
     prompt = find_prompt(config.prompts, template)
     more = "softchat show last" if log and config.values.get("log", True) else ""
     keys = StepKeys() if step else None
+    _refuse_idle(context, sampling, outputs, log=log)
     if step:
         outputs.refuse_steps()
         if sampling.samples > 1:
@@ -132,6 +142,22 @@ def ask(
         if layers.value("log", True):
             _keep(kept, asking, turns, changed=layers.session)
     return _INTERRUPTED if turns[-1].interrupted else 0
+
+
+def _refuse_idle(
+    context: typer.Context, sampling: Sampling, outputs: Outputs, *, log: bool
+) -> None:
+    """Raise UsageError if a flag would do nothing beside the others."""
+    refuse_both_earlier(context)
+    if not log:
+        refuse_idle(context, "prompt_cache", beside="with --no-log: a prompt on disk is a trace")
+    if outputs.json:
+        refuse_idle(context, "markdown", beside="with --json")
+    if sampling.samples > 1:
+        shown = ("panel", "verbose", "markdown", "prompt_cache")
+        refuse_idle(context, *SEEN_IN_ONE, *shown, beside="with --samples")
+        if not (sampling.vote or outputs.json):
+            refuse_idle(context, "extract", beside="where no answers are counted", hint="--vote")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

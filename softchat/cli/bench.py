@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.cli.idle import refuse_idle
 from softchat.cli.options import Model, ModelsFile, flag
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def bench(
+    context: typer.Context,
     model: Model = None,
     models_file: ModelsFile = None,
     steps: Annotated[
@@ -48,6 +50,8 @@ def bench(
     from softchat.engine.servers import read_servers
     from softchat.talk.load import Load
 
+    if rpc:
+        refuse_idle(context, "at", "others", beside="with --rpc")
     found = find(model, config=user_config())
     report: Report | MachinesReport
 

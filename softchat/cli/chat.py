@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softchat.cli.idle import refuse_idle
 from softchat.cli.options import (
     Log,
     SettingFlags,
@@ -32,7 +33,15 @@ from softchat.cli.outputs import (
     terminal_console,
 )
 from softchat.cli.prompts import Template, Values
-from softchat.cli.resume import Continue, Resume, earlier, model_of, open_log, sessions_folder
+from softchat.cli.resume import (
+    Continue,
+    Resume,
+    earlier,
+    model_of,
+    open_log,
+    refuse_both_earlier,
+    sessions_folder,
+)
 from softchat.config.layers import Layers
 from softchat.errors import UsageError
 
@@ -69,6 +78,9 @@ def chat(
     """Chat in a session, in which every setting can be changed."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
+    refuse_both_earlier(context)
+    if not log:
+        refuse_idle(context, "prompt_cache", beside="with --no-log: a prompt on disk is a trace")
     outputs = Outputs(panel=panel, markdown=markdown)
     if step:
         outputs.refuse_steps()

@@ -14,6 +14,7 @@ import typer
 from softchat.base.interrupt import catch_interrupt
 from softchat.cli import print_json
 from softchat.cli.evaluate import Named
+from softchat.cli.idle import refuse_unseen, refuse_unused
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Answer, Event, Step, to_dict, was_interrupted
@@ -52,9 +53,11 @@ def compare(
     grid = grid_of(settings)
     if not run and "strategy" not in grid:
         grid = {"strategy": ["hard", "soft"], **grid}
+    refuse_unseen("compare", grid, run or ())
     found, loading, defaults, wording = prepare(context, loading, quiet=json)
     # One seed for all, so that nothing differs but what is compared.
     runs = make_runs({"seed": secrets.randbits(32), **defaults}, grid, run or ())
+    refuse_unused(grid, runs)
     n_ctx_most = enough([wording + text for text in asked], [one.settings for one in runs])
     with catch_interrupt() as interrupt:
         with told_if_slow(found.name, quiet=json):

@@ -16,6 +16,7 @@ import typer
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import one_line
 from softchat.cli import print_json, watch
+from softchat.cli.idle import refuse_idle, refuse_unseen, refuse_unused
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 
@@ -103,6 +104,8 @@ def eval_(
     A setting with several values, as --tau 0.01,0.05, makes a run of each. What there is, is kept:
     the same command goes on where it was stopped.
     """
+    if evaluating.json:
+        refuse_idle(context, "show_wrong", beside="with --json")
     grid = grid_of(settings)
     if not run and "strategy" not in grid:
         grid = {"strategy": ["hard", "soft"], **grid}
@@ -276,8 +279,10 @@ def evaluate_file(
     questions, reader = read_judged(
         data, how.extract, answers=answers, limit=how.limit, seed=int(str(grid.get("seed", [0])[0]))
     )
+    refuse_unseen(str(context.info_name), grid, named)
     found, loading, defaults, wording = prepare(context, loading, quiet=how.json)
     runs = make_runs({"seed": 0, **defaults}, grid, named)
+    refuse_unused(grid, runs)
     seed = runs[0].settings.seed
     plan = Plan(
         questions=questions.pick(limit=how.limit, shuffle=how.shuffle, seed=seed),

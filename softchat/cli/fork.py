@@ -13,13 +13,14 @@ import typer
 
 from softchat.base.interrupt import Interrupt, catch_interrupt
 from softchat.base.text import one_line, printable
+from softchat.cli.idle import SEEN_IN_ONE, refuse_idle
 from softchat.cli.options import Loading, SettingFlags, flags_of, given, with_groups
 from softchat.cli.outputs import Force, Trace, open_trace
 from softchat.cli.traces import TraceFile, Turn, only_run, read_runs, refuse_same
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, ModelNotFoundError, UsageError
 from softchat.events import Event, ModelInfo, was_interrupted
-from softchat.models.folders import is_file
+from softchat.models.folders import expand, is_file
 from softchat.settings import KNOBS
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def fork(
     from softchat.cli.model import Backends, told_if_slow, user_config
     from softchat.engine.protocol import ANY_CONTEXT
 
+    if not (json or out):
+        refuse_idle(context, *SEEN_IN_ONE, beside="here", hint="with --json, or --trace FILE")
     run = only_run(read_runs(trace, turn))
     refuse_same(out, trace)
     started, step = _parting(run, at)
@@ -90,7 +93,7 @@ def fork(
             backend = stack.enter_context(
                 backends.open(found, loading, n_ctx_most=most, cancelled=interrupt)
             )
-        _refuse_other(started.model, backend.info)
+        _refuse_other(started.model, backend.info, found)
         if not json:
             _write(run.events, shows)
         forks = []
@@ -159,7 +162,6 @@ def _planned(
 def _find(then: ModelInfo, wanted: str | None, config: Config, *, quiet: bool) -> Located:
     """The model of the run, unless another one is wanted. A trace fetches nothing."""
     from softchat.cli.model import find
-    from softchat.models.folders import expand
     from softchat.models.locate import is_here, is_known
 
     if wanted is not None:
@@ -175,19 +177,44 @@ def _find(then: ModelInfo, wanted: str | None, config: Config, *, quiet: bool) -
     )
 
 
-def _refuse_other(then: ModelInfo, now: ModelInfo) -> None:
-    """Raise UsageError if a token of the one is hardly a token of the other."""
+def _refuse_other(then: ModelInfo, now: ModelInfo, found: Located) -> None:
+    """Raise UsageError if a token of the one is hardly a token of the other.
+
+    Args:
+        then: the model of the run.
+        now: the one that is loaded.
+        found: its file.
+
+    """
     if (then.architecture, then.n_vocab, then.n_embd) != (
         now.architecture,
         now.n_vocab,
         now.n_embd,
     ):
         raise UsageError(
-            one_line(f"the run is of {then.name}, and this is {now.name}"),
-            hint="tokens of the one mean nothing to the other",
+            one_line(f"the run is of {_told_apart(then)}; this is {_told_apart(now)}"),
+            hint=f"tokens of the one mean nothing to the other; {_way_to(then, found)}",
         )
     if then.loras != now.loras:
         print("warning: its adapters were others (--lora FILE, or none)", file=sys.stderr)
+
+
+def _told_apart(model: ModelInfo) -> str:
+    return f"{model.name} ({model.architecture}, {model.n_vocab:,} tokens)"
+
+
+def _way_to(then: ModelInfo, found: Located) -> str:
+    """How the model of a run is named, as it is not the one that was found."""
+    from softchat.models.locate import is_here, is_known
+
+    name = one_line(then.name)
+    if name != one_line(found.name) and is_here(then.name, os.environ):
+        return f"-m {name}"
+    if (path := expand(then.path)) != found.path and is_file(path):
+        return one_line(f"-m {path}")
+    if name != one_line(found.name) and is_known(name, os.environ):
+        return f"softchat models pull {name}, then -m {name}"
+    return f"what was {name} then is not here now; -m FILE names it"
 
 
 def _told(

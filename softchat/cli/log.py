@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.text import inert_json, is_unicode, one_line, printable
+from softchat.cli.idle import refuse_idle
 from softchat.cli.outputs import Markdown, Outputs
 from softchat.cli.resume import open_log, sessions_folder
 from softchat.errors import UsageError
@@ -42,6 +43,8 @@ def log(
 ) -> None:
     """List what was asked, the newest first, of one-shots and sessions alike."""
     if context.invoked_subcommand is not None:
+        beside = f"before {context.invoked_subcommand}"
+        refuse_idle(context, "words", "number", "as_json", beside=beside)
         return
     found = open_log().newest(number or _ALL, words=words or "")
     if not found:
@@ -52,11 +55,13 @@ def log(
 
 @app.command()
 def show(
+    context: typer.Context,
     number: Annotated[int, typer.Argument(metavar="N", min=1, help="As 'softchat log' has it.")],
     markdown: Markdown = None,
     code: Code = False,
 ) -> None:
     """Print a question and its answer."""
+    _refuse_markdown(context, code=code)
     _show(open_log().number(number), markdown, code=code)
 
 
@@ -71,12 +76,18 @@ def rm(numbers: Annotated[list[int], typer.Argument(metavar="N…", min=1)]) -> 
     index.refresh()
 
 
-def last(markdown: Markdown = None, code: Code = False) -> None:
+def last(context: typer.Context, markdown: Markdown = None, code: Code = False) -> None:
     """Print the last answer again, and on stderr its question."""
+    _refuse_markdown(context, code=code)
     found = open_log().newest(1)
     if not found:
         raise UsageError("nothing has been asked yet", hint="softchat ask QUESTION")
     _show(found[0], markdown, code=code)
+
+
+def _refuse_markdown(context: typer.Context, *, code: bool) -> None:
+    if code:
+        refuse_idle(context, "markdown", beside="with --code")
 
 
 def _show(one: Logged, markdown: bool | None, *, code: bool) -> None:

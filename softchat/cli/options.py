@@ -31,7 +31,8 @@ def flag(*names: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type f
     )
 
 
-def _flag_of(name: str) -> str:
+def flag_of(name: str) -> str:
+    """How the flag of a setting or an option is written."""
     return "--" + name.replace("_", "-")
 
 
@@ -42,9 +43,9 @@ def variable(name: str) -> str:
 
 def option(name: str, *short: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type for it
     """The flag of an option that config.toml can give too."""
-    names = _flag_of(name)
+    names = flag_of(name)
     if name in SWITCHES:
-        names += "/" + _flag_of(f"no_{name}")
+        names += "/" + flag_of(f"no_{name}")
     low, high = SIZES.get(name, (None, None))
     return flag(names, *short, help=f"{OPTIONS[name]}.", min=low, max=high, **more)
 
@@ -52,9 +53,9 @@ def option(name: str, *short: str, **more: Any) -> Any:  # noqa: ANN401  # typer
 def _knob(name: str) -> Any:  # noqa: ANN401  # typer's own type for it
     knob = KNOBS[name]
     kinds = {"float": "X", "int": "N", "str": "TEXT"}
-    names = _flag_of(name)
+    names = flag_of(name)
     if str(knob.type) == "bool":
-        names += "/" + _flag_of(f"no_{name}")
+        names += "/" + flag_of(f"no_{name}")
     return flag(
         names,
         help=f"{knob.metadata['help']}.",
@@ -105,7 +106,7 @@ def given(context: typer.Context) -> Source:
             variables |= {name} if source.name == "ENVIRONMENT" else set()
     return Source(
         values=values,
-        origin=lambda name: variable(f"--{name}") if name in variables else _flag_of(name),
+        origin=lambda name: variable(f"--{name}") if name in variables else flag_of(name),
     )
 
 

@@ -11,6 +11,7 @@ import typer
 
 from softchat.base.interrupt import Interrupt, catch_interrupt
 from softchat.cli import complain
+from softchat.cli.idle import refuse_idle
 from softchat.cli.options import with_groups
 from softchat.cli.outputs import Outputs
 from softchat.cli.traces import TraceFile, Turn, read_runs, refuse_same
@@ -27,6 +28,7 @@ _INTERRUPTED = DecodeAbortedError.exit_status
 def replay(
     recording: TraceFile,
     *,
+    context: typer.Context,
     speed: Annotated[
         float, typer.Option(metavar="X", min=0, help="Times as fast as it was; 0: all at once.")
     ] = 1.0,
@@ -41,6 +43,10 @@ def replay(
         raise UsageError(f"--speed is {speed}", hint="4 is four times as fast; 0 is all at once")
     from softchat.cli.model import user_config
 
+    if step:
+        refuse_idle(context, "speed", beside="with --step")
+    if outputs.json:
+        refuse_idle(context, "markdown", beside="with --json")
     runs = read_runs(recording, turn)
     refuse_same(outputs.trace, recording)
     if step and outputs.trace is not None:

@@ -21,6 +21,7 @@ from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import one_line, printable
 from softchat.cli import print_json, watch
 from softchat.cli.evaluate import Named, about_results, load_for, read_judged
+from softchat.cli.idle import refuse_unseen, refuse_unused
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 
@@ -70,6 +71,8 @@ class Tuning:
     def __post_init__(self) -> None:
         if not math.isfinite(self.minutes):  # with NaN it would have no end, without a word
             raise UsageError(f"--minutes is {self.minutes}", hint="0: any")
+        if self.write and self.dry_run:
+            raise UsageError("--write and --dry-run exclude each other", hint="choose one")
 
 
 @with_groups
@@ -104,9 +107,11 @@ def tune(
     questions, reader = read_judged(
         data, tuning.extract, limit=tuning.limit, seed=int(str(grid.get("seed", [0])[0]))
     )
+    refuse_unseen("tune", grid, run or ())
     found, loading, defaults, wording = prepare(context, loading, quiet=tuning.json)
     fixed = {name: values[0] for name, values in grid.items() if len(values) == 1}
     standing, candidates = _runs({"seed": 0, **defaults}, grid, run or (), fixed=fixed)
+    refuse_unused(grid, [*standing, *candidates])
     seed = standing[0].settings.seed
     picked = questions.pick(limit=tuning.limit, shuffle=True, seed=seed)
     choosing, proving = split(picked, seed)

@@ -175,7 +175,10 @@ class LocalBackend(Backend):
         if any(token >= known for token in [*used, *fork.prompt]) or not all(
             step.concept for step in told
         ):
-            raise UsageError("that run is not one of this model", hint="fork a run of its own")
+            raise UsageError(
+                f"that run holds tokens that {self.info.name} does not have",
+                hint="it is damaged, or of another model, which -m NAME or /model NAME loads",
+            )
 
     def room(self, question: ChatRequest, settings: Settings) -> Room:
         """What the context would have to hold for this turn. See `Backend`."""

@@ -9,6 +9,7 @@ import pytest
 
 from softchat.record.runs import Run, split_runs
 from softchat.record.trace import replay
+from tests import tiny
 from tests.recordings import HOSTILE, run_of, started, step, write_trace
 
 ASKED = ("ask", "-q", "How many legs have three spiders?", "--max-answer", "30", "--seed", "3")
@@ -148,7 +149,34 @@ def test_a_trace_of_another_model_is_refused(softchat, tmp_path):
     path = write_trace(tmp_path / "t.jsonl", run_of(step(0), begin=with_prompt()))
     done = softchat("fork", str(path), "--at", "0", "--take", "1", "-m", "smollm2-135m")
     assert done.status == 2
-    assert "the run is of model, and this is smollm2" in done.err
+    message, hint = done.err.splitlines()
+    assert message.startswith("error: the run is of model (llama, 9 tokens); this is smollm2")
+    assert hint.endswith("what was model then is not here now; -m FILE names it")
+
+
+def test_the_model_of_a_run_is_named_as_it_is_had(softchat, real_model, tmp_path):
+    """By its name, by its file where the name means another one now, or by the pull of it."""
+    path = tmp_path / "t.jsonl"
+    taken = ("fork", str(path), "--at", "0", "--take", "1", "-m")
+    then = with_prompt(name="smollm2-plain")
+    write_trace(path, run_of(step(0), begin=then))
+    other = tiny.write(tmp_path / "tiny.gguf", chat_template="{{ '<think>' }}")
+    assert softchat(*taken, str(other)).err.endswith("; -m smollm2-plain\n")
+    gone = replace(then, model=replace(then.model, name="gone", path=str(real_model)))
+    write_trace(path, run_of(step(0), begin=gone))
+    assert softchat(*taken, str(other)).err.endswith(f"; -m {real_model}\n")
+    write_trace(path, run_of(step(0), begin=with_prompt(name="qwen3-0.6b")))
+    hint = "; softchat models pull qwen3-0.6b, then -m qwen3-0.6b\n"
+    assert softchat(*taken, str(other)).err.endswith(hint)
+
+
+@pytest.mark.parametrize("flag", ["--lens", "--answer-entropy"])
+def test_what_the_table_does_not_show_is_refused(softchat, tmp_path, flag):
+    """Before anything is read; events and traces have it."""
+    done = softchat("fork", "none.jsonl", "--at", "0", flag)
+    assert done.status == 2
+    assert done.err == f"error: {flag} does nothing here\nhint: with --json, or --trace FILE\n"
+    assert "can't read" in softchat("fork", "none.jsonl", "--at", "0", flag, "--json").err
 
 
 def test_no_model_is_fetched_for_a_trace(softchat, tmp_path):

@@ -57,7 +57,7 @@ def test_the_answer_is_that_of_the_majority(softchat):
         (("--vote",), "--samples 8 --vote"),
         (("--extract", "exact"), "--samples 8 --extract"),
         (("--samples", "2", "--trace", "x.jsonl"), "--trace holds one run"),
-        (("--samples", "2", "--extract", "poem"), "no way of reading answers"),
+        (("--samples", "2", "--vote", "--extract", "poem"), "no way of reading answers"),
         (("--samples", "0"), "0 is not in the range"),
     ],
 )

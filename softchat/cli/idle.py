@@ -1,0 +1,65 @@
+"""Flags that would do nothing beside others: refused, as whoever gives one expects something of it.
+
+A variable is for all commands, so one that does nothing in this one is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from softchat.cli.options import flag_of, flags_of
+from softchat.errors import UsageError
+from softchat.settings import KNOBS
+
+if TYPE_CHECKING:
+    import typer
+
+    from softchat.evaluate.plan import Run
+
+SEEN_IN_ONE = ("lens", "lens_every", "lens_tokens", "answer_entropy")
+"""Settings of what is seen of a run, where nobody sees more of it than its answer."""
+
+
+def refuse_idle(context: typer.Context, *names: str, beside: str, hint: str = "") -> None:
+    """Raise UsageError if one of these flags stands on the command line, and is not a `--no-…`.
+
+    Args:
+        context: the command's.
+        names: of the flags.
+        beside: what it is that leaves them without effect.
+        hint: the way out.
+
+    """
+    for name in names:
+        if name in flags_of(context) and context.params[name] is not False:
+            flag = next(one.opts[0] for one in context.command.params if one.name == name)
+            raise UsageError(f"{flag} does nothing {beside}", hint=hint or f"leave out {flag}")
+
+
+def refuse_unseen(command: str, grid: Mapping[str, Sequence[object]], named: Iterable[str]) -> None:
+    """Raise UsageError if a run is to look at what this command does not show.
+
+    Args:
+        command: its name.
+        grid: the values of settings that flags give.
+        named: runs as `--run` gives them.
+
+    """
+    from softchat.evaluate.plan import parse_run
+
+    values = [(name, value) for name, several in grid.items() for value in several]
+    values += [pair for text in named for pair in parse_run(text)[1].items()]
+    for name, value in values:
+        if name in SEEN_IN_ONE and value:
+            raise UsageError(
+                f"{flag_of(name)} shows nothing in {command}", hint=f"softchat ask {flag_of(name)}"
+            )
+
+
+def refuse_unused(grid: Iterable[str], runs: Sequence[Run]) -> None:
+    """Raise UsageError if a setting is given that none of these runs looks at."""
+    for name in grid:
+        if not any(run.settings.uses(name) for run in runs):
+            whose = ", ".join(KNOBS[name].metadata["of"])
+            raise UsageError(f"no run uses {flag_of(name)}", hint=f"these do: {whose}")

@@ -1,0 +1,69 @@
+"""Flags that would do nothing beside others are told, before anything is read or loaded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        *(
+            (("ask", "x", "--samples", "2", *flags), f"{flags[0]} does nothing with --samples")
+            for flags in (
+                ("--lens",),
+                ("--lens-every", "2"),
+                ("--lens-tokens", "2"),
+                ("--answer-entropy",),
+                ("--panel",),
+                ("--verbose",),
+                ("--markdown",),
+                ("--prompt-cache",),
+            )
+        ),
+        (("ask", "x", "--samples", "2", "--extract", "exact"), "--extract does nothing where"),
+        (("ask", "x", "--json", "--markdown"), "--markdown does nothing with --json"),
+        (("ask", "x", "--no-log", "--prompt-cache"), "--prompt-cache does nothing with --no-log"),
+        (("ask", "x", "-c", "--resume", "last"), "--continue and --resume exclude each other"),
+        (("replay", "x", "--step", "--speed", "2"), "--speed does nothing with --step"),
+        (("replay", "x", "--json", "--markdown"), "--markdown does nothing with --json"),
+        (("log", "-q", "x", "show", "1"), "--query does nothing before show"),
+        (("log", "--number", "3", "rm", "1"), "--number does nothing before rm"),
+        (("log", "show", "1", "--code", "--markdown"), "--markdown does nothing with --code"),
+        (("last", "--code", "--markdown"), "--markdown does nothing with --code"),
+        (("bench", "--rpc", "127.0.0.1:9", "--at", "200"), "--at does nothing with --rpc"),
+        (("bench", "--rpc", "127.0.0.1:9", "--others"), "--others does nothing with --rpc"),
+        (("eval", "data.json", "--json", "--show-wrong"), "--show-wrong does nothing with --json"),
+        (("tune", "--write", "--dry-run"), "--write and --dry-run exclude each other"),
+        (("compare", "x", "--lens", "on"), "--lens shows nothing in compare"),
+        (("compare", "x", "--run", "hard answer_entropy=on"), "--answer-entropy shows nothing"),
+        (("eval", "data.json", "--lens-every", "0,4"), "--lens-every shows nothing in eval"),
+        (("sweep", "data.json", "--lens", "on,off"), "--lens shows nothing in sweep"),
+        (("tune", "data.json", "--run", "soft lens=on"), "--lens shows nothing in tune"),
+        (("sweep", "data.json", "--gumbel-temperature", "0.1,1"), "no run uses --gumbel-temp"),
+        (("eval", "data.json", "--run", "hard", "--topn", "3"), "no run uses --topn"),
+        (("compare", "x", "--strategy", "hard", "--eat-alpha", "0.1,0.2"), "no run uses --eat-"),
+        (("tune", "data.json", "--run", "soft", "--selar-k", "3"), "no run uses --selar-k"),
+    ],
+)
+def test_it_is_refused(softchat, tmp_path, command, said):
+    """One line and a hint."""
+    (tmp_path / "data.json").write_text(json.dumps(DATA))
+    done = softchat(*command)
+    assert done.status == 2, done
+    message, hint = done.err.splitlines()[-2:]
+    assert message.startswith(f"error: {said}"), done
+    assert hint.startswith("hint: ")
+
+
+def test_what_is_so_anyway_may_be_said(softchat):
+    """A `--no-…`; a variable, which is for all commands; a setting of one run of several."""
+    quick = ("--max-think", "2", "--max-answer", "2", "--threads", "1")
+    off = ("--no-panel", "--no-lens", "--no-markdown", "--no-prompt-cache")
+    done = softchat("ask", "x", "--samples", "2", *off, *quick, SOFTCHAT_PANEL="1")
+    assert done.status == 0, done
+    assert softchat("compare", "x", "--topn", "2", *quick, "--lens", "off").status == 0
