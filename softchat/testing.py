@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 
 from softchat.base.arrays import Floats, Ids
-from softchat.engine.protocol import Grammar
 from softchat.errors import ContextError, DecodeAbortedError, UsageError
 from softchat.events import ModelInfo
 
@@ -102,7 +101,7 @@ class FakeEngine:
         """Whether the token ends the text."""
         return token in self._end
 
-    def grammar(self, text: str) -> Grammar:
+    def grammar(self, text: str) -> NoReturn:
         """A fake knows none."""
         raise UsageError("a fake engine has no grammars", hint="use a model")
 

@@ -12,10 +12,10 @@ from softchat.base.arrays import Floats
 from softchat.errors import DecodeError, UsageError
 
 _ROOT = b"root"
-_LONGEST, _DEEPEST = (
-    2**18,
-    1000,
-)  # characters, and brackets in brackets: llama.cpp's parser recurses
+_LONGEST = 2**18  # characters
+_DEEPEST = 1000  # brackets in brackets: llama.cpp's parser recurses
+# What spells nothing in an answer, and yet its name to a grammar.
+_UNSPOKEN = llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN | llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
 _CANDIDATES = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
@@ -41,7 +41,9 @@ class Grammar:
         if not sampler:
             raise UsageError("llama.cpp can't read the grammar", hint="try a simpler schema")
         self._sampler = sampler
-        self._candidates = np.zeros(int(llama_cpp.llama_vocab_n_tokens(vocab)), _CANDIDATES)
+        count = int(llama_cpp.llama_vocab_n_tokens(vocab))
+        self._candidates = np.zeros(count, _CANDIDATES)
+        self._unspoken = np.array([_is_unspoken(vocab, token) for token in range(count)])
         weakref.finalize(self, llama_cpp.llama_sampler_free, sampler)
 
     def allows(self, token: int) -> bool:
@@ -77,7 +79,13 @@ class Grammar:
         )
         llama_cpp.llama_sampler_apply(self._sampler, ctypes.byref(array))
         left: Floats = candidates["logit"].copy()
+        left[self._unspoken[tokens]] = -np.inf
         return left
+
+
+def _is_unspoken(vocab: int, token: int) -> bool:
+    attributes = int(llama_cpp.llama_vocab_get_attr(vocab, token))
+    return bool(attributes & _UNSPOKEN) and not llama_cpp.llama_vocab_is_eog(vocab, token)
 
 
 def _depth(text: str) -> int:

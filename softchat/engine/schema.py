@@ -1,40 +1,413 @@
-"""JSON schemas as grammars, converted by llama-cpp-python in a child process that has hard limits.
+"""JSON schemas as grammars. What an answer would not be held to is refused. Knows no llama.cpp.
 
-A schema is somebody's program: `{"minItems": 1000000000}` alone would fill the memory.
+The grammar may describe less than the schema (no property that has no name in it, no number beyond
+16 digits), never more. The one exception is told in docs/everyday.md: `oneOf` is taken as `anyOf`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
-from softchat.base.child import Child, ChildError
 from softchat.base.text import one_line
+from softchat.engine.schema_pattern import CHARACTER, Unusable, of_pattern
 from softchat.errors import UsageError
 
-_child = Child("softchat.engine.schema_converter")
+_MOST = 4000  # parts of a schema that are looked at, those behind references at each
+_LARGEST_COUNT = 1000  # repetitions, and constants of an enum
+_MOST_OPTIONAL = 200  # properties that may be left out, of one object: llama.cpp takes n² for them
+_LONGEST_NUMBER = 16  # digits: what a float of 64 bits can tell apart
+_LARGEST = 10**_LONGEST_NUMBER - 1
+_RULES = {
+    "space": '" "?',
+    "char": CHARACTER,
+    "string": r'"\"" char* "\""',
+    "boolean": '"true" | "false"',
+    "null": '"null"',
+    "integer": '"-"? whole',
+    "number": '"-"? whole fraction? ([eE] [-+]? [0-9]{1,2})?',
+    "whole": f'"0" | [1-9] [0-9]{{0,{_LONGEST_NUMBER - 1}}}',
+    "fraction": f'"." [0-9]{{1,{_LONGEST_NUMBER}}}',
+    "object": '"{" space (string ":" space value ("," space string ":" space value)*)? space "}"',
+    "array": '"[" space (value ("," space value)*)? space "]"',
+    "value": "object | array | string | number | boolean | null",
+    "date": '[12] [0-9]{3} "-" (("0" [13578] | "1" [02]) "-" (day | "29" | "30" | "31")'
+    ' | ("0" [469] | "11") "-" (day | "29" | "30") | "02-" day)',
+    "day": '"0" [1-9] | "1" [0-9] | "2" [0-8]',
+    "time": '([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{3})?'
+    ' ("Z" | [-+] ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9])',
+    "hex": "[0-9a-f]",
+}
+_FORMATS = {
+    "date": r'"\"" date "\""',
+    "time": r'"\"" time "\""',
+    "date-time": r'"\"" date "T" time "\""',
+    "uuid": r'"\"" hex{8} "-" hex{4} "-" hex{4} "-" hex{4} "-" hex{12} "\""',
+}
+_IS: dict[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+}
+_KEYWORDS = {  # by the type that each makes of a schema that names none
+    "object": {"properties", "required", "additionalProperties"},
+    "array": {"items", "prefixItems", "minItems", "maxItems"},
+    "string": {"pattern", "minLength", "maxLength", "format"},
+    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
+}
+_HELD = {"$ref", "allOf", "anyOf", "oneOf", "type", "enum", "const"}.union(*_KEYWORDS.values())
+_NOT_HELD = (
+    {"not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies"}
+    | {"patternProperties", "propertyNames", "minProperties", "maxProperties", "multipleOf"}
+    | {"uniqueItems", "contains", "minContains", "maxContains", "additionalItems"}
+    | {"unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"}
+)
 
 
-def grammar_of(schema: Mapping[str, Any], *, child: Child = _child) -> str:
-    """The grammar (GBNF) of all JSON texts that this JSON schema describes.
+def grammar_of(schema: Mapping[str, Any]) -> str:
+    """The grammar (GBNF) of JSON texts that this JSON schema describes.
 
     Raises:
-        UsageError: it is no schema, or one that can't be converted.
+        UsageError: it is no schema, or one that no answer can be held to.
 
     """
     try:
-        answer = child.ask({"schema": schema})
-    except ChildError as error:
-        raise UsageError(f"the schema can't be read: {error}", hint="leave out --schema") from error
-    except RecursionError:
-        answer = None
-    finally:
-        child.close()
-    if answer is None or "exhausted" in answer:
-        raise UsageError("the schema is too large", hint="smaller counts, fewer levels")
-    if "error" in answer:
-        raise UsageError(
-            f"the schema can't be used: {one_line(answer['error'])}",
-            hint="references must be to its own parts, patterns between ^ and $",
+        return _Conversion(schema).grammar()
+    except RecursionError as error:
+        raise UsageError("the schema is too large", hint="fewer levels") from error
+    except Unusable as error:
+        said = str(error)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        said = str(error)  # a wrong schema can raise anything
+    raise UsageError(
+        f"the schema can't be used: {one_line(said)[:200]}",
+        hint="a simpler one; docs/everyday.md tells what an answer can be held to",
+    )
+
+
+class _Conversion:
+    """The rules that a schema becomes: those of JSON, and one for each part with a name."""
+
+    def __init__(self, schema: Any) -> None:  # noqa: ANN401  # JSON
+        self._whole = schema
+        self._rules = dict(_RULES)
+        self._refs: dict[str, str] = {}
+        self._seen = 0
+
+    def grammar(self) -> str:
+        self._rules["root"] = self._of(self._whole)
+        return "\n".join(f"{name} ::= {rule}" for name, rule in self._rules.items())
+
+    def _of(self, schema: Any) -> str:  # noqa: ANN401
+        """What this part of the schema describes, as one item of a rule."""
+        self._seen += 1
+        if self._seen > _MOST:
+            raise Unusable("it is too large")
+        held = _held(schema)
+        if "$ref" in held and len(held) == 1:
+            return self._reference(held["$ref"])
+        if "$ref" in held:
+            return self._of(_both(self._target(held.pop("$ref")), held))
+        if "allOf" in held and len(held) == len(held["allOf"]) == 1:
+            return self._of(held["allOf"][0])
+        if "allOf" in held:
+            for part in held.pop("allOf"):
+                held = _both(held, self._direct(part))
+            return self._of(held)
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in held:
+                return self._any(held.pop(keyword), held)
+        if "enum" in held or "const" in held:
+            return _constants(held)
+        kind = held.get("type", _kind(held))
+        if isinstance(kind, list):
+            return self._any([{"type": one} for one in kind], _without(held, "type"))
+        return self._of_type(kind, held)
+
+    def _of_type(self, kind: object, held: dict[str, Any]) -> str:
+        match kind:
+            case "object":
+                return self._object(held)
+            case "array":
+                return self._array(held)
+            case "string":
+                return _string(held)
+            case "integer" | "number":
+                return _number(str(kind), held)
+            case "boolean" | "null" | "value":
+                return str(kind)
+        raise Unusable(f"there is no type {json.dumps(kind)}")
+
+    def _any(self, schemas: list[Any], held: dict[str, Any]) -> str:
+        """One of these, and what is said beside them; those that can't be are passed over."""
+        possible = [one for one in schemas if one is not False]
+        if held:
+            possible = [_both(held, self._direct(one)) for one in possible]
+        return _one_of([self._of(one) for one in possible])
+
+    def _direct(self, schema: Any) -> Any:  # noqa: ANN401
+        """The schema, or what it refers to if it does nothing else."""
+        while isinstance(schema, dict) and "$ref" in schema and len(_held(schema)) == 1:
+            self._seen += 1
+            if self._seen > _MOST:
+                raise Unusable("it refers to itself")
+            schema = self._target(schema["$ref"])
+        return schema
+
+    def _reference(self, ref: Any) -> str:  # noqa: ANN401
+        target = self._target(ref)
+        if ref not in self._refs:
+            self._refs[ref] = f"ref{len(self._refs)}"  # before what may refer to it again
+            self._rules[self._refs[ref]] = self._of(target)
+        return self._refs[ref]
+
+    def _target(self, ref: Any) -> Any:  # noqa: ANN401
+        if not isinstance(ref, str) or (ref != "#" and not ref.startswith("#/")):
+            raise Unusable(f"it refers to {json.dumps(ref)}, which is no part of it (#/…)")
+        target = self._whole
+        for part in unquote(ref).split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            try:
+                target = target[int(name)] if isinstance(target, list) else target[name]
+            except (LookupError, TypeError, ValueError):
+                raise Unusable(f"it refers to {json.dumps(ref)}, which it has not") from None
+        return target
+
+    def _object(self, held: dict[str, Any]) -> str:
+        properties, required = dict(held.get("properties", {})), list(held.get("required", []))
+        others = held.get("additionalProperties", True)
+        if not properties and not required:
+            if others is False:
+                return r'"{" space "}"'
+            pair = self._named(f'string ":" space {self._of(others)}')
+            return f'("{{" space ({pair} ("," space {pair})*)? space "}}")'
+        for name in required:
+            if not isinstance(name, str):
+                raise Unusable("a property has a name that is no text")
+            properties.setdefault(name, others)
+        pairs = [
+            (self._named(f'{_literal(name)} ":" space {self._of(value)}'), name in required)
+            for name, value in properties.items()
+            if value is not False or name in required
+        ]
+        if sum(not needed for _, needed in pairs) > _MOST_OPTIONAL:
+            raise Unusable(
+                f"an object has more than {_MOST_OPTIONAL} properties that may be left out"
+            )
+        return f'("{{" space {self._pairs(pairs)} space "}}")'
+
+    def _pairs(self, pairs: list[tuple[str, bool]]) -> str:
+        """In this order; all that are required, and any of the others."""
+        tails = [""]  # behind each pair
+        for pair, needed in reversed(pairs):
+            rest = f'"," space {pair}' if needed else f'("," space {pair})?'
+            tails.insert(0, self._named(f"{rest} {tails[0]}"))
+        firsts = []
+        for (pair, needed), tail in zip(pairs, tails[1:], strict=True):
+            firsts.append(f"{pair} {tail}")
+            if needed:
+                return _one_of(firsts)
+        return f"{_one_of(firsts)}?" if firsts else ""
+
+    def _array(self, held: dict[str, Any]) -> str:
+        first, rest = list(held.get("prefixItems", [])), held.get("items", True)
+        least, most = held.get("minItems", 0), held.get("maxItems")
+        if most is not None:
+            first = first[:most]
+        counts = _counts(least - len(first), None if most is None else most - len(first))
+        if first and ("items" not in held or rest is False or most == len(first)):
+            if least > len(first):
+                raise Unusable("an array is to have more items than it can have")
+            items = ' "," space '.join(self._of(one) for one in first)
+        elif rest is False or most == 0:
+            items = ""
+        elif first:
+            others = f'("," space {self._of(rest)}){counts}'
+            items = ' "," space '.join(self._of(one) for one in first) + f" {others}"
+        else:
+            item = self._named(self._of(rest))
+            counts = _counts(least - 1, None if most is None else most - 1)
+            items = f'({item} ("," space {item}){counts}){"" if least else "?"}'
+        if least and not items:
+            raise Unusable("an array is to have more items than it can have")
+        return f'("[" space {items} space "]")'
+
+    def _named(self, rule: str) -> str:
+        name = f"part{len(self._rules)}"
+        self._rules[name] = rule
+        return name
+
+
+def _held(schema: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What it says of the answer, without what is only said to a reader."""
+    if schema is True:
+        return {}
+    if not isinstance(schema, Mapping):
+        raise Unusable(
+            "nothing fits it" if schema is False else f"{json.dumps(schema)} is no schema"
         )
-    return str(answer["grammar"])
+    for keyword in _NOT_HELD & schema.keys():
+        if schema[keyword] is not False or keyword in ("not", "if", "then", "else", "contains"):
+            raise Unusable(f"no answer can be held to '{keyword}'")
+    return {keyword: value for keyword, value in schema.items() if keyword in _HELD}
+
+
+def _kind(held: dict[str, Any]) -> str:
+    return next((kind for kind, words in _KEYWORDS.items() if words & held.keys()), "value")
+
+
+def _both(one: Any, other: Any) -> dict[str, Any]:  # noqa: ANN401
+    """One schema that says what these two say."""
+    one, other = _held(one), _held(other)
+    for here, there in ((one, other), (other, one)):
+        named = there.get("properties", {}).keys() - here.get("properties", {}).keys()
+        if named and here.get("additionalProperties", True) is not True:
+            raise Unusable("what 'additionalProperties' forbids is named beside it")
+    both: dict[str, Any] = one | other
+    for keyword in one.keys() & other.keys():
+        mine, yours = one[keyword], other[keyword]
+        if keyword == "properties":
+            both[keyword] = mine | yours
+            for name in mine.keys() & yours.keys():
+                if mine[name] != yours[name]:
+                    both[keyword][name] = {"allOf": [mine[name], yours[name]]}
+        elif keyword in ("required", "allOf"):
+            both[keyword] = [*mine, *yours]
+        elif keyword in ("minimum", "exclusiveMinimum", "minLength", "minItems"):
+            both[keyword] = max(mine, yours)
+        elif keyword in ("maximum", "exclusiveMaximum", "maxLength", "maxItems"):
+            both[keyword] = min(mine, yours)
+        elif mine != yours:
+            raise Unusable(f"'{keyword}' is said twice, and not alike")
+    return both
+
+
+def _without(held: dict[str, Any], keyword: str) -> dict[str, Any]:
+    return {name: value for name, value in held.items() if name != keyword}
+
+
+def _constants(held: dict[str, Any]) -> str:
+    others = held.keys() - {"enum", "const", "type"}
+    if others or ("enum" in held and "const" in held):
+        beside = min(others, default="enum")
+        raise Unusable(f"'{beside}' beside constants")
+    values = held["enum"] if "enum" in held else [held["const"]]
+    if not isinstance(values, list):
+        raise Unusable("'enum' is no list")
+    if len(values) > _LARGEST_COUNT:
+        raise Unusable(f"'enum' has more than {_LARGEST_COUNT} values")
+    kinds = held.get("type")
+    if kinds is not None:
+        kinds = kinds if isinstance(kinds, list) else [kinds]
+        values = [value for value in values if any(_is_a(kind, value) for kind in kinds)]
+    return _one_of([_literal(value) for value in values])
+
+
+def _is_a(kind: object, value: object) -> bool:
+    if not isinstance(kind, str) or kind not in _IS:
+        raise Unusable(f"there is no type {json.dumps(kind)}")
+    return _IS[kind](value)
+
+
+def _literal(value: Any) -> str:  # noqa: ANN401
+    """These signs and no others: the value as JSON."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a character, which can only be written as an escape
+        text = json.dumps(value, allow_nan=False)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\x7f", "\\x7F")
+    return f'"{escaped}"'
+
+
+def _one_of(items: list[str]) -> str:
+    if not items:
+        raise Unusable("nothing fits it")
+    return f"({' | '.join(items)})"
+
+
+def _string(held: dict[str, Any]) -> str:
+    least, most = held.get("minLength", 0), held.get("maxLength")
+    if "pattern" in held:
+        if least or most is not None:
+            raise Unusable("'pattern', and lengths beside it")
+        return of_pattern(held["pattern"])
+    if least or most is not None:
+        return rf'("\"" char{_counts(least, most)} "\"")'
+    return _FORMATS.get(str(held.get("format")), "string")
+
+
+def _counts(least: int, most: int | None) -> str:
+    """How often an item comes."""
+    least = max(0, least)
+    if max(least, most or 0) > _LARGEST_COUNT:
+        raise Unusable(f"a count is above {_LARGEST_COUNT}")
+    if most is None:
+        return f"{{{least:d},}}"
+    if most < least:
+        raise Unusable("a least count is larger than the most")
+    return f"{{{least:d},{most:d}}}"
+
+
+def _number(kind: str, held: dict[str, Any]) -> str:
+    bounds = held.keys() & _KEYWORDS["number"]
+    if not bounds:
+        return kind
+    low, high = held.get("minimum", -_LARGEST), held.get("maximum", _LARGEST)
+    if kind == "integer":
+        low = max(math.ceil(low), math.floor(held.get("exclusiveMinimum", -_LARGEST - 1)) + 1)
+        high = min(math.floor(high), math.ceil(held.get("exclusiveMaximum", _LARGEST + 1)) - 1)
+        positive = _digits
+    else:
+        if bounds - {"minimum", "maximum"} or low != int(low) or high != int(high):
+            raise Unusable("bounds of a number must be whole ('minimum', 'maximum')")
+        low, high = int(low), int(high)
+        positive = _decimals
+    low, high = max(low, -_LARGEST), min(high, _LARGEST)
+    if low > high:
+        raise Unusable("a least number is larger than the most")
+    ways = []
+    if high >= 0:
+        ways.append(positive(max(low, 0), high))
+    if low < 0:
+        ways.append(f'"-" {positive(max(-high, 0), -low)}')
+    return _one_of(ways)
+
+
+def _decimals(low: int, high: int) -> str:
+    """The numbers from one whole number to another, neither below 0."""
+    last = f'"{high}" ("." "0"{{1,{_LONGEST_NUMBER}}})?'
+    return f"({last})" if low == high else f"({_digits(low, high - 1)} fraction? | {last})"
+
+
+def _digits(low: int, high: int) -> str:
+    """The whole numbers from one to another, neither below 0."""
+    ways = []
+    for length in range(len(str(low)), len(str(high)) + 1):
+        least = low if length == len(str(low)) else 10 ** (length - 1)
+        most = min(high, 10**length - 1)
+        ways.append(_between(str(least), str(most)))
+    return _one_of(ways)
+
+
+def _between(low: str, high: str) -> str:
+    """The rows of digits from one to another of the same length."""
+    rest = len(low) - 1
+    if low == "0" * (rest + 1) and high == "9" * (rest + 1):
+        return f"[0-9]{{{rest + 1}}}"
+    if rest == 0:
+        return f"[{low}-{high}]"
+    if low[0] == high[0]:
+        return f'"{low[0]}" {_between(low[1:], high[1:])}'
+    ways = [f'"{low[0]}" {_between(low[1:], "9" * rest)}']
+    if int(high[0]) - int(low[0]) > 1:
+        ways.append(f"[{int(low[0]) + 1}-{int(high[0]) - 1}] [0-9]{{{rest}}}")
+    ways.append(f'"{high[0]}" {_between("0" * rest, high[1:])}')
+    return _one_of(ways)

@@ -55,7 +55,8 @@ def answer(
 
     """
     spelled = Detokenizer()
-    text = AnswerText([*tags], stop_strings(settings.stop))
+    # What a grammar describes is whole: a tag or a stop string in it is one of its strings.
+    text = AnswerText([*tags], stop_strings(settings.stop)) if grammar is None else AnswerText(())
     loop = Loop(steps=settings.answer_loop)
     penalty = RepeatPenalty(settings.answer_repeat)
 

@@ -8,10 +8,10 @@ import string
 import numpy as np
 import pytest
 
-from softchat.base.child import Child
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.schema import grammar_of
 from softchat.errors import DecodeError, UsageError
+from softchat.events import FinishReason
 from softchat.model import Model
 from softchat.prompt.tags import ThinkTags
 from softchat.settings import Settings
@@ -94,6 +94,16 @@ def test_the_end_comes_when_all_is_said_and_not_before(engine):
     assert all(engine.is_end(token) for token in np.flatnonzero(np.isfinite(left)))
 
 
+def test_a_marker_is_no_part_of_a_string(engine):
+    """It spells nothing in an answer, and to llama.cpp its name: `"<s>"` would be shown as `""`."""
+    grammar = engine.grammar('root ::= [<] [s] [>] | "<unk>"')
+    markers = [token for token in range(engine.info.n_vocab) if engine.piece(token) == b"<s>"]
+    assert markers
+    assert not any(grammar.allows(token) for token in markers)
+    left = grammar.mask(np.zeros(engine.info.n_vocab, np.float32))
+    assert [engine.piece(token) for token in np.flatnonzero(np.isfinite(left))] == [b"<"]
+
+
 def test_what_the_model_cannot_spell_is_told(engine):
     """No token fits: an error, and not logits that are all -inf."""
     grammar = engine.grammar('root ::= "é"')
@@ -112,42 +122,6 @@ def test_what_is_no_grammar_is_refused(engine, text):
         engine.grammar(text)
 
 
-@pytest.mark.parametrize(
-    ("schema", "said"),
-    [
-        ({"type": "nonsense"}, "Unrecognized schema"),
-        ({"type": "string", "pattern": "a"}, "Pattern must start"),
-        ({"$ref": "https://example.org/x"}, "Fetching remote schemas is not allowed$"),
-        ({"$ref": "#/nowhere"}, "Error resolving ref"),
-        ({"$ref": 1}, "can't be used"),
-        ({"type": "array", "items": {"type": "string"}, "minItems": 10**9}, "too large"),
-        ({"type": "array", "items": {"type": "string"}, "minItems": 10**400}, "can't be used"),
-        ({"enum": 1}, "can't be used"),
-        ({"type": "array", "items": {}}, "it lacks 'prefixItems'"),
-    ],
-)
-def test_what_is_no_schema_is_refused(schema, said):
-    """In words, whatever the conversion makes of it."""
-    with pytest.raises(UsageError, match=said):
-        grammar_of(schema)
-
-
-def test_a_schema_in_a_schema_in_a_schema_is_refused():
-    """Deeper than Python goes."""
-    schema: dict = {"type": "integer"}
-    for _ in range(100_000):
-        schema = {"type": "array", "items": schema}
-    with pytest.raises(UsageError, match="too large"):
-        grammar_of(schema)
-
-
-def test_a_conversion_that_never_ends_is_ended():
-    """After its processor time, whatever it is at."""
-    slow = {"type": "array", "items": {"type": "string"}, "minItems": 10**6}
-    with pytest.raises(UsageError, match="too large"):
-        grammar_of(slow, child=Child("softchat.engine.schema_converter", cpu_s=0.001))
-
-
 def test_a_library_asks_for_json_too(engine):
     """`Model.ask(schema=…)`: the answer is that, behind thoughts that are free."""
     model = Model(
@@ -157,5 +131,22 @@ def test_a_library_asks_for_json_too(engine):
         "a", schema={"enum": ["cat", "dog"]}, max_think=3, max_answer=9, loop_steps=0
     )
     assert json.loads(finished.answer) in ("cat", "dog")
-    with pytest.raises(UsageError, match="Unrecognized"):
+
+
+def test_tags_and_stop_strings_are_parts_of_its_strings(engine):
+    """To leave them out, or to end there, would leave what is no JSON or not what was asked for."""
+    model = Model(
+        engine=engine, tags=ThinkTags(open="<", close=">", before_close="", after_close="")
+    )
+    *_, finished = model.ask("a", schema={"const": "a<b>,c"}, stop=",", max_think=3, loop_steps=0)
+    assert finished.answer == '"a<b>,c"'
+    assert finished.finish_reason is FinishReason.STOP
+
+
+def test_a_library_is_told_of_what_is_no_schema(engine):
+    """When the events are asked for."""
+    model = Model(
+        engine=engine, tags=ThinkTags(open="<", close=">", before_close="", after_close="")
+    )
+    with pytest.raises(UsageError, match="no type"):
         list(model.ask("a", schema={"type": "nonsense"}))

@@ -39,6 +39,13 @@ FAULTS = (
         "tests/evaluate/test_gym.py -k not_run",
     ),
     Fault(
+        "what no answer can be held to is passed over in a schema",
+        "softchat/engine/schema.py",
+        "    for keyword in _NOT_HELD & schema.keys():\n",
+        "    for keyword in set[str]():\n",
+        "tests/engine/test_schema.py -k refused",
+    ),
+    Fault(
         "brackets without end reach llama.cpp's parser of grammars",
         "softchat/engine/grammar.py",
         "        if not text.strip() or len(text) > _LONGEST or _depth(text) > _DEEPEST:\n",
