@@ -31,7 +31,10 @@ def cache(context: typer.Context) -> None:
         for one in entries(prompts)
     ]
     for file in merged_files(models):
-        status = file.stat()
+        try:
+            status = file.stat()
+        except FileNotFoundError:  # another softchat has just removed it
+            continue
         found.append((status.st_atime, status.st_size, " " * 13, "model and adapter", models))
     if not found:
         typer.echo("nothing is kept", err=True)

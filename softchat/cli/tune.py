@@ -104,6 +104,8 @@ def tune(
     from softchat.models.folders import state_folder
 
     grid = grid_of(settings)
+    if len(grid.get("seed", ())) > 1:
+        raise UsageError("tune takes one --seed", hint="what wins by its draws is no setting")
     questions, reader = read_judged(
         data, tuning.extract, limit=tuning.limit, seed=int(str(grid.get("seed", [0])[0]))
     )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import llama_cpp
 
 from softchat.base.text import one_line
+from softchat.engine.describe import check_adapter
 from softchat.engine.gguf import TensorNotFoundError, open_header
 from softchat.engine.native import reason
 from softchat.engine.protocol import Lora
@@ -41,16 +42,7 @@ def apply_adapters(model: int, context: int, architecture: str, loras: Sequence[
 def _load(model: int, architecture: str, lora: Lora) -> int:
     shown = one_line(lora.path.name)
     with open_header(lora.path) as header:
-        if header.string("adapter.type") != "lora":
-            raise ModelRefusedError(
-                f"{shown} is no LoRA adapter", hint="--lora takes a GGUF of type adapter"
-            )
-        its = header.string("general.architecture") or "unknown"
-        if its != architecture:
-            raise ModelRefusedError(
-                f"the adapter {shown} is for {one_line(its)} models, this is {architecture}",
-                hint="name the model that it was trained on with -m",
-            )
+        check_adapter(header, architecture)
         try:
             header.tensor("token_embd.weight.lora_a")
         except TensorNotFoundError:

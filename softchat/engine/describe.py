@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from softchat.base.text import one_line
 from softchat.engine.gguf import Header, all_parts, find_matrix, open_header
 from softchat.engine.placement import CACHE_TYPES
 from softchat.engine.shortage import way_out
@@ -138,3 +139,18 @@ def _kv_values(header: Header, architecture: str | None) -> int | None:
         kv_heads = heads  # not said, or one for each layer: this many at the most
     per_head = (key or width // heads) + (value or width // heads)
     return layers * kv_heads * per_head
+
+
+def check_adapter(header: Header, architecture: str) -> None:
+    """Raise ModelRefusedError if a file is no LoRA adapter for models of this architecture."""
+    shown = one_line(header.path.name)
+    if header.string("adapter.type") != "lora":
+        raise ModelRefusedError(
+            f"{shown} is no LoRA adapter", hint="--lora takes a GGUF of type adapter"
+        )
+    its = header.string("general.architecture") or "unknown"
+    if its != architecture:
+        raise ModelRefusedError(
+            f"the adapter {shown} is for {one_line(its)} models, this is {one_line(architecture)}",
+            hint="name the model that it was trained on with -m",
+        )

@@ -24,6 +24,7 @@ import numpy as np
 from softchat.base.arrays import Floats
 from softchat.base.files import files_in, make_private, replacing, sweep
 from softchat.base.text import one_line
+from softchat.engine.describe import check_adapter
 from softchat.engine.gguf import Header, TensorPlace, open_header, write_header
 from softchat.engine.protocol import Lora
 from softchat.errors import DecodeAbortedError, ModelRefusedError
@@ -37,6 +38,7 @@ _NAME = re.compile(r"[0-9a-f]{16}\.gguf")
 _FORMAT = 1  # of the file that is made
 _Q8_0, _MOSTLY_Q8_0 = 8, 7  # enum ggml_type, enum llama_ftype
 _BLOCK = 32  # weights that share a scale
+_LARGEST = 127.0 * 65504  # weight: the largest scale that 16 bits hold, 127 times
 _ENDS = (".lora_a", ".lora_b")
 
 
@@ -82,12 +84,16 @@ def merged_files(folder: Path) -> list[Path]:
         OSError: one may not look into it.
 
     """
-    return [file for file in files_in(folder, ".gguf") if _NAME.fullmatch(file.name)]
+    files = [file for file in files_in(folder, ".gguf") if _NAME.fullmatch(file.name)]
+    return [file for file in files if file.is_file()]
 
 
 def _remove_oldest(folder: Path) -> None:
-    files = sorted(merged_files(folder), key=lambda one: one.stat().st_atime, reverse=True)
-    for one in files[KEPT:]:
+    used = {}
+    for file in merged_files(folder):
+        with suppress(FileNotFoundError):  # another softchat has just removed it
+            used[file] = file.stat().st_atime
+    for one in sorted(used, key=lambda file: used[file], reverse=True)[KEPT:]:
         one.unlink(missing_ok=True)
 
 
@@ -108,11 +114,11 @@ def _write(
     cancelled: Callable[[], bool],
 ) -> None:
     products: dict[str, list[_Product]] = {}
-    for lora in loras:
-        for name, product in _products(lora).items():
-            products.setdefault(name, []).append(product)
     rounding = changed = 0.0
     with open_header(path) as header:
+        for lora in loras:
+            for name, product in _products(lora, header).items():
+                products.setdefault(name, []).append(product)
         _check(header, products)
         types = dict.fromkeys(products, _Q8_0)
         *begins, end = write_header(path, written, types=types, file_type=_MOSTLY_Q8_0)
@@ -127,6 +133,8 @@ def _write(
             weights = _floats_of(place)
             added = _sum(products[name], weights.shape)
             weights += added
+            if not np.abs(weights).max(initial=0.0) <= _LARGEST:  # NaN too
+                raise _refused(f"{one_line(name)} would hold numbers that 8 bits can't")
             raw, lost = _rounded(weights)
             out.write(raw)
             rounding += lost
@@ -144,14 +152,17 @@ def _check(header: Header, products: Mapping[str, object]) -> None:
     if missing := products.keys() - set(header.tensor_names):
         raise _refused(f"the model has no {one_line(min(missing))}")
     for name in products:
+        if header.tensor(name).shape[0] == 1:  # a norm, say, which no 8 bits may be
+            raise _refused(f"{one_line(name)} is no matrix")
         if header.tensor(name).shape[1] % _BLOCK:
             raise _refused(f"the rows of {one_line(name)} are no multiple of {_BLOCK}")
 
 
-def _products(lora: Lora) -> dict[str, _Product]:
+def _products(lora: Lora, model: Header) -> dict[str, _Product]:
     """What an adapter adds, by the name of the matrix; as llama.cpp computes it."""
     halves: dict[str, dict[str, TensorPlace]] = {}
     with open_header(lora.path) as header:
+        check_adapter(header, model.string("general.architecture") or "unknown")
         alpha = header.number("adapter.lora.alpha") or 0.0
         for name in header.tensor_names:
             matrix, end = name[: -len(_ENDS[0])], name[-len(_ENDS[0]) :]
@@ -163,6 +174,8 @@ def _products(lora: Lora) -> dict[str, _Product]:
         if len(places) < len(_ENDS):
             raise _refused(f"half of the product for {one_line(name)} is missing")
         a, b = (_floats_of(places[end]) for end in _ENDS)
+        if not len(a):
+            raise _refused(f"the product for {one_line(name)} has no rank")
         factor = lora.scale * (alpha / len(a) if alpha else 1.0)
         found[name] = _Product(a=a, b=b, factor=factor)
     return found
@@ -173,7 +186,8 @@ def _sum(products: Sequence[_Product], shape: tuple[int, int]) -> Floats:
     for one in products:
         if (len(one.b), one.a.shape[1]) != shape or one.b.shape[1] != len(one.a):
             raise _refused("the adapter is for matrices of another shape")
-        total += np.float32(one.factor) * (one.b @ one.a)
+        with np.errstate(all="ignore"):  # what is no number is told where it is added
+            total += np.float32(one.factor) * (one.b @ one.a)
     return total
 
 
@@ -191,6 +205,9 @@ def _bytes_of(place: TensorPlace) -> bytes:
 def _floats_of(place: TensorPlace) -> Floats:
     """A matrix of a file, (rows, columns)."""
     raw, name = _bytes_of(place), str(place.traits.type_name, "ascii")
+    traits = place.traits
+    if len(raw) * traits.blck_size != math.prod(place.shape) * traits.type_size:
+        raise _refused("a tensor that it changes, or is made of, is no matrix")
     if name == "f32":
         return np.frombuffer(raw, np.float32).reshape(place.shape).copy()
     if not place.traits.to_float:

@@ -76,7 +76,7 @@ class Context(Closeable):
         # attention does not look through the others' cells.
         params.n_seq_max = sequences
         params.n_ctx = n_ctx * sequences
-        self.n_batch = min(BATCH, n_ctx)
+        self.n_batch = min(BATCH, max(n_ctx, sequences))  # a token of each, at the least
         """Rows that one batch can hold; one more would abort the process."""
         params.n_batch = params.n_ubatch = self.n_batch
         params.n_threads = params.n_threads_batch = n_threads

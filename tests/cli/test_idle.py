@@ -39,6 +39,7 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("bench", "--rpc", "127.0.0.1:9", "--others"), "--others does nothing with --rpc"),
         (("eval", "data.json", "--json", "--show-wrong"), "--show-wrong does nothing with --json"),
         (("tune", "--write", "--dry-run"), "--write and --dry-run exclude each other"),
+        (("tune", "data.json", "--seed", "1,2"), "tune takes one --seed"),
         (("compare", "x", "--lens", "on"), "--lens shows nothing in compare"),
         (("compare", "x", "--run", "hard answer_entropy=on"), "--answer-entropy shows nothing"),
         (("eval", "data.json", "--lens-every", "0,4"), "--lens-every shows nothing in eval"),

@@ -52,6 +52,12 @@ def job_of(length: int, steps: int):
 JOBS = [(1, 12), (700, 3), (40, 20), (9, 0), (300, 5), (5, 9), (600, 2), (17, 16), (3, 1)]
 
 
+def test_a_context_shorter_than_there_are_sequences(tiny_model):
+    """A batch holds a token of each: llama.cpp would abort otherwise."""
+    with LlamaEngine(tiny_model, n_ctx=1, n_threads=1, sequences=4) as engine:
+        assert len(dict(run_together(engine, [job_of(1, 1)] * 4))) == 4
+
+
 def test_runs_together_are_runs_alone(engine, together):
     """Whatever else runs beside it, the logits of a run are those that it gives by itself."""
     list(run_together(together, [job_of(8, 2)] * 4))  # leaves no trace

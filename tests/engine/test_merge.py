@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.merge import KEPT, merged
+from softchat.engine.merge import KEPT, merged, merged_files
 from softchat.engine.protocol import Lora
 from softchat.errors import DecodeAbortedError, ModelRefusedError
 from softchat.models import find_model
@@ -135,7 +135,7 @@ def test_what_can_not_be_one_is_refused(tiny_model, tmp_path, shapes, scale, rea
 
 def test_a_model_is_no_adapter(tiny_model, tmp_path):
     """Nor is half of one."""
-    with pytest.raises(ModelRefusedError, match="no part of a product"):
+    with pytest.raises(ModelRefusedError, match="is no LoRA adapter"):
         make(tiny_model, Lora(path=tiny_model), folder=tmp_path / "merged")
 
 
@@ -239,3 +239,55 @@ def test_the_default_model_thinks_as_with_its_adapter(home, real_model):
             spreads.append(float((p * np.log(np.maximum(p, 1e-30) / np.maximum(q, 1e-30))).sum()))
     assert np.mean(tops) >= 0.9
     assert np.mean(spreads) < 0.02  # nats; seen: 0.003, and 0.96 of the tokens
+
+
+def _adapter(path, a, b, *, name="blk.0.attn_q.weight", alpha=ALPHA, architecture="llama"):
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", alpha)
+    for end, half in ((".lora_a", a), (".lora_b", b)):
+        writer.add_tensor(name + end, half.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return Lora(path=path)
+
+
+ROWS, COLUMNS = SHAPES["blk.0.attn_q.weight"]
+A, B = np.ones((4, COLUMNS)), np.ones((ROWS, 4))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "more", "why"),
+    [
+        (A * np.nan, B, {}, "numbers that 8 bits can't"),
+        (A * np.inf, B, {}, "numbers that 8 bits can't"),
+        (A * 1e30, B * 1e30, {}, "numbers that 8 bits can't"),
+        (A * 1e8, B, {}, "numbers that 8 bits can't"),
+        (A, B, {"alpha": float("nan")}, "numbers that 8 bits can't"),
+        (A, B, {"alpha": float("inf")}, "numbers that 8 bits can't"),
+        (np.ones((2, *A.shape)), np.ones((2, *B.shape)), {}, "is no matrix"),
+        (A[:0], B[:, :0], {}, "has no rank"),
+        (np.ones((4, tiny.WIDTH)), np.ones((1, 4)), {"name": "output_norm.weight"}, "is no matrix"),
+        (A, B, {"architecture": "gemma3"}, "is for gemma3 models, this is llama"),
+    ],
+)
+def test_what_no_weights_can_be_is_refused(tiny_model, tmp_path, a, b, more, why):
+    """NaN, numbers beyond the scale, other dimensions, another model's; and no warning of numpy."""
+    folder = tmp_path / "merged"
+    with pytest.raises(ModelRefusedError, match=why):
+        make(tiny_model, _adapter(tmp_path / "a.gguf", a, b, **more), folder=folder)
+    assert not list(folder.iterdir())
+
+
+def test_what_is_no_file_in_its_folder_is_not_its_own(tiny_model, adapter, tmp_path):
+    """A link to nothing, a folder, under names like its own: no error, and left where they are."""
+    folder = tmp_path / "merged"
+    folder.mkdir()
+    (folder / f"{0:016x}.gguf").symlink_to("/no/where")
+    (folder / f"{1:016x}.gguf").mkdir()
+    file = make(tiny_model, Lora(path=adapter), folder=folder)
+    assert merged_files(folder) == [file]
+    assert len(list(folder.iterdir())) == 3
