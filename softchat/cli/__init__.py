@@ -232,3 +232,10 @@ def complain(message: str, hint: str) -> None:
             print(f"hint: {message_line(hint)}", file=sys.stderr)
     except OSError:  # a full disk, or nobody who reads: there is no other place to say it
         _give_up(sys.stderr)
+
+
+def warn(message: str) -> None:
+    """Tell on stderr of something that goes on all the same."""
+    from softchat.base.text import message_line
+
+    print(f"warning: {message_line(message)}", file=sys.stderr)

@@ -11,7 +11,7 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.keys import AnswerNow, StepKeys, listening, stepping
-from softchat.cli.idle import SEEN_IN_ONE, refuse_idle
+from softchat.cli.idle import SEEN_IN_ONE, refuse_cache_unlogged, refuse_idle
 from softchat.cli.options import (
     Log,
     SettingFlags,
@@ -149,8 +149,7 @@ def _refuse_idle(
 ) -> None:
     """Raise UsageError if a flag would do nothing beside the others."""
     refuse_both_earlier(context)
-    if not log:
-        refuse_idle(context, "prompt_cache", beside="with --no-log: a prompt on disk is a trace")
+    refuse_cache_unlogged(context, log=log)
     if outputs.json:
         refuse_idle(context, "markdown", beside="with --json")
     if sampling.samples > 1:

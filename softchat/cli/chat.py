@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softchat.cli.idle import refuse_idle
+from softchat.cli.idle import refuse_cache_unlogged
 from softchat.cli.options import (
     Log,
     SettingFlags,
@@ -79,8 +79,7 @@ def chat(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
     refuse_both_earlier(context)
-    if not log:
-        refuse_idle(context, "prompt_cache", beside="with --no-log: a prompt on disk is a trace")
+    refuse_cache_unlogged(context, log=log)
     outputs = Outputs(panel=panel, markdown=markdown)
     if step:
         outputs.refuse_steps()

@@ -37,6 +37,12 @@ def refuse_idle(context: typer.Context, *names: str, beside: str, hint: str = ""
             raise UsageError(f"{flag} does nothing {beside}", hint=hint or f"leave out {flag}")
 
 
+def refuse_cache_unlogged(context: typer.Context, *, log: bool) -> None:
+    """Raise UsageError if a prompt is to be kept on disk where nothing is."""
+    if not log:
+        refuse_idle(context, "prompt_cache", beside="with --no-log: a prompt on disk is a trace")
+
+
 def refuse_unseen(command: str, grid: Mapping[str, Sequence[object]], named: Iterable[str]) -> None:
     """Raise UsageError if a run is to look at what this command does not show.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from softchat.base.files import shown_size
 from softchat.base.text import message_line, one_line
+from softchat.cli import warn
 from softchat.cli.options import Loading, TalkLoading, given
 from softchat.config.file import Config, load_config
 from softchat.config.layers import Layers
@@ -63,7 +64,7 @@ def find(
         try:
             found = find_model(spec or own, progress=progress, agree=agree)
             if found.note and not quiet:
-                print(f"note: {message_line(found.note)}", file=sys.stderr)
+                note(found.note)
             return found
         except ModelNotFoundError as error:
             if config is None or own is None:
@@ -81,10 +82,6 @@ def progress_bar(*, quiet: bool = False) -> Iterator[OnProgress]:
 
 def user_config() -> Config:
     """The user's config.toml; a damaged one is told on stderr. Raises as `load_config` does."""
-
-    def warn(what: str) -> None:
-        print(f"warning: {message_line(what)}", file=sys.stderr)
-
     return load_config(os.environ, warn=warn)
 
 
@@ -169,7 +166,7 @@ def devices_here(config: Config) -> tuple[Device, ...]:
     try:
         found = look_at_build(os.environ, servers).devices
     except SoftchatError as error:
-        print(f"warning: {message_line(error.message)}", file=sys.stderr)
+        warn(error.message)
         return ()
     return tuple(one for one in found if one.is_gpu)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.base.text import message_line
+from softchat.cli import warn
 from softchat.cli.completion import session_ids
 from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models.folders import state_folder
@@ -48,9 +47,6 @@ def open_log() -> Log:
     """The log of all that was asked."""
     from softchat.record.log import Log
 
-    def warn(what: str) -> None:
-        print(f"warning: {message_line(what)}", file=sys.stderr)
-
     return Log(state_folder(os.environ) / "log.sqlite3", sessions_folder(), warn=warn)
 
 
@@ -84,4 +80,4 @@ def model_of(session: SessionRecord, find: Callable[[str], Located], command: st
 def warn_not_kept(error: OSError) -> None:
     """Tell of a session that can't be written."""
     reason = error.strerror or error
-    print(f"warning: this is not kept: {reason} (--no-log: nothing is)", file=sys.stderr)
+    warn(f"this is not kept: {reason} (--no-log: nothing is)")

@@ -6,13 +6,13 @@ session name them. A file of such a name is ./last.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softchat.base.text import message_line, natural, one_line
+from softchat.base.text import natural, one_line
+from softchat.cli import warn
 from softchat.errors import UsageError
 from softchat.models.folders import is_file
 
@@ -52,7 +52,7 @@ def read_runs(name: str, turn: int | None, *, forked: bool = False) -> list[Run]
     if name == "last" or natural(name) is not None:
         runs = _asked(name, forked=forked)
     elif is_file(Path(name)) or not (runs := _runs_of_session(name, forked=forked)):
-        runs = list(split_runs(replay(Path(name), warn=_warn)))
+        runs = list(split_runs(replay(Path(name), warn=warn)))
     if not runs:
         raise UsageError(f"{shown} is empty", hint="softchat ask --trace FILE writes a trace")
     if turn is None:
@@ -107,7 +107,3 @@ def _runs_of_session(name: str, *, forked: bool) -> list[Run]:
         return []
     told = [one for turn in turns for one in (turn.lineage if forked else (turn,))]
     return [Run.of(turn.events) for turn in told if turn.events]
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message_line(message)}", file=sys.stderr)

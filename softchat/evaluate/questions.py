@@ -149,25 +149,31 @@ def _parquet(data: bytes, name: str) -> list[dict[str, Any]]:
         raise UsageError(
             f"{name} needs pyarrow", hint="pip install 'softchat[parquet]', or convert it to JSON"
         ) from error
-    rows: list[dict[str, Any]] = []
-    held = 0
     try:
-        file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
-        # No others are read: there are values, such as some dates, that Python can't hold.
-        columns = [column for column in _COLUMNS if column in file.schema_arrow.names]
-        groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
-        if sum(group.total_byte_size for group in groups) <= _MOST:
-            for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
-                held += batch.nbytes  # more than was written, where values are the same
-                if held > _MOST:
-                    break
-                rows += batch.to_pylist()
-            else:
-                return rows
+        rows = _rows(pyarrow.parquet.ParquetFile(io.BytesIO(data)))
     except Exception as error:  # whatever a damaged one is read as
         reason = one_line(str(error).partition("\n")[0]) or type(error).__name__
         raise UsageError(f"{name} is no Parquet file: {reason}", hint=_LAYOUTS) from error
-    raise UsageError(f"{name} holds more than {_MOST >> 20} MB", hint="cut it")
+    if rows is None:
+        raise UsageError(f"{name} holds more than {_MOST >> 20} MB", hint="cut it")
+    return rows
+
+
+def _rows(file: Any) -> list[dict[str, Any]] | None:  # noqa: ANN401  # pyarrow's
+    """Its rows; None if they take more than _MOST."""
+    groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
+    if sum(group.total_byte_size for group in groups) > _MOST:
+        return None
+    # No others are read: there are values, such as some dates, that Python can't hold.
+    columns = [column for column in _COLUMNS if column in file.schema_arrow.names]
+    rows: list[dict[str, Any]] = []
+    held = 0
+    for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
+        held += batch.nbytes  # more than was written, where values are the same
+        if held > _MOST:
+            return None
+        rows += batch.to_pylist()
+    return rows
 
 
 def _question(item: Any) -> tuple[str, str] | None:  # noqa: ANN401  # whatever JSON holds
