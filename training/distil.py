@@ -1,10 +1,11 @@
 """Ordinary questions and the untrained model's answers: `python -m training.distil MODEL OUT`.
 
-Two kinds of question: those of `training.chat`, and those that the untrained model makes up itself
-when it is given nothing but the beginning of a user's turn (Xu et al. 2024, Magpie,
-arXiv:2406.08464). The answers are the likeliest tokens without any thinking; beside each token
-stands how likely the model found it and the next likeliest ones, which is what the adapter learns
-(Hinton et al. 2015, Distilling the Knowledge in a Neural Network, arXiv:1503.02531).
+Three kinds of question: those of `training.chat` and `training.numbered`, and those that the
+untrained model makes up itself when it is given nothing but the beginning of a user's turn
+(Xu et al. 2024, Magpie, arXiv:2406.08464). The answers are the likeliest tokens without any
+thinking; beside each token stands how likely the model found it and the next likeliest ones, which
+is what the adapter learns (Hinton et al. 2015, Distilling the Knowledge in a Neural Network,
+arXiv:1503.02531).
 
 Resumable: what OUT holds already is not asked again.
 """
@@ -24,6 +25,7 @@ import numpy as np
 from softchat.engine.llama import LlamaEngine
 from softchat.prompt.template import render
 from softchat.thinking.concept import Distribution
+from training import numbered
 from training.chat import questions
 from training.known import FACTS
 
@@ -105,8 +107,8 @@ def invent(engine: LlamaEngine, rng: np.random.Generator) -> str:
 
 
 def asked(engine: LlamaEngine, first: int) -> Iterator[str]:
-    """All questions from a number on, those of both kinds mixed; the same each time."""
-    plan = [*questions(), *[None] * INVENTED]
+    """All questions from a number on, those of all kinds mixed; the same each time."""
+    plan = [*questions(), *numbered.questions(), *[None] * INVENTED]
     Random("mixed").shuffle(plan)
     for number, question in enumerate(plan[first:], first):
         yield question or invent(engine, np.random.default_rng(number))

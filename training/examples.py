@@ -15,9 +15,10 @@ from training.chat import THOUGHT
 from training.distil import Told
 from training.prompt import CLOSE, END, SYSTEM, TAGS
 from training.targets import Likely
-from training.tasks import HELD_OUT, TRAINED, Problem, problems
+from training.tasks import EVERYDAY, HELD_OUT, TRAINED, Problem, problems
 
 _CHAT_SHARE = 0.22
+_EVERYDAY_SHARE = 0.5  # of the problems
 _CUT_SHARE = 0.25
 _OTHER_SYSTEM_SHARE = 0.1
 _HISTORY_SHARE = 0.06
@@ -34,6 +35,7 @@ SPLITS = {
     "dev": (TRAINED, 270),
     "test-seeds": (TRAINED, 540),
     "test-families": (HELD_OUT, 550),
+    "test-everyday": (EVERYDAY, 480),
 }
 """The sets that are only ever asked: their families, and how many questions."""
 
@@ -80,7 +82,8 @@ def make_examples(engine: Engine, chat: Path, count: int, seed: int) -> list[Exa
     lines = chat.read_text("utf-8").splitlines()[:-CHAT_HELD_OUT]
     ordinary = [Told(**json.loads(line)) for line in lines]
     asked = [p.question for name in SPLITS for _, p in split(name)]
-    source = problems(TRAINED, f"train {seed}", without=asked)
+    trained = problems(TRAINED, f"train {seed}", without=asked)
+    everyday = problems(EVERYDAY, f"train {seed}", without=asked)
     made: list[Example] = []
     before: Problem | None = None
     for _ in range(count):
@@ -96,7 +99,7 @@ def make_examples(engine: Engine, chat: Path, count: int, seed: int) -> list[Exa
             taught = tuple(zip(told.likely, told.weights, strict=True))
             made.append(replace(example, taught=taught))
             continue
-        _, before = next(source)
+        _, before = next(everyday if rng.random() < _EVERYDAY_SHARE else trained)
         messages.append({"role": "user", "content": before.question})
         steps: Sequence[str] = before.steps
         cut = rng.random() < _CUT_SHARE

@@ -1,10 +1,11 @@
 """Train the adapter: `python -m training.train MODEL CHAT OUT`. Killed and run again, it goes on.
 
-The base is read from the very GGUF that softchat runs and frozen in bfloat16; the low-rank layers
-are float32. In a growing share of the batches the thoughts, or a part of them, are not fed as
-tokens but as the mixtures that softchat would feed: a first pass without gradients gives the
-model's own distribution at each position, of which the concept token is made as `thinking.concept`
-makes it. Of an ordinary answer, the untrained model's distributions are learned, not its tokens.
+The base is read from the very GGUF that softchat runs and frozen in bfloat16 (or `--dtype`); the
+low-rank layers are float32. In a growing share of the batches the thoughts, or a part of them, are
+not fed as tokens but as the mixtures that softchat would feed: a first pass without gradients gives
+the model's own distribution at each position, of which the concept token is made as
+`thinking.concept` makes it. Of an ordinary answer, the untrained model's distributions are learned,
+not its tokens.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -27,12 +29,14 @@ from transformers import AutoModelForCausalLM
 
 from softchat.engine.llama import LlamaEngine
 from training.examples import Example, make_examples
+from training.superposition.adapters import read_adapter
 from training.targets import targets
 
 _MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 _WINDOW = 24  # batches among which examples are sorted by length, so that little is padded
 _HEAD = 16  # tokens that tell one system prompt from another
 _TOP_P, _MIN_P = 0.95, 0.001
+_LORA = re.compile(r"layers\.(\d+)\.\w+\.(\w+)\.lora_([AB])\.")
 
 
 def load_base(path: Path, dtype: torch.dtype = torch.bfloat16) -> Any:  # noqa: ANN401  # transformers gives classes of its own making
@@ -50,6 +54,15 @@ def add_adapter(model: Any, rank: int) -> None:  # noqa: ANN401
         parameter.requires_grad_("lora_" in name)
         if "lora_" in name:
             parameter.data = parameter.data.float()
+
+
+def load_adapter(model: Any, path: Path) -> None:  # noqa: ANN401
+    """Fill the low-rank layers with those of a GGUF of the same rank."""
+    layers = read_adapter(path)
+    for name, parameter in model.named_parameters():
+        if found := _LORA.search(name):
+            layer, module, side = found.groups()
+            parameter.data.copy_(layers[f"{layer}.{module}"]["AB".index(side)])
 
 
 def make_batches(examples: list[Example], size: int, seed: int) -> list[list[Example]]:
@@ -104,9 +117,12 @@ class Trainer:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.model = load_base(options.model)
+        self.dtype = getattr(torch, options.dtype)
+        self.model = load_base(options.model, self.dtype)
         torch.manual_seed(options.seed)
         add_adapter(self.model, options.rank)
+        if options.start:
+            load_adapter(self.model, options.start)
         self.table = self.model.get_input_embeddings().weight.data
         self.weights = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -142,7 +158,7 @@ class Trainer:
 
         The rows begin with the same tokens, the system prompt: these are computed once.
         """
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype is torch.bfloat16):
             cache = self.model.model(inputs_embeds=embeds[:1, :shared], use_cache=True)
             kept = cache.past_key_values
             for layer in kept.layers:
@@ -233,8 +249,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument(
+        "--dtype",
+        choices=("bfloat16", "float32"),
+        default="bfloat16",
+        help="of the base; float32 is much faster where the processor has no bfloat16",
+    )
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=Path, help="a GGUF of an adapter to train on, of this rank")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

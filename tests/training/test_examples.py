@@ -20,7 +20,7 @@ from training.targets import targets
 @pytest.fixture(scope="module")
 def engine() -> FakeEngine:
     """Each character is a token."""
-    return FakeEngine([*string.printable, END], [{"a": 1.0}], end=[END])
+    return FakeEngine([*string.printable, *"€£", END], [{"a": 1.0}], end=[END])
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,13 @@ from itertools import islice, pairwise
 
 import pytest
 
+from training import numbered
 from training.chat import questions
 from training.examples import SPLITS, split
-from training.tasks import HELD_OUT, TRAINED, problems
+from training.known import FACTS
+from training.tasks import EVERYDAY, HELD_OUT, TRAINED, problems
 
-FAMILIES = {**TRAINED, **HELD_OUT}
+FAMILIES = {**TRAINED, **EVERYDAY, **HELD_OUT}
 
 
 def some_of(family, count=60):
@@ -43,7 +45,7 @@ def test_a_problem_is_short_and_complete(family):
 
 
 @pytest.mark.parametrize(
-    "family", ["gain_loss", "groups", "shopping", "moves", "bus", "seats", "tank"]
+    "family", ["gain_loss", "groups", "shopping", "moves", "bus", "seats", "tank", *EVERYDAY]
 )
 def test_the_last_step_gives_the_answer(family):
     """Where the steps are sums, the last result is the answer."""
@@ -112,13 +114,13 @@ def test_no_question_is_in_two_sets():
     """What is asked is in one set only, and what is trained on leaves all of them out."""
     asked = [p.question for name in SPLITS for _, p in split(name)]
     assert len(set(asked)) == len(asked)
-    trained = problems(TRAINED, "train", without=asked)
+    trained = problems({**TRAINED, **EVERYDAY}, "train", without=asked)
     assert not set(asked) & {p.question for _, p in islice(trained, 2000)}
 
 
 def test_the_sets_are_large_enough_and_their_families_apart():
     """At least 500 questions a test set; no held-out family is trained on."""
-    assert not set(TRAINED) & set(HELD_OUT)
+    assert not {*TRAINED, *EVERYDAY} & set(HELD_OUT)
     assert {family for family, _ in split("test-seeds")} == set(TRAINED)
     assert {family for family, _ in split("test-families")} == set(HELD_OUT)
     assert all(len(list(split(name))) >= 500 for name in ("test-seeds", "test-families"))
@@ -127,3 +129,10 @@ def test_the_sets_are_large_enough_and_their_families_apart():
 def test_ordinary_questions_are_many_and_differ():
     """Enough for what is trained on and for what is measured by."""
     assert len(set(questions())) == len(questions()) > 500
+
+
+def test_ordinary_questions_with_numbers_are_others():
+    """They hold none of the other ordinary questions, and none of the facts that are asked."""
+    made = numbered.questions()
+    assert len(set(made)) == len(made) > 200
+    assert not set(made) & {*questions(), *FACTS}

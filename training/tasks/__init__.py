@@ -1,6 +1,6 @@
 """Families of small problems with worked steps. Knows nothing of models; needs only Python.
 
-`TRAINED` families are trained on; `HELD_OUT` ones are only ever asked.
+`TRAINED` and `EVERYDAY` families are trained on; `HELD_OUT` ones are only ever asked.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 
-from training.tasks import arithmetic, held_out, logic, sequences
+from training.tasks import arithmetic, everyday, held_out, logic, sequences
 from training.tasks.words import Problem
 
 Family = Callable[[Random], Problem]
@@ -43,6 +43,23 @@ TRAINED: Mapping[str, Family] = {
         sequences.count_word,
         sequences.letters,
         sequences.pattern,
+    )
+}
+EVERYDAY: Mapping[str, Family] = {
+    family.__name__: family
+    for family in (
+        everyday.spending,
+        everyday.bill,
+        everyday.change,
+        everyday.several,
+        everyday.split,
+        everyday.had,
+        everyday.my_age,
+        everyday.each_day,
+        everyday.short_of,
+        everyday.recipe,
+        everyday.way,
+        everyday.difference,
     )
 }
 HELD_OUT: Mapping[str, Family] = {
