@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, get_type_hints
@@ -99,8 +99,15 @@ _SOFT = (
     "adaptive",
     "thinkrouter",
 )
+_MIXING = (*_SOFT, "multiplex", "selar")
 _LOOKING = ("sure", "eat", "deer", "agree")
 _LENS = "lens"
+_NEVER = "0: never"  # how the help of a setting ends whose 0 turns off what it is about
+_LOOKS_AT = {
+    "halt_word": (HaltAt.WORD, HaltRule.DEER),
+    "halt_every": (HaltAt.STEPS, HaltRule.AGREE),
+}
+"""Where a rule looks ahead for a setting to count, and whose own way that is."""
 
 
 def _knob(
@@ -111,6 +118,7 @@ def _knob(
     *,
     group: str = "",
     of: str | tuple[str, ...] = (),
+    beside: str = "",
 ) -> Any:  # noqa: ANN401
     """A setting.
 
@@ -121,10 +129,12 @@ def _knob(
         high: its largest value.
         group: under which heading help has it; empty: among the common ones.
         of: the strategies or rules that use it, or the lens; empty: all do.
+        beside: another setting, that leaves it without effect by being 0.
 
     """
     names = (of,) if isinstance(of, str) else of
     metadata = {"help": help_, "low": low, "high": high, "group": group, "of": names}
+    metadata["beside"] = beside
     return field(default=default, metadata=metadata)
 
 
@@ -149,6 +159,28 @@ LENS = "Looking ahead while it thinks (--lens)"
 STRATEGIES = "Knobs of one strategy"
 
 
+def _filter(
+    default: Any,  # noqa: ANN401  # as dataclasses.field
+    help_: str,
+    high: float | None = None,
+    *,
+    answer: bool = False,
+) -> Any:  # noqa: ANN401
+    """A setting that leaves tokens out: with a temperature of 0 all but one are anyway."""
+    group, beside = (ANSWER, "answer_temperature") if answer else (FILTERS, "temperature")
+    return _knob(default, help_, 0, high, group=group, beside=beside)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """Why a setting has no effect on a run."""
+
+    beside: str
+    """The other setting, with its value, that leaves it without."""
+    unlike: str
+    """What that would have to be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one run.
@@ -160,8 +192,8 @@ class Settings:
 
     strategy: StrategyName = _knob(StrategyName.SOFT, "How the thinking goes on")
     tau: float = _knob(0.01, "Entropy in nats under which a step counts as cold; 0: never", 0)
-    patience: int = _knob(256, "Cold steps in a row that end the thinking", 1)
-    topn: int = _knob(10, "Tokens mixed into a concept token", 1, of=_SOFT)
+    patience: int = _knob(256, "Cold steps in a row that end the thinking", 1, beside="tau")
+    topn: int = _knob(10, "Tokens mixed into a concept token", 1, of=_SOFT, beside="temperature")
     temperature: float = _knob(0.6, "Temperature of the thinking; 0: argmax", 0)
     max_think: int = _knob(1024, "Steps of thinking at the most; 0: answer at once", 0)
     halt: HaltRule = _knob(HaltRule.NONE, "What ends the thinking early, by a look at the answer")
@@ -180,25 +212,28 @@ class Settings:
         False, "Read markers such as <|im_end|> in what is typed as the model's own", group=PROMPT
     )
 
-    top_k: int = _knob(30, "Keep the k likeliest tokens; 0: all", 0, group=FILTERS)
-    top_p: float = _knob(0.95, "Keep the likeliest tokens up to this mass", 0, 1, group=FILTERS)
-    min_p: float = _knob(
-        0.001, "Drop tokens less likely than this share of the likeliest", 0, 1, group=FILTERS
-    )
+    top_k: int = _filter(30, "Keep the k likeliest tokens; 0: all")
+    top_p: float = _filter(0.95, "Keep the likeliest tokens up to this mass", 1)
+    min_p: float = _filter(0.001, "Drop tokens less likely than this share of the likeliest", 1)
 
     loop_steps: int = _knob(
         48, "Steps of pure repetition that end the thinking; 0: never", 0, group=GUARDS
     )
     drift_steps: int = _knob(
-        12, "Mixtures in a row, made in drift, that end it; 0: never", 0, group=GUARDS
+        12, "Mixtures in a row, made in drift, that end it; 0: never", 0, group=GUARDS, of=_MIXING
     )
     drift_entropy: float = _knob(
-        2.5, "Entropy in nats above which a mixture counts as drift", 0, group=GUARDS
+        2.5,
+        "Entropy in nats above which a mixture counts as drift",
+        0,
+        group=GUARDS,
+        of=_MIXING,
+        beside="drift_steps",
     )
 
-    answer_top_k: int = _knob(30, "As --top-k, for the answer", 0, group=ANSWER)
-    answer_top_p: float = _knob(0.95, "As --top-p, for the answer", 0, 1, group=ANSWER)
-    answer_min_p: float = _knob(0.0, "As --min-p, for the answer", 0, 1, group=ANSWER)
+    answer_top_k: int = _filter(30, "As --top-k, for the answer", answer=True)
+    answer_top_p: float = _filter(0.95, "As --top-p, for the answer", 1, answer=True)
+    answer_min_p: float = _filter(0.0, "As --min-p, for the answer", 1, answer=True)
     answer_repeat: float = _knob(
         1.0,
         "Repeat penalty of long answers, from their 33rd token on; 1: none",
@@ -282,8 +317,46 @@ class Settings:
 
     def uses(self, name: str) -> bool:
         """Whether a run with these settings looks at setting `name` at all."""
-        of = KNOBS[name].metadata["of"]
-        return not of or self.strategy in of or self.halt in of or (self.lens and _LENS in of)
+        return self.idle(name) is None
+
+    def idle(self, name: str) -> Idle | None:
+        """Why a run with these settings does not look at setting `name`; None: it does."""
+        of, beside = KNOBS[name].metadata["of"], KNOBS[name].metadata["beside"]
+        if of and not (self.strategy in of or self.halt in of or (self.lens and _LENS in of)):
+            return self._of_others(of)
+        if name in _LOOKS_AT:
+            at, rule = _LOOKS_AT[name]
+            if not (self.halt is rule if self.halt_at is HaltAt.OWN else self.halt_at is at):
+                return Idle(beside=f"halt_at {self.halt_at}", unlike=f"halt_at {at}")
+        if beside and not getattr(self, beside):
+            return Idle(beside=f"{beside} 0", unlike=f"{beside} above 0")
+        return None
+
+    def _of_others(self, of: tuple[str, ...]) -> Idle:
+        """Why a setting is idle that is of none of what these have chosen."""
+        rules = [one for one in of if one in _LOOKING]
+        if rules:
+            lens = ", or with lens on" if _LENS in of else ""
+            return Idle(beside=f"halt {self.halt}", unlike=f"halt {_either(rules)}{lens}")
+        if _LENS in of:
+            return Idle(beside="lens off", unlike="lens on")
+        return Idle(beside=f"strategy {self.strategy}", unlike=f"strategy {_either(of)}")
+
+    def refuse_idle(self, names: Iterable[str], *, shown: Callable[[str], str] = str) -> None:
+        """Raise UsageError if a run with these settings does not look at one of those named.
+
+        A 0 that means never may be said where it never is anyway.
+
+        Args:
+            names: of settings that were asked for.
+            shown: a name as the user has written it.
+
+        """
+        for name in names:
+            never = not getattr(self, name) and KNOBS[name].metadata["help"].endswith(_NEVER)
+            if not never and (idle := self.idle(name)):
+                said = f"{shown(name)} does nothing with {idle.beside}"
+                raise UsageError(said, hint=f"it does with {idle.unlike}")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values by name, as the `started` event carries them."""
@@ -356,6 +429,11 @@ def choices(name: str) -> list[str]:
     if kind is bool:
         return ["on", "off"]
     return [str(member) for member in kind] if issubclass(kind, StrEnum) else []
+
+
+def _either(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _is_finite(value: float) -> bool:

@@ -11,7 +11,13 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.keys import AnswerNow, StepKeys, listening, stepping
-from softchat.cli.idle import SEEN_IN_ONE, refuse_cache_unlogged, refuse_idle
+from softchat.cli.idle import (
+    SEEN_IN_ONE,
+    refuse_cache_unlogged,
+    refuse_force_alone,
+    refuse_idle,
+    refuse_idle_settings,
+)
 from softchat.cli.options import (
     Log,
     SettingFlags,
@@ -116,8 +122,9 @@ def ask(
         wording = layers.value("system", "")
         if before is not None:
             wording = wording if "system" in stronger else before.system
-            layers.session = {k: v for k, v in before.chosen.items() if k not in stronger}
+            layers.take_up(before.chosen, stronger=stronger)
         chosen = layers.resolve()
+        refuse_idle_settings(context, chosen, by_hand=step)
         # First: a session that is open elsewhere is refused before anything is asked of a model.
         kept = SessionFile(sessions_folder(), before, ask=before is None or before.is_ask)
         context.call_on_close(kept.release)
@@ -150,6 +157,7 @@ def _refuse_idle(
     """Raise UsageError if a flag would do nothing beside the others."""
     refuse_both_earlier(context)
     refuse_cache_unlogged(context, log=log)
+    refuse_force_alone(context, outputs.trace)
     if outputs.json:
         refuse_idle(context, "markdown", beside="with --json")
     if sampling.samples > 1:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softchat.cli.idle import refuse_cache_unlogged
+from softchat.cli.idle import refuse_cache_unlogged, refuse_force_alone, refuse_idle_settings
 from softchat.cli.options import (
     Log,
     SettingFlags,
@@ -80,6 +80,7 @@ def chat(
         raise UsageError("a session needs a terminal", hint="in a pipe: softchat ask QUESTION")
     refuse_both_earlier(context)
     refuse_cache_unlogged(context, log=log)
+    refuse_force_alone(context, trace)
     outputs = Outputs(panel=panel, markdown=markdown)
     if step:
         outputs.refuse_steps()
@@ -104,7 +105,11 @@ def chat(
         else model_of(restored, find, "chat")
     )
 
-    kept = Layers(suits=config.suits(found), chosen=[chosen]).value("log", True)
+    layers = Layers(suits=config.suits(found), chosen=[chosen])
+    if restored is not None:
+        layers.take_up(restored.chosen, stronger=flags)
+    refuse_idle_settings(context, layers.resolve(), by_hand=step)
+    kept = layers.value("log", True)
     saved = (SessionFile if kept else Unkept)(sessions_folder(), restored)
 
     opener = _Opener(backends, loading, config=config, chosen=chosen)

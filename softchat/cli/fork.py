@@ -13,7 +13,12 @@ import typer
 
 from softchat.base.interrupt import Interrupt, catch_interrupt
 from softchat.base.text import one_line, printable
-from softchat.cli.idle import SEEN_IN_ONE, refuse_idle
+from softchat.cli.idle import (
+    SEEN_IN_ONE,
+    refuse_force_alone,
+    refuse_idle,
+    refuse_idle_settings,
+)
 from softchat.cli.options import Loading, SettingFlags, flags_of, given, with_groups
 from softchat.cli.outputs import Force, Trace, open_trace
 from softchat.cli.traces import TraceFile, Turn, only_run, read_runs, refuse_same
@@ -74,12 +79,14 @@ def fork(
 
     if not (json or out):
         refuse_idle(context, *SEEN_IN_ONE, beside="here", hint="with --json, or --trace FILE")
+    refuse_force_alone(context, out)
     run = only_run(read_runs(trace, turn))
     refuse_same(out, trace)
     started, step = _parting(run, at)
     flags = flags_of(context)
     once = {k: v for k, v in given(context).values.items() if k in KNOBS and k in flags}
     planned = _planned(started, run.steps, step, take=take, all_=all_, once=once)
+    refuse_idle_settings(context, planned[0].settings)
     config = user_config()
     found = _find(started.model, loading.model, config, quiet=json)
     with ExitStack() as stack:

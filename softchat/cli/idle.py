@@ -6,6 +6,7 @@ A variable is for all commands, so one that does nothing in this one is passed o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from softchat.cli.options import flag_of, flags_of
@@ -13,9 +14,12 @@ from softchat.errors import UsageError
 from softchat.settings import KNOBS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import typer
 
     from softchat.evaluate.plan import Run
+    from softchat.settings import Settings
 
 SEEN_IN_ONE = ("lens", "lens_every", "lens_tokens", "answer_entropy")
 """Settings of what is seen of a run, where nobody sees more of it than its answer."""
@@ -66,6 +70,29 @@ def refuse_unseen(command: str, grid: Mapping[str, Sequence[object]], named: Ite
 def refuse_unused(grid: Iterable[str], runs: Sequence[Run]) -> None:
     """Raise UsageError if a setting is given that none of these runs looks at."""
     for name in grid:
-        if not any(run.settings.uses(name) for run in runs):
-            whose = ", ".join(KNOBS[name].metadata["of"])
-            raise UsageError(f"no run uses {flag_of(name)}", hint=f"these do: {whose}")
+        idle = [run.settings.idle(name) for run in runs]
+        if (first := idle[0]) and all(idle):
+            raise UsageError(f"no run uses {flag_of(name)}", hint=f"one with {first.unlike} would")
+
+
+def refuse_idle_settings(
+    context: typer.Context, settings: Settings, *, by_hand: bool = False
+) -> None:
+    """Raise UsageError if a setting stands on the command line that the run does not look at.
+
+    Args:
+        context: the command's.
+        settings: of the run.
+        by_hand: whether keys can change its temperature, which may be 0 now.
+
+    """
+    if by_hand and not settings.temperature:
+        settings = replace(settings, temperature=1.0)
+    names = [name for name in KNOBS if name in flags_of(context)]
+    settings.refuse_idle(names, shown=flag_of)
+
+
+def refuse_force_alone(context: typer.Context, trace: Path | None) -> None:
+    """Raise UsageError if no file is written that `--force` could be about."""
+    if trace is None:
+        refuse_idle(context, "force", beside="without --trace", hint="--trace FILE --force")

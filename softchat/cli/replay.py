@@ -11,7 +11,7 @@ import typer
 
 from softchat.base.interrupt import Interrupt, catch_interrupt
 from softchat.cli import complain
-from softchat.cli.idle import refuse_idle
+from softchat.cli.idle import refuse_force_alone, refuse_idle
 from softchat.cli.options import with_groups
 from softchat.cli.outputs import Outputs
 from softchat.cli.traces import TraceFile, Turn, read_runs, refuse_same
@@ -47,6 +47,7 @@ def replay(
         refuse_idle(context, "speed", beside="with --step")
     if outputs.json:
         refuse_idle(context, "markdown", beside="with --json")
+    refuse_force_alone(context, outputs.trace)
     runs = read_runs(recording, turn)
     refuse_same(outputs.trace, recording)
     if step and outputs.trace is not None:

@@ -6,7 +6,7 @@ Knows nothing of flags, files or models.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,10 @@ class Layers:
     """What was said for this run."""
     session: dict[str, object] = field(default_factory=dict)
     """What was set since, the strongest of all."""
+
+    def take_up(self, before: Mapping[str, object], *, stronger: Collection[str]) -> None:
+        """Take what was set in an earlier session to be set in this, but for what is stronger."""
+        self.session = {name: value for name, value in before.items() if name not in stronger}
 
     def resolve(self, **once: object) -> Settings:
         """The settings of the next turn; a seed that nobody has set is drawn."""

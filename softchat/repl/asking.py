@@ -30,7 +30,9 @@ _MOST_PAIRS = 10_000  # characters of settings on one line
 def again(repl: Host, rest: str) -> None:
     """Ask the last question once more, in place of its turn."""
     before = repl.session.last()
-    repl.run_turn(repl.session.again(**_pairs(rest)))
+    once = _pairs(rest)
+    repl.session.layers.resolve(**once).refuse_idle(once)
+    repl.run_turn(repl.session.again(**once))
     now = repl.session.last()
     by_hand = repl.session.by_hand  # then it may well have been thought otherwise
     if now.answer == before.answer and now.settings.get("answer_temperature") == 0 and not by_hand:
@@ -45,6 +47,7 @@ def retry(repl: Host, rest: str) -> None:
     if "answer_temperature" not in once and repl.session.settings.answer_temperature == 0:
         once["answer_temperature"] = _WARM
         repl.say(f"answer temperature {_WARM:g} for this once: at 0 it stays the same", "dim")
+    repl.session.layers.resolve(**once).refuse_idle(once)
     repl.run_turn(repl.session.again(**once))
 
 

@@ -123,7 +123,9 @@ def _set(repl: Host, rest: str) -> None:
         raise UsageError(f"/set does not change {name}", hint=hint)
     repl.session.layers.session[name] = parse(name, value.strip())
     repl.keep()
-    repl.say(f"{name} {repl.session.layers.session[name]}", "dim")
+    idle = repl.session.settings.idle(name)  # it may be set before what it goes with is
+    but = f": does nothing with {idle.beside}; it does with {idle.unlike}" if idle else ""
+    repl.say(f"{name} {repl.session.layers.session[name]}{but}", "yellow" if idle else "dim")
 
 
 def _reload(repl: Host, name: str, text: str | None) -> None:

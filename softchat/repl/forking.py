@@ -47,6 +47,7 @@ def fork(repl: Host, rest: str) -> None:
     shown = repl.glyphs.piece
     take = find_token(step, wish.token, shown=shown) if wish.token else None
     begun, settings = make_fork(run.started, run.steps, wish.step, take=take, once=wish.settings)
+    settings.refuse_idle(wish.settings)
     repl.run_turn(repl.session.fork(begun, settings))
     now = repl.session.last()
     if now is turn:

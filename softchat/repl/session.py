@@ -78,9 +78,7 @@ class Session:
         self._changed |= {
             name: (kept[name], "the session") for name in kept if name not in self._flags
         }
-        self.layers.session = {
-            name: value for name, value in record.chosen.items() if name not in self._flags
-        }
+        self.layers.take_up(record.chosen, stronger=self._flags)
         self._turns[:] = record.turns
         self._used_at.clear()
         if self._conversation is not None:

@@ -88,6 +88,8 @@ def test_which_token_leads_where(softchat, tmp_path):
         (("--at", "1", "--no-think"), "think can't change"),
         (("--at", "1", "--take", "1", "--no-think"), "think can't change"),
         (("--at", "1", "--all", "--max-think", "1"), "max_think 1 ends it before"),
+        (("--at", "1", "--strategy", "hard", "--topn", "3"), "--topn does nothing with strategy"),
+        (("--at", "1", "--all", "--selar-k", "4"), "--selar-k does nothing with strategy soft"),
         ((), "--at"),
     ],
 )

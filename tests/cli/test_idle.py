@@ -29,6 +29,14 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("ask", "x", "--json", "--markdown"), "--markdown does nothing with --json"),
         (("ask", "x", "--no-log", "--prompt-cache"), "--prompt-cache does nothing with --no-log"),
         (("ask", "x", "-c", "--resume", "last"), "--continue and --resume exclude each other"),
+        (("ask", "x", "--force"), "--force does nothing without --trace"),
+        (("fork", "x", "--at", "1", "--force"), "--force does nothing without --trace"),
+        (("replay", "x", "--force"), "--force does nothing without --trace"),
+        (("ask", "x", "--strategy", "hard", "--topn", "3"), "--topn does nothing with strategy h"),
+        (("ask", "x", "--samples", "2", "--selar-k", "3"), "--selar-k does nothing with strategy"),
+        (("ask", "x", "--halt", "deer", "--eat-alpha", "0.3"), "--eat-alpha does nothing with h"),
+        (("ask", "x", "--answer-top-k", "3"), "--answer-top-k does nothing with answer_temperatu"),
+        (("ask", "x", "--no-lens", "--lens-every", "3"), "--lens-every does nothing with lens off"),
         (("replay", "x", "--step", "--speed", "2"), "--speed does nothing with --step"),
         (("replay", "x", "--json", "--markdown"), "--markdown does nothing with --json"),
         (("log", "-q", "x", "show", "1"), "--query does nothing before show"),
@@ -49,6 +57,7 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("eval", "data.json", "--run", "hard", "--topn", "3"), "no run uses --topn"),
         (("compare", "x", "--strategy", "hard", "--eat-alpha", "0.1,0.2"), "no run uses --eat-"),
         (("tune", "data.json", "--run", "soft", "--selar-k", "3"), "no run uses --selar-k"),
+        (("eval", "data.json", "--run", "hard", "--patience", "3"), "no run uses --patience"),
     ],
 )
 def test_it_is_refused(softchat, tmp_path, command, said):
@@ -61,10 +70,17 @@ def test_it_is_refused(softchat, tmp_path, command, said):
     assert hint.startswith("hint: ")
 
 
-def test_what_is_so_anyway_may_be_said(softchat):
-    """A `--no-…`; a variable, which is for all commands; a setting of one run of several."""
+def test_what_is_so_anyway_may_be_said(softchat, own_home):
+    """A `--no-…`; a variable, which is for all commands; a setting of one run of several.
+
+    What config.toml or a prompt says is for other runs, too; a 0 that means never holds anyway.
+    """
     quick = ("--max-think", "2", "--max-answer", "2", "--threads", "1")
     off = ("--no-panel", "--no-lens", "--no-markdown", "--no-prompt-cache")
     done = softchat("ask", "x", "--samples", "2", *off, *quick, SOFTCHAT_PANEL="1")
     assert done.status == 0, done
     assert softchat("compare", "x", "--topn", "2", *quick, "--lens", "off").status == 0
+    (own_home / "config.toml").write_text("topn = 3\n[prompts.p]\nselar_k = 4\n")
+    hard = ("ask", "-t", "p", "x", "--strategy", "hard", "--drift-steps", "0", *quick)
+    done = softchat(*hard, SOFTCHAT_PATIENCE="3")
+    assert done.status == 0, done

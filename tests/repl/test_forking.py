@@ -259,9 +259,12 @@ def test_where_the_steps_are_shown_it_says_how_to_take_another_token(repl):
         ("/fork 1 d think=off", "think can't change"),
         ("/fork 1 d max_think=1", "max_think 1 ends it before the fork at 1"),
         ("/fork 1 max_think=0", "max_think 0 ends it before the fork at 1"),
+        ("/fork 1 strategy=hard topn=3", "topn does nothing with strategy hard"),
+        ("/again selar_k=4", "selar_k does nothing with strategy soft"),
+        ("/retry strategy=hard patience=4", "patience does nothing with tau 0"),
     ],
 )
-def test_what_can_not_be_forked_is_told(repl, line, message):
+def test_what_can_not_be_thought_otherwise_is_told(repl, line, message):
     """In a line, with a hint; the turn stays."""
     repl.handle("Q")
     before = repl.session.last()

@@ -376,6 +376,26 @@ def test_a_resumed_session_is_as_it_was_but_for_flags(repl, softchat, environ):
     say(three, "/set tau", r"tau 0\.7 \(SOFTCHAT_TAU\)")
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--resume", "last", "--topn", "3"), "--topn does nothing with strategy hard"),
+        (("--selar-k", "3"), "--selar-k does nothing with strategy soft"),
+        (("--force",), "--force does nothing without --trace"),
+    ],
+)
+def test_a_flag_that_would_do_nothing(repl, terminal, flags, said):
+    """Before a model is loaded; the strategy of the session that is gone on with counts."""
+    if "--resume" in flags:
+        one = repl("--max-think", "2", "--max-answer", "2")
+        say(one, "/strategy hard", "strategy hard")
+        say(one, QUESTION, r"thought[\s\S]*" + PROMPT)
+        leave(one)
+    two = terminal("chat", *flags, columns=100)
+    assert two.finish() == 2
+    assert f"error: {said}\nhint: " in two.text
+
+
 def test_a_session_whose_model_has_gone(terminal, environ):
     """It says how to go on with another, and that works."""
     kept = {

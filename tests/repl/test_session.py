@@ -95,6 +95,20 @@ def test_commands_do_not_wait_for_the_model(begin, released):
     repl.close()
 
 
+def test_a_setting_may_be_set_before_what_it_goes_with(begin, released):
+    """It is told that it does nothing yet, and is there when it does."""
+    repl, out = begin()
+    repl.handle("/set selar_k 4")
+    said = "selar_k 4: does nothing with strategy soft; it does with strategy selar"
+    assert out.getvalue().splitlines() == [said]
+    repl.handle("/strategy selar")
+    repl.handle("/set selar_k 5")
+    assert out.getvalue().splitlines()[1:] == ["strategy selar", "selar_k 5"]
+    assert repl.session.settings.selar_k == 5
+    released.set()
+    repl.close()
+
+
 def test_a_resumed_turn_says_that_its_steps_are_gone(begin, released):
     """And how to have them: the turn once more, with its seed."""
     repl, out = begin(saved(Turn(question="a", answer="b", settings={"seed": 5})))
