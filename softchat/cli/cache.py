@@ -27,7 +27,7 @@ def cache(context: typer.Context) -> None:
     prompts, models = prompt_cache_folder(os.environ), merged_folder(os.environ)
     files_in(prompts, "")  # told if one may not look there
     found = [
-        (one.used, one.bytes, f"{len(one.tokens):>6} tokens", one.model, prompts)
+        (one.used, one.bytes, f"{one.count:>6} tokens", one.model, prompts)
         for one in entries(prompts)
     ]
     for file in merged_files(models):

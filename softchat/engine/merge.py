@@ -34,6 +34,8 @@ TOLERANCE = 0.15
 a file with more is not made. Of softchat's own adapters it is 0.07 and 0.04."""
 KEPT = 4
 """Files in the folder; the one that was of use longest ago goes first."""
+LOADING_S = 600
+"""Another softchat may be about to load a file that was of use so shortly ago: it stays, too."""
 _NAME = re.compile(r"[0-9a-f]{16}\.gguf")
 _FORMAT = 1  # of the file that is made
 _Q8_0, _MOSTLY_Q8_0 = 8, 7  # enum ggml_type, enum llama_ftype
@@ -65,9 +67,9 @@ def merged(
         parts += [str(one.resolve()), str(status.st_size), str(status.st_mtime_ns)]
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     file = folder / f"{digest}.gguf"
+    with suppress(OSError):  # its time of change stays: what is kept of prompts goes by that
+        os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns))
     if file.is_file():
-        with suppress(OSError):  # its time of change stays: what is kept of prompts goes by that
-            os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns))
         return file
     make_private(folder)
     sweep(folder)
@@ -93,8 +95,10 @@ def _remove_oldest(folder: Path) -> None:
     for file in merged_files(folder):
         with suppress(FileNotFoundError):  # another softchat has just removed it
             used[file] = file.stat().st_atime
+    now = time.time()
     for one in sorted(used, key=lambda file: used[file], reverse=True)[KEPT:]:
-        one.unlink(missing_ok=True)
+        if not 0 <= now - used[one] < LOADING_S:
+            one.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

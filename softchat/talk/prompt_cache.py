@@ -3,6 +3,9 @@
 A file holds what llama.cpp's memory held when a turn ended, and the tokens that it was made of. It
 is found again by the longest beginning that a new prompt shares with it. Private to the user, as
 it holds what was said. The oldest go when the folder grows beyond its bound.
+
+A file is a line that says what it is, how long the head is (4 bytes), the head (JSON), the tokens
+(4 bytes each), and the memory. Of those of other models no more than the head is read.
 """
 
 from __future__ import annotations
@@ -19,9 +22,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from stat import S_ISDIR
 from typing import BinaryIO, Protocol, runtime_checkable
 
+import numpy as np
+
+from softchat.base.arrays import Ids
 from softchat.base.files import make_private, open_file, replace_file, sweep
+from softchat.base.text import clipped
 from softchat.engine.kv_cache import CachedSequence, Item
 from softchat.errors import ContextError, DecodeError
 
@@ -29,9 +37,13 @@ LEAST = 256
 """Tokens that reading must be spared for a file to be worth its room."""
 MOST_BYTES = 2**30
 """Of all files together."""
-_MAGIC = b"softchat prompt cache 1\n"
+LOOKED_AT = 1000
+"""Files that are looked into, the newest: there may be more, of somebody who wants to delay all."""
+_MAGIC = b"softchat prompt cache 2\n"
 _MOST_POSITIONS = 2**31
-_LONGEST_HEAD = 2**22  # bytes; a million tokens
+_LONGEST_HEAD = 2**12  # bytes
+_LONGEST_NAME = 200  # characters of a model's
+_TOKEN = np.dtype("<i4")
 _SIZE = 4  # bytes that say how long the head is
 _SUFFIX = ".kv"
 _NAME = re.compile(rf"\d+-[0-9a-f]{{8}}{re.escape(_SUFFIX)}")
@@ -62,10 +74,8 @@ class Entry:
     path: Path
     key: str
     model: str
-    tokens: tuple[int, ...]
-    """Up to the first soft position."""
-    positions: int
-    """How many there are in all."""
+    count: int
+    """Of its tokens, up to the first soft position."""
     bytes: int
     used: float
     """When it was last of use, in seconds since the epoch."""
@@ -83,7 +93,7 @@ class PromptCache:
 
     def __init__(self, folder: Path, engine: Restorable, *, most_bytes: int = MOST_BYTES) -> None:
         self._folder, self._engine, self._most = folder, engine, most_bytes
-        self._held: tuple[int, ...] = ()  # what is on disk of what the sequence holds
+        self._held: Ids = np.array([], np.intp)  # what is on disk of what the sequence holds
 
     def restore(self, sequence: CachedSequence, wanted: Sequence[Item], *, model: str) -> int:
         """Put back the longest known beginning of `wanted`, if that spares enough reading.
@@ -93,21 +103,23 @@ class PromptCache:
         """
         tokens = _tokens(wanted)
         here = _shared(_tokens(sequence.items), tokens)
-        found = [
-            (_shared(entry.tokens, tokens), entry)
-            for entry in entries(self._folder)
-            if entry.key == self._key(model)
-        ]
+        found = []
+        for entry in entries(self._folder):
+            if entry.key == self._key(model):
+                with suppress(OSError, ValueError):
+                    found.append((_shared(_read_tokens(entry, len(tokens)), tokens), entry))
         for shared, entry in sorted(found, key=lambda one: one[0], reverse=True):
             if shared < here + LEAST:
                 break
             try:
-                sequence.restore(entry.tokens, partial(self._load, entry))
+                positions, held, state = _read(entry)
+                load = partial(self._load, state, positions)
+                sequence.restore(held.tolist(), load)
             except (OSError, ValueError, DecodeError, ContextError):
                 with suppress(OSError):
                     entry.path.unlink()
                 continue
-            self._held = entry.tokens
+            self._held = held
             with suppress(OSError):
                 entry.path.touch()
             return shared
@@ -125,19 +137,20 @@ class PromptCache:
             make_private(self._folder)
             sweep(self._folder)
             state = self._engine.save_state()
+            told = tokens.astype(_TOKEN).tobytes()
             head = {
                 "key": self._key(model),
-                "model": model,
-                "tokens": tokens,
+                "model": clipped(model, _LONGEST_NAME),
+                "count": len(tokens),
                 "positions": sequence.position,
-                "crc32": zlib.crc32(state),
+                "crc32": zlib.crc32(state, zlib.crc32(told)),
                 "bytes": len(state),
             }
             text = json.dumps(head).encode()
-            data = _MAGIC + len(text).to_bytes(_SIZE, "little") + text + state
+            data = b"".join([_MAGIC, len(text).to_bytes(_SIZE, "little"), text, told, state])
             if len(data) > self._most:
                 return
-            self._make_room(len(data), tokens)
+            self._make_room(len(data), tokens, self._key(model))
             name = f"{int(time.time())}-{secrets.token_hex(4)}{_SUFFIX}"
             replace_file(self._folder / name, data, durable=False)
             self._held = tokens
@@ -145,64 +158,63 @@ class PromptCache:
     def _key(self, model: str) -> str:
         return hashlib.sha256(f"{model}\0{self._engine.state_key}".encode()).hexdigest()[:32]
 
-    def _load(self, entry: Entry) -> int:
-        with _open(entry.path) as file:
-            head = _read_head(file)
-            state = file.read()
-        if len(state) != head.bytes or zlib.crc32(state) != head.crc32:
-            raise ValueError("damaged")
-        self._engine.load_state(state, entry.positions)
-        return entry.positions
+    def _load(self, state: bytes, positions: int) -> int:
+        self._engine.load_state(state, positions)
+        return positions
 
-    def _make_room(self, size: int, tokens: tuple[int, ...]) -> None:
+    def _make_room(self, size: int, tokens: Ids, key: str) -> None:
         """Remove what the new file makes needless, then the oldest, until there is room for it."""
-        left: list[Entry] = []
-        for entry in sorted(entries(self._folder), key=lambda one: one.used, reverse=True):
-            covered = entry.tokens == tokens[: len(entry.tokens)]
-            if covered and size + sum(one.bytes for one in left) + entry.bytes > self._most // 2:
-                entry.path.unlink(missing_ok=True)
-            else:
-                left.append(entry)
-        while left and size + sum(one.bytes for one in left) > self._most:
-            left.pop().path.unlink(missing_ok=True)
+        left = {file: status.st_size for file, status in _files(self._folder)}
+        for entry in reversed(entries(self._folder)):
+            if size + sum(left.values()) <= self._most // 2:
+                break
+            if entry.key == key and entry.count <= len(tokens):
+                with suppress(OSError, ValueError):
+                    if _shared(_read_tokens(entry, entry.count), tokens) == entry.count:
+                        entry.path.unlink(missing_ok=True)
+                        del left[entry.path]
+        while left and size + sum(left.values()) > self._most:
+            left.popitem()[0].unlink(missing_ok=True)
 
 
 def entries(folder: Path) -> list[Entry]:
-    """The files that can be read, the last used first."""
+    """The files that can be read, the last used first; of very many, the newest."""
     found = []
-    for path in _files(folder):
+    for path, status in _files(folder)[:LOOKED_AT]:
         with suppress(OSError, ValueError):
             with _open(path) as file:
-                status = os.fstat(file.fileno())
                 head = _read_head(file)
             found.append(
                 Entry(
                     path=path,
                     key=head.key,
                     model=head.model,
-                    tokens=head.tokens,
-                    positions=head.positions,
+                    count=head.count,
                     bytes=status.st_size,
                     used=status.st_mtime,
                 )
             )
-    return sorted(found, key=lambda one: one.used, reverse=True)
+    return found
 
 
 def clear(folder: Path) -> int:
     """Remove every file; how many there were."""
-    paths = _files(folder)
-    for path in paths:
+    found = _files(folder)
+    for path, _ in found:
         path.unlink(missing_ok=True)
-    return len(paths)
+    return len(found)
 
 
-def _files(folder: Path) -> list[Path]:
-    """All that have such a name; what others have put there is theirs."""
-    found: list[Path] = []
+def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """All that have such a name, the last used first; what others have put there is theirs."""
+    found = []
     with suppress(OSError):  # a folder that one may not look into
-        found += (path for path in folder.glob(f"*{_SUFFIX}") if _NAME.fullmatch(path.name))
-    return [path for path in found if not path.is_dir()]
+        for path in folder.glob(f"*{_SUFFIX}"):
+            if _NAME.fullmatch(path.name):
+                with suppress(OSError):
+                    found.append((path, path.lstat()))
+    found = [(path, status) for path, status in found if not S_ISDIR(status.st_mode)]
+    return sorted(found, key=lambda one: one[1].st_mtime, reverse=True)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -215,14 +227,14 @@ class _Head:
 
     key: str
     model: str
-    tokens: tuple[int, ...]
+    count: int
     positions: int
     crc32: int
     bytes: int
 
 
 def _read_head(file: BinaryIO) -> _Head:
-    """The head of a file. Raises ValueError if it is none."""
+    """The head of a file, which is read up to the first token. Raises ValueError if it is none."""
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("no prompt cache")
     size = int.from_bytes(file.read(_SIZE), "little")
@@ -236,15 +248,15 @@ def _read_head(file: BinaryIO) -> _Head:
         case {
             "key": str(key),
             "model": str(model),
-            "tokens": list(tokens),
+            "count": int(count),
             "positions": int(positions),
             "crc32": int(crc32),
             "bytes": int(length),
-        } if set(map(type, tokens)) <= {int} and len(tokens) <= positions < _MOST_POSITIONS:
+        } if 0 <= count <= positions < _MOST_POSITIONS and length >= 0:
             return _Head(
                 key=key,
                 model=model,
-                tokens=tuple(tokens),
+                count=count,
                 positions=positions,
                 crc32=crc32,
                 bytes=length,
@@ -252,20 +264,52 @@ def _read_head(file: BinaryIO) -> _Head:
     raise ValueError("damaged")
 
 
-def _tokens(items: Sequence[Item]) -> tuple[int, ...]:
+def _read_tokens(entry: Entry, most: int) -> Ids:
+    """The first of a file's tokens. Raises OSError and ValueError."""
+    with _open(entry.path) as file:
+        count = min(_read_head(file).count, most)
+        return _as_tokens(file.read(count * _TOKEN.itemsize), count)
+
+
+def _read(entry: Entry) -> tuple[int, Ids, bytes]:
+    """How many positions a file is of, its tokens, and its memory.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it is damaged.
+
+    """
+    with _open(entry.path) as file:
+        head = _read_head(file)
+        size = head.count * _TOKEN.itemsize
+        whole = file.tell() + size + head.bytes
+        if whole > MOST_BYTES or os.fstat(file.fileno()).st_size != whole:
+            raise ValueError("damaged")
+        told, state = file.read(size), file.read(head.bytes)
+    if zlib.crc32(state, zlib.crc32(told)) != head.crc32:
+        raise ValueError("damaged")
+    return head.positions, _as_tokens(told, head.count), state
+
+
+def _as_tokens(data: bytes, count: int) -> Ids:
+    tokens = np.frombuffer(data, _TOKEN).astype(np.intp)
+    if len(tokens) != count:
+        raise ValueError("damaged")
+    return tokens
+
+
+def _tokens(items: Sequence[Item]) -> Ids:
     """The tokens up to the first soft position."""
     tokens = []
     for item in items:
         if not isinstance(item, int):
             break
         tokens.append(item)
-    return tuple(tokens)
+    return np.array(tokens, np.intp)
 
 
-def _shared(one: Sequence[int], other: Sequence[int]) -> int:
-    count = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+def _shared(one: Ids, other: Ids) -> int:
+    """How many tokens the two begin with that are the same."""
+    count = min(len(one), len(other))
+    differing = np.flatnonzero(one[:count] != other[:count])
+    return int(differing[0]) if differing.size else count

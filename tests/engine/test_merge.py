@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import gguf
@@ -11,7 +15,7 @@ import numpy as np
 import pytest
 
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.merge import KEPT, merged, merged_files
+from softchat.engine.merge import KEPT, LOADING_S, merged, merged_files
 from softchat.engine.protocol import Lora
 from softchat.errors import DecodeAbortedError, ModelRefusedError
 from softchat.models import find_model
@@ -111,8 +115,42 @@ def test_it_is_made_once(tiny_model, adapter, tmp_path):
     others.add(make(tiny_model, lora, folder=folder))
     assert len(others - {file}) == 3
     for scale in range(2, 2 + KEPT):
+        for one in folder.iterdir():
+            os.utime(one, (time.time() - LOADING_S - 60 + scale, 1))
         make(tiny_model, Lora(path=adapter, scale=scale), folder=folder)
     assert len(list(folder.iterdir())) == KEPT
+
+
+_MAKE = """
+import sys
+from pathlib import Path
+from softchat.engine.gguf import open_header
+from softchat.engine.merge import merged
+from softchat.engine.protocol import Lora
+model, adapter, folder, scale = sys.argv[1:]
+lora = Lora(path=Path(adapter), scale=float(scale))
+file = merged(Path(model), [lora], Path(folder), cancelled=lambda: False)
+print(file, flush=True)
+sys.stdin.readline()  # until the others have made theirs, too
+with open_header(file) as header:
+    print(len(header.tensor_names))
+"""
+
+
+def test_those_who_make_some_at_once_do_not_remove_each_others(tiny_model, adapter, tmp_path):
+    """More than are kept, some of them the same; each can be loaded by who has made it."""
+    folder, scales = tmp_path / "merged", [1, 1, 1, *range(2, 2 + KEPT)]
+    command = [sys.executable, "-c", _MAKE, str(tiny_model), str(adapter), str(folder)]
+    both = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with ExitStack() as stack:
+        makers = [
+            stack.enter_context(subprocess.Popen([*command, str(scale)], **both))
+            for scale in scales
+        ]
+        files = [maker.stdout.readline() for maker in makers]
+        said = [maker.communicate("\n")[0] for maker in makers]
+    assert len(set(files)) == len(list(folder.iterdir())) == KEPT + 1
+    assert said == [f"{len(tensors(tiny_model))}\n"] * len(makers)
 
 
 @pytest.mark.parametrize(

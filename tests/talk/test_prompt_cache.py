@@ -15,6 +15,7 @@ from softchat.engine.kv_cache import CachedSequence
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Lora
 from softchat.settings import resolve
+from softchat.talk import prompt_cache
 from softchat.talk.backend import ChatRequest
 from softchat.talk.load import Load
 from softchat.talk.open import open_backend
@@ -92,7 +93,7 @@ def test_soft_positions_are_left_out(tmp_path, open_engine):
     sequence.decode_tokens([7])
     PromptCache(tmp_path, engine).keep(sequence, model="m")
     (entry,) = entries(tmp_path)
-    assert (len(entry.tokens), entry.positions) == (300, 302)
+    assert entry.count == 300
     later = CachedSequence(open_engine())
     assert PromptCache(tmp_path, later._engine).restore(later, [*tokens, 7, 7], model="m") == 300
     assert later.position == 300
@@ -147,9 +148,13 @@ def rewritten(path, change):
     """The file of a prompt, as who changes it and knows its checks writes it again."""
     magic, rest = path.read_bytes().split(b"\n", 1)
     size = int.from_bytes(rest[:4], "little")
-    head, state = change(json.loads(rest[4 : 4 + size]), rest[4 + size :])
-    text = json.dumps(head | {"bytes": len(state), "crc32": zlib.crc32(state)}).encode()
-    path.write_bytes(magic + b"\n" + len(text).to_bytes(4, "little") + text + state)
+    head, rest = json.loads(rest[4 : 4 + size]), rest[4 + size :]
+    told, state = rest[: 4 * head["count"]], rest[4 * head.pop("count") :]
+    del head["bytes"], head["crc32"]
+    head, state = change(head | {"count": len(told) // 4}, state)
+    head = {"bytes": len(state), "crc32": zlib.crc32(state, zlib.crc32(told))} | head
+    text = json.dumps(head).encode()
+    path.write_bytes(magic + b"\n" + len(text).to_bytes(4, "little") + text + told + state)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +163,10 @@ def rewritten(path, change):
         *(lambda head, state, n=n: (head | {"positions": n}, state) for n in (-5, 3, 299, 301)),
         *(lambda head, state, n=n: (head | {"positions": n}, state) for n in (2**31, 2**70, "300")),
         *(
-            lambda head, state, one=one: (head | {"tokens": [*head["tokens"], one]}, state)
-            for one in ("4", 1.5, float("inf"), None, True, [4])
+            lambda head, state, n=n: (head | {"count": n}, state)
+            for n in ("4", 1.5, float("inf"), None, [4], -1, 0, 299, 301, 2**31 - 1, 2**62)
         ),
+        *(lambda head, state, n=n: (head | {"bytes": n}, state) for n in (-1, 0, 2**40, "4", None)),
         lambda head, state: (head | {"model": 3}, state),
         lambda head, state: ({}, state),
         lambda head, _: (head, b""),
@@ -189,14 +195,67 @@ def test_a_file_that_lies_is_not_believed(tmp_path, open_engine, change):
         os.mkfifo,
         Path.mkdir,
         lambda path: path.symlink_to("/dev/zero"),
-        lambda path: path.write_bytes(b"softchat prompt cache 1\n\x00\x00\x02\x00" + b"[" * 2**17),
+        lambda path: path.write_bytes(b"softchat prompt cache 2\n\x00\x10\x00\x00" + b"[" * 2**17),
+        lambda path: path.write_bytes(b"softchat prompt cache 2\n\xff\xff\xff\xff" + b"[" * 2**17),
+        lambda path: path.write_bytes(b"softchat prompt cache 1\n\x02\x00\x00\x00{}"),
     ],
 )
 def test_what_is_no_such_file_is_passed_over(tmp_path, put):
-    """A pipe, which would be waited for; a folder; lists in lists."""
+    """A pipe, which would be waited for; a folder; lists in lists; an older softchat's."""
     put(tmp_path / "1795895366-453b8ac9.kv")
     assert entries(tmp_path) == []
     clear(tmp_path)
+
+
+def test_thousands_of_files_delay_nothing(tmp_path, open_engine, monkeypatch):
+    """The newest are looked into, up to the end of the head, and its tokens up to the prompt's end.
+
+    The prompt is found among them all the same, and the room that they take is had back.
+    """
+    tokens = tokens_of(300)
+    kept(open_engine, tmp_path, tokens)
+    (own,) = tmp_path.glob("*.kv")
+    length = len(own.read_bytes().split(b"}", 1)[0]) + 1
+    for i in range(40):
+        file = own.with_name(f"{i}-00000000.kv")
+        file.write_bytes(own.read_bytes())
+        rewritten(file, lambda head, state, i=i: (head | {"key": f"{i % 2}"}, state))
+        os.truncate(file, 2**24)
+        os.utime(file, (1, i))  # older than the other one
+    read = []
+
+    class Counted:
+        def __init__(self, path):
+            self._file = opened(path)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self._file.close()
+
+        def __getattr__(self, name):
+            return getattr(self._file, name)
+
+        def read(self, size):
+            data = self._file.read(size)
+            read.append(len(data))
+            return data
+
+    opened = prompt_cache._open
+    monkeypatch.setattr(prompt_cache, "_open", Counted)
+    monkeypatch.setattr(prompt_cache, "LOOKED_AT", 20)
+    assert len(entries(tmp_path)) == 20
+    assert 19 * 100 < sum(read) < 20 * (length + 40)
+    engine = open_engine()
+    sequence = CachedSequence(engine)
+    assert PromptCache(tmp_path, engine).restore(sequence, [*tokens, 4], model="m") == 300
+    sequence.decode_tokens([4] * LEAST)
+    most = own.stat().st_size * 5 // 2
+    PromptCache(tmp_path, engine, most_bytes=most).keep(sequence, model="m")
+    (entry,) = entries(tmp_path)
+    assert entry.count == 300 + LEAST  # it is more of the same, and the only one left
+    assert list(tmp_path.iterdir()) == [entry.path]
 
 
 def test_the_files_of_others_are_theirs(tmp_path, open_engine):
@@ -243,7 +302,7 @@ def test_the_folder_stays_within_its_bound(tmp_path, open_engine):
     sequence.decode_tokens([9, *tokens_of(300)])
     PromptCache(tmp_path, engine, most_bytes=first.bytes * 3 // 2).keep(sequence, model="m")
     (second,) = entries(tmp_path)
-    assert second.tokens[0] == 9
+    assert second.path != first.path
     sequence.rollback(0)
     sequence.decode_tokens([8, *tokens_of(300)])
     PromptCache(tmp_path, engine, most_bytes=first.bytes // 2).keep(sequence, model="m")
