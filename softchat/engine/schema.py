@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from itertools import groupby, takewhile
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ from softchat.errors import UsageError
 _MOST = 4000  # parts of a schema that are looked at, those behind references at each
 _LARGEST_COUNT = 1000  # repetitions, and constants of an enum
 _MOST_OPTIONAL = 200  # properties that may be left out, of one object: llama.cpp takes n² for them
+_MOST_WAYS = 200  # that are no constants, side by side: llama.cpp tries all of them with each token
 _LONGEST_NUMBER = 16  # digits: what a float of 64 bits can tell apart
 _LARGEST = 10**_LONGEST_NUMBER - 1
 _RULES = {
@@ -62,6 +64,7 @@ _KEYWORDS = {  # by the type that each makes of a schema that names none
     "string": {"pattern", "minLength", "maxLength", "format"},
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
 }
+_CONSTANT = {"enum", "const", "type"}
 _HELD = {"$ref", "allOf", "anyOf", "oneOf", "type", "enum", "const"}.union(*_KEYWORDS.values())
 _NOT_HELD = (
     {"not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies"}
@@ -107,9 +110,7 @@ class _Conversion:
 
     def _of(self, schema: Any) -> str:  # noqa: ANN401
         """What this part of the schema describes, as one item of a rule."""
-        self._seen += 1
-        if self._seen > _MOST:
-            raise Unusable("it is too large")
+        self._count()
         held = _held(schema)
         if "$ref" in held and len(held) == 1:
             return self._reference(held["$ref"])
@@ -125,11 +126,16 @@ class _Conversion:
             if keyword in held:
                 return self._any(held.pop(keyword), held)
         if "enum" in held or "const" in held:
-            return _constants(held)
+            return _literals(_constants(held))
         kind = held.get("type", _kind(held))
         if isinstance(kind, list):
             return self._any([{"type": one} for one in kind], _without(held, "type"))
         return self._of_type(kind, held)
+
+    def _count(self) -> None:
+        self._seen += 1
+        if self._seen > _MOST:
+            raise Unusable("it is too large, or refers to itself")
 
     def _of_type(self, kind: object, held: dict[str, Any]) -> str:
         match kind:
@@ -150,14 +156,23 @@ class _Conversion:
         possible = [one for one in schemas if one is not False]
         if held:
             possible = [_both(held, self._direct(one)) for one in possible]
-        return _one_of([self._of(one) for one in possible])
+        constants: list[Any] = []
+        items = []
+        for one in possible:
+            what = _held(self._direct(one))
+            if what.keys() <= _CONSTANT and what.keys() & {"enum", "const"}:
+                self._count()
+                constants += _constants(what)
+            else:
+                items.append(self._of(one))
+        if len(items) > _MOST_WAYS:
+            raise Unusable(f"more than {_MOST_WAYS} ways, not counting constants, in one place")
+        return _one_of([*items, *([_literals(constants)] if constants else [])])
 
     def _direct(self, schema: Any) -> Any:  # noqa: ANN401
         """The schema, or what it refers to if it does nothing else."""
         while isinstance(schema, dict) and "$ref" in schema and len(_held(schema)) == 1:
-            self._seen += 1
-            if self._seen > _MOST:
-                raise Unusable("it refers to itself")
+            self._count()
             schema = self._target(schema["$ref"])
         return schema
 
@@ -293,7 +308,8 @@ def _without(held: dict[str, Any], keyword: str) -> dict[str, Any]:
     return {name: value for name, value in held.items() if name != keyword}
 
 
-def _constants(held: dict[str, Any]) -> str:
+def _constants(held: dict[str, Any]) -> list[Any]:
+    """The values that it can have."""
     others = held.keys() - {"enum", "const", "type"}
     if others or ("enum" in held and "const" in held):
         beside = min(others, default="enum")
@@ -307,7 +323,7 @@ def _constants(held: dict[str, Any]) -> str:
     if kinds is not None:
         kinds = kinds if isinstance(kinds, list) else [kinds]
         values = [value for value in values if any(_is_a(kind, value) for kind in kinds)]
-    return _one_of([_literal(value) for value in values])
+    return values
 
 
 def _is_a(kind: object, value: object) -> bool:
@@ -316,13 +332,45 @@ def _is_a(kind: object, value: object) -> bool:
     return _IS[kind](value)
 
 
+def _literals(values: list[Any]) -> str:
+    """One of these values, as JSON."""
+    if not values:
+        raise Unusable("nothing fits it")
+    return f"({_one_text_of(sorted({_as_json(value) for value in values}))})"
+
+
+def _one_text_of(texts: list[str]) -> str:
+    """One of these texts, which are sorted: what several begin with stands there once.
+
+    llama.cpp holds each token of the vocabulary against each way there is to go on, so of a
+    thousand ways side by side it makes a second for each token of the answer.
+    """
+    first, last = texts[0], texts[-1]
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    shared = first[: sum(1 for _ in alike)]
+    rests = [text[len(shared) :] for text in texts]
+    ways = [_one_text_of([*some]) for _, some in groupby(filter(None, rests), lambda it: it[0])]
+    if not ways:
+        return _quoted(shared)
+    behind = f"({' | '.join(ways)}){'' if rests[0] else '?'}"
+    return f"{_quoted(shared)} {behind}" if shared else behind
+
+
 def _literal(value: Any) -> str:  # noqa: ANN401
     """These signs and no others: the value as JSON."""
+    return _quoted(_as_json(value))
+
+
+def _as_json(value: Any) -> str:  # noqa: ANN401
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a character, which can only be written as an escape
-        text = json.dumps(value, allow_nan=False)
+        return json.dumps(value, allow_nan=False)
+    return text
+
+
+def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\x7f", "\\x7F")
     return f'"{escaped}"'
 

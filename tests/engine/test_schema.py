@@ -21,6 +21,9 @@ WORDS = {"type": "string"}
 WHOLE = {"type": "integer"}
 
 
+NEAR = ("a", "ab", "abc", 'ab"', "\ud800", "")
+
+
 def thing(properties, required=None, **more):
     names = list(properties) if required is None else required
     return {"type": "object", "properties": properties, "required": names, **more}
@@ -59,6 +62,12 @@ def said(engine, schema, seed):
         ({"const": "\ud800"}, lambda it: it == "\ud800"),
         ({"enum": [None, 1.5, [{"a": '"'}]]}, lambda it: it in (None, 1.5, [{"a": '"'}])),
         ({"enum": [1, "a", None], "type": ["string", "null"]}, lambda it: it in ("a", None)),
+        ({"enum": [1, 10, 101, -1, 1]}, lambda it: it in (1, 10, 101, -1)),
+        ({"enum": ["a", "ab", "abc", 'ab"', "\ud800", ""]}, lambda it: it in NEAR),
+        ({"anyOf": [{"enum": ["a", "ab"]}, {"$ref": "#/b"}, {"const": "\ud800"}, {"const": ""}],
+          "b": {"const": "abc", "type": "string"}}, lambda it: it in NEAR),
+        ({"anyOf": [{"const": "a"}, {"enum": [], "type": "string"}, WHOLE]},
+         lambda it: it == "a" or type(it) is int),
         (
             thing({'a"b': WHOLE, "c\\d\n": WHOLE, "": WHOLE}),
             lambda it: set(it) == {'a"b', "c\\d\n", ""},
@@ -116,6 +125,24 @@ def test_what_is_said_fits_the_schema(engine, schema, fits):
         assert fits(found), found
 
 
+def test_what_constants_begin_with_alike_is_one_way(engine):
+    """So few ways are tried with each token; and each constant can be said, nothing else can."""
+    words = [f"{'a' * (i % 7)}{i:x}" for i in range(1000)]
+    halves = [{"enum": words[:500]}, *({"const": word} for word in words[500:])]
+    for schema in ({"enum": words}, {"anyOf": halves}):
+        (root,) = (line for line in grammar_of(schema).split("\n") if line.startswith("root"))
+        assert max(part.count("|") for part in re.split(r"[()]", root)) < 17
+        for word in (*words[::97], words[0] + "x", words[5][:-1], "b"):
+            grammar = engine.grammar(grammar_of(schema))
+            fits = []
+            for token in engine.tokenize(json.dumps(word)):
+                fits.append(grammar.allows(token))
+                if not fits[-1]:
+                    break
+                grammar.accept(token)
+            assert all(fits) == (word in words), word
+
+
 def test_a_part_may_hold_itself(engine):
     """A list of lists, as deep as the model likes."""
     node = thing({"v": WHOLE, "next": {"$ref": "#/$defs/my_node"}}, ["v"])
@@ -134,6 +161,9 @@ def test_a_part_may_hold_itself(engine):
         ({"enum": []}, "nothing fits"),
         ({"enum": ["aa"], "minLength": 3}, "'minLength' beside constants"),
         ({"enum": list(range(1001))}, "more than 1000"),
+        ({"anyOf": [thing({f"p{i}": WHOLE}) for i in range(201)]}, "more than 200 ways"),
+        ({"anyOf": [{"const": i} for i in range(4001)]}, "too large"),
+        ({"anyOf": [{"enum": [], "type": "string"}]}, "nothing fits"),
         ({"const": float("nan")}, "can't be used"),
         ({"anyOf": []}, "nothing fits"),
         ({"properties": {"a": 1}}, "1 is no schema"),
