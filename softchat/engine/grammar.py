@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import llama_cpp
 import numpy as np
 
 from softchat.base.arrays import Floats
+from softchat.engine.grammar_cost import check_cost
 from softchat.errors import DecodeError, UsageError
 
 _ROOT = b"root"
+LONGEST_S = 10.0
+"""Of processor time for a token. It is told once it is over, as nothing stops llama.cpp in it."""
 _LONGEST = 2**18  # characters
 _DEEPEST = 1000  # brackets in brackets: llama.cpp's parser recurses
 # What spells nothing in an answer, and yet its name to a grammar.
@@ -26,8 +32,14 @@ class Grammar:
         vocab: the native vocabulary, which must outlive it.
         text: the grammar in GBNF, llama.cpp's own notation; its rule `root` is all of the text.
 
+    Checked first, as llama.cpp would come to no end of it, or to a bad one: its length (2^18
+    characters), brackets in brackets (1,000), and what `check_cost` bounds: ways to go on in one
+    place (1,000), repetitions of what may be nothing (30), loops in loops (16), rules that begin
+    with themselves, counts whose least is above the most. What grows with what is said can't be
+    seen before: a token that has taken long is the last one.
+
     Raises:
-        UsageError: llama.cpp can't read it.
+        UsageError: llama.cpp can't read it, or must not.
 
     """
 
@@ -37,7 +49,8 @@ class Grammar:
                 "the grammar is empty, too long or nested too deep",
                 hint="a simpler schema, with smaller counts",
             )
-        sampler = llama_cpp.llama_sampler_init_grammar(vocab, text.encode(), _ROOT)
+        check_cost(text)
+        sampler = llama_cpp.llama_sampler_init_grammar(vocab, text.encode(errors="replace"), _ROOT)
         if not sampler:
             raise UsageError("llama.cpp can't read the grammar", hint="try a simpler schema")
         self._sampler = sampler
@@ -54,7 +67,7 @@ class Grammar:
         """The logits, (V,), with -inf for all that can't come next.
 
         Raises:
-            DecodeError: nothing can.
+            DecodeError: nothing can, or it takes too long to tell.
 
         """
         left = self._left(np.arange(logits.size), logits)
@@ -66,7 +79,8 @@ class Grammar:
 
     def accept(self, token: int) -> None:
         """Say this token, which must be one that it `allows`: any other ends the process."""
-        llama_cpp.llama_sampler_accept(self._sampler, token)
+        with _bounded():
+            llama_cpp.llama_sampler_accept(self._sampler, token)
 
     def _left(self, tokens: np.ndarray, logits: Floats) -> Floats:
         candidates = self._candidates[: tokens.size]
@@ -77,10 +91,23 @@ class Grammar:
             selected=-1,
             sorted=False,
         )
-        llama_cpp.llama_sampler_apply(self._sampler, ctypes.byref(array))
+        with _bounded():
+            llama_cpp.llama_sampler_apply(self._sampler, ctypes.byref(array))
         left: Floats = candidates["logit"].copy()
         left[self._unspoken[tokens]] = -np.inf
         return left
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Raise DecodeError if what was done in here has taken long: what comes next takes longer."""
+    began = time.thread_time()
+    yield
+    if time.thread_time() - began > LONGEST_S:
+        raise DecodeError(
+            f"the grammar takes more than {LONGEST_S:g} seconds a token",
+            hint="a schema, or grammar, in which fewer things are possible at once",
+        )
 
 
 def _is_unspoken(vocab: int, token: int) -> bool:

@@ -134,7 +134,8 @@ class Conversation:
             answer_now: asked before each step; True ends the thinking, and the answer comes.
             keep: False tries something out and leaves the conversation as it is.
             fork: the run of this question from which this one parts.
-            grammar: what the answer must be, in GBNF; empty: anything.
+            grammar: what the answer must be, in GBNF; empty: anything. One of which llama.cpp may
+                come to no end is refused (UsageError), see `softchat.engine.grammar.Grammar`.
             keys: of thinking by hand, as `Backend.ask`.
 
         Raises:

@@ -122,6 +122,60 @@ def test_what_is_no_grammar_is_refused(engine, text):
         engine.grammar(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        ('root ::= ("a"?){100}', "may be nothing"),
+        ('root ::= ("a" {0,1000} ){0,1000}', "may be nothing"),
+        ('root ::= ((("a"?){30}){30}){30}', "more than 1000 ways"),
+        ("root ::= " + "r " * 2000 + '\nr ::= "a" | ""', "more than 1000 ways"),
+        ('root ::= "x" y\ny ::= ' + "r " * 2000 + '\nr ::= "a" | # or\n ""', "1000 ways"),
+        ("root ::= " + " | ".join(f'"{n}"' for n in range(1001)), "more than 1000 ways"),
+        ("root ::= r0\n" + "\n".join(f'r{n} ::= r{n + 1} "a" | r{n + 1} "b"' for n in range(40))
+         + '\nr40 ::= "x"', "more than 1000 ways"),
+        ("root ::= " + "(" * 50 + '"a"' + ")+" * 50, "more than 16 loops"),
+        ("root ::= " + "(" * 900 + '"a"' + ")+" * 900, "too deep"),
+        ("root ::= r0\n" + "\n".join(f'r{n} ::= r{n + 1} "y"?' for n in range(8000))
+         + '\nr8000 ::= "x"', "too deep"),
+        ("root ::= [" + r"\]" * 2100 + "]", "a class of more than"),
+        ('root ::= "a"{5,2}', "least is above the most"),
+        ('root ::= root "a" | "a"', "begins with itself"),
+        ('root ::= e? b "c"\ne ::= "a"\nb ::= root', "begins with itself"),
+    ],
+)  # fmt: skip
+def test_what_llama_cpp_comes_to_no_end_of_is_refused(engine, text, because):
+    """Before it sees any of it."""
+    with pytest.raises(UsageError, match=because) as error:
+        engine.grammar(text)
+    assert len(error.value.message) < 200
+
+
+def test_what_may_come_often_or_in_many_ways_is_none_of_it(engine):
+    """Up to the bounds; what stands in quotes, classes and comments says nothing."""
+    for text in (
+        'root ::= ("ab"?){30} | "a"{1000} "b"{0,1000} | ("a" "b"?){1000}',
+        "root ::= " + " | ".join(f'"{n}"' for n in range(1000)),
+        "root ::= " + "(" * 16 + '"a"' + ")+" * 16,
+        'root ::= "(((" ["(+|] | # (((\n  ")*{9,1}\\"" | [[\\]{9,1}]+',
+        'root ::= "a" root? | "b" root "c"',
+        'root ::= "\ud800"',
+    ):
+        assert engine.grammar(text)
+
+
+def test_a_token_that_takes_long_is_the_last(engine, monkeypatch):
+    """It is told, as what could be said next would take longer still."""
+    grammar = engine.grammar('root ::= "[" root "a" | "[" root "b" | "x"')
+    (bracket,) = engine.tokenize("[")
+    grammar.accept(bracket)
+    monkeypatch.setattr("softchat.engine.grammar.LONGEST_S", 0.0)
+    for ask in (grammar.accept, grammar.allows):
+        with pytest.raises(DecodeError, match="0 seconds a token"):
+            ask(bracket)
+    with pytest.raises(DecodeError, match="seconds a token"):
+        grammar.mask(np.zeros(engine.info.n_vocab, np.float32))
+
+
 def test_a_library_asks_for_json_too(engine):
     """`Model.ask(schema=…)`: the answer is that, behind thoughts that are free."""
     model = Model(
