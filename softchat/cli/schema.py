@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from softchat.base.text import one_line
 from softchat.cli.options import flag
 from softchat.errors import UsageError
-from softchat.models.folders import expand
+from softchat.models.folders import expand, is_file
 from softchat.settings import ANSWER
 
 Schema = Annotated[
@@ -40,7 +40,7 @@ def grammar_of(given: str) -> str:
     if text.startswith("{"):
         return grammar_of_schema(_schema(text, "--schema"))
     path = expand(text)
-    if "/" in text or text.endswith(".json") or path.is_file():
+    if "/" in text or text.endswith(".json") or is_file(path):
         return grammar_of_schema(_schema(read_file(path).text, one_line(str(path))))
     return grammar_of_schema(_of_fields(text))
 

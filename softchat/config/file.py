@@ -142,12 +142,18 @@ def _read_prompt(prompts: Table, name: str) -> NamedPrompt:
     table = prompts.table(name)
     table.allow(*KNOBS, "model", "system", "prompt", "defaults")
     defaults = table.table("defaults")
-    return NamedPrompt(
+    prompt = NamedPrompt(
         name=name,
         text=_template(table, "prompt") if "prompt" in table.values else "",
         defaults={one: defaults.text(one) for one in defaults.values},
         chosen=Source(values=_read_values(table), origin=lambda _: f"prompt {name}"),
     )
+    for one in prompt.defaults.keys() - {*prompt.variables}:
+        has = ", ".join(f"${name}" for name in prompt.variables) or "none"
+        raise defaults.error(
+            one, f"the text has no ${one} to give a value to", hint=f"it has: {has}"
+        )
+    return prompt
 
 
 def _template(table: Table, key: str) -> str:

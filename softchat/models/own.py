@@ -6,7 +6,6 @@ Nothing is replaced before the new text has been read and checked as softchat re
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from softchat.models.catalogue import (
 from softchat.models.entry import HubSource, PathSource, UrlSource
 from softchat.models.folders import expand, is_file
 from softchat.models.locate import check_file, local_file
+from softchat.models.tables import parse
 
 _IN_HUB = re.compile(r"hub[:/](?P<repository>[^/:\s]+/[^/:\s]+)[:/](?P<file>\S+)")
 _ON_HUB = re.compile(  # an address, behind the hub's own
@@ -197,13 +197,13 @@ def _change(file: Path, changes: Mapping[tuple[str, ...], object]) -> None:
             _put(document, keys, _written(value), _new_table)
         changed = tomlkit.dumps(document)
         changed.encode()  # a path can be no text
-        if _said(tomllib.loads(changed)) != _said(wanted):
+        if _said(parse(changed)) != _said(wanted):
             raise ValueError("it would come out as another")
     except UnicodeEncodeError as error:
         raise UsageError(
             one_line(f"{file} can't hold a name that is not UTF-8"), hint="rename the model's file"
         ) from error
-    except (TOMLKitError, ValueError) as error:
+    except (TOMLKitError, ValueError, RecursionError) as error:
         message = one_line(f"cannot change {file}: {error}")
         raise UsageError(message, hint="its form is unusual; change it by hand") from error
     _replace(file, changed)
@@ -257,7 +257,7 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
     """The text of the file and what it says; a new one's, if it is not there yet."""
     try:
         text = read_file(file).decode("utf-8-sig") if file.exists() else _NEW
-        return text, tomllib.loads(text)
-    except (OSError, ValueError) as error:
+        return text, parse(text)
+    except (OSError, ValueError, RecursionError) as error:
         message = one_line(f"cannot read {file}: {error}")
         raise UsageError(message, hint="put it right by hand first") from error

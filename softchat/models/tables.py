@@ -5,6 +5,7 @@ Knows nothing of models. Any mistake becomes a `UsageError` that begins with `fi
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import io
 import math
@@ -22,6 +23,11 @@ from softchat.errors import UsageError
 
 Keys = tuple[str, ...]
 _PAST_TOML = 2**63
+_DEEPEST = 100  # names within names: the parser takes the square of them
+_TOO_DEEP = re.compile(
+    r"""(?:(?<![\w-])(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*\.[ \t]*)"""
+    f"{{{_DEEPEST}}}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +45,15 @@ class Layer:
     def line_of(self, keys: Keys) -> int:
         """The line of the statement that gives the value; 1 if none does.
 
-        The parser keeps no lines, so it is asked about the first line, the first two lines and so
-        on: the answer is right for quoted and dotted keys, inline tables and long strings alike.
+        The parser keeps no lines, so it is asked about the first half of them, a quarter and so on:
+        the answer is right for quoted and dotted keys, inline tables and long strings alike.
         """
+        if not keys or not self.has(keys):
+            return 1
         lines = self.text.split("\n")
-        start = 1  # of the statement that line `end` belongs to
-        for end in range(1, len(lines) + 1):
-            try:
-                values = tomllib.loads("\n".join(lines[:end]))
-            except ValueError:
-                continue  # in the middle of a value of several lines
-            if keys and _has(values, keys):
-                return start
-            start = end + 1
-        return 1
+        ends = range(1, len(lines))
+        # Where the statements up to one line have it and those before have not, it begins.
+        return 1 + bisect.bisect_left(ends, 1, key=lambda end: _has(_first(lines, end), keys))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +198,7 @@ def _read_layer(file: Path) -> Layer:
         hint = "save it as UTF-8, as TOML must be"
         raise UsageError(one_line(f"{file}:{line}: not valid UTF-8"), hint=hint) from error
     try:
-        layer = Layer(file=file, text=text, values=tomllib.loads(text))
+        layer = Layer(file=file, text=text, values=parse(text))
     # Not only TOMLDecodeError: a number of 5000 digits is a plain ValueError.
     except (ValueError, RecursionError) as error:
         message, line = _syntax_error(str(error), text)
@@ -210,14 +211,55 @@ def _read_layer(file: Path) -> Layer:
     return layer
 
 
-def _too_large(value: object, keys: Keys = ()) -> Keys:
+def parse(text: str) -> dict[str, Any]:
+    """What the text says.
+
+    Raises:
+        ValueError: it is no TOML, or has names within names without an end.
+        RecursionError: so have its values.
+
+    """
+    if deep := _TOO_DEEP.search(text):
+        line = text.count("\n", 0, deep.start()) + 1
+        raise ValueError(f"{_DEEPEST} names within one another (at line {line}, column 1)")
+    return tomllib.loads(text)
+
+
+def _first(lines: Sequence[str], end: int) -> dict[str, Any]:
+    """What the first lines say, up to the end of the statement that line `end` is of."""
+    for last in range(end, len(lines) + 1):
+        try:
+            return tomllib.loads("\n".join(lines[:last]))
+        except ValueError:
+            pass  # in the middle of a value of several lines
+    return {}
+
+
+def _too_large(values: Mapping[str, Any]) -> Keys:
     """Where a whole number stands that Python could not even write; nowhere in most files."""
-    if isinstance(value, int):
-        return keys if abs(value) >= _PAST_TOML else ()
-    if isinstance(value, list):
-        return keys if any(_too_large(one, keys) for one in value) else ()
-    inner = value.items() if isinstance(value, dict) else ()
-    return next(filter(None, (_too_large(one, (*keys, key)) for key, one in inner)), ())
+    left: list[tuple[Keys, object]] = [((), values)]
+    while left:
+        keys, value = left.pop()
+        if isinstance(value, int) and abs(value) >= _PAST_TOML:
+            return keys
+        if isinstance(value, list):
+            left += [(keys, one) for one in _leaves(value)]
+        elif isinstance(value, dict):
+            left += [((*keys, key), one) for key, one in value.items()]
+    return ()
+
+
+def _leaves(value: object) -> list[object]:
+    """All that is in an array, however deep: no keys lead there."""
+    leaves, left = [], [value]
+    while left:
+        one = left.pop()
+        inner = one if isinstance(one, list) else one.values() if isinstance(one, dict) else None
+        if inner is None:
+            leaves.append(one)
+        else:
+            left += inner
+    return leaves
 
 
 def _syntax_error(message: str, text: str) -> tuple[str, int]:

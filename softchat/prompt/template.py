@@ -14,7 +14,7 @@ from softchat.base.child import ChildError
 from softchat.base.text import one_line, storable
 from softchat.engine.protocol import Engine
 from softchat.engine.shortage import CLOSE
-from softchat.errors import ModelRefusedError, UsageError
+from softchat.errors import ContextError, ModelRefusedError, UsageError
 from softchat.prompt import sandbox
 from softchat.prompt.contents import Contents
 from softchat.prompt.tags import KNOWN, ThinkTags
@@ -25,7 +25,7 @@ from softchat.thinking.prompt import Prompt
 _PLAIN = (
     "{% for m in messages %}{{ m.role | capitalize }}: {{ m.content }}\n\n{% endfor %}Assistant:"
 )
-
+_LONG = 2**20  # characters of messages, of which a template that writes too much is not to blame
 
 Message = dict[str, str]  # "role" (system, user, assistant) and "content"
 
@@ -250,6 +250,7 @@ def render(template: str, messages: Sequence[Message], **variables: object) -> s
     """The messages in the words of a chat template, ready for the model to go on.
 
     Raises:
+        ContextError: the messages are too long for it.
         ModelRefusedError: the template fails, takes too long, writes too much, or tries what the
             sandbox forbids.
 
@@ -267,6 +268,12 @@ def render(template: str, messages: Sequence[Message], **variables: object) -> s
     try:
         return sandbox.render(template, given)
     except sandbox.ExhaustedError as error:
+        length = sum(len(value) for one in messages for value in one.values())
+        if length > _LONG:
+            raise ContextError(
+                f"the prompt has {length} characters: too many for the model's chat template",
+                hint="shorten it",
+            ) from error
         raise _ExhaustedError(
             "the model's chat template takes too long, too much memory, or writes too much",
             hint="the file is damaged or hostile; real ones need a hundredth of what this one may",

@@ -29,6 +29,7 @@ _WAIT_S = 10.0  # for another softchat that is at it
 _MOST_S = 10.0  # that reading what is held may take; one that takes longer is damaged
 _OFTEN = 100_000  # steps of SQLite's machine between two looks at the clock
 _LARGEST = 2**63 - 1  # that SQLite counts to
+_MOST_WORDS = 100  # to look for: SQLite takes no condition of a thousand
 _MEMORY = Path(":memory:")
 _TABLES = (
     "CREATE TABLE file (session TEXT PRIMARY KEY, state TEXT)",
@@ -79,8 +80,15 @@ class Log:
         """The newest questions, at most so many; those that hold all the words, if there are any.
 
         A word is found by its beginning, whatever its case and accents.
+
+        Raises:
+            UsageError: there are more words than can be looked for.
+
         """
-        where, values = _condition(words.split())
+        wanted = dict.fromkeys(storable(words).split())
+        if len(wanted) > _MOST_WORDS:
+            raise UsageError(f"more than {_MOST_WORDS} words to look for", hint="give fewer")
+        where, values = _condition(wanted)
         query = f"SELECT rowid, * FROM asked WHERE {where} ORDER BY time DESC, rowid DESC LIMIT ?"
         limit = min(most, _LARGEST)
         return self._look(lambda db: [_logged(row) for row in db.execute(query, (*values, limit))])

@@ -41,6 +41,13 @@ def test_fields_are_as_llm_writes_them(given, kinds, monkeypatch):
     assert found["required"] == list(kinds)
 
 
+def test_fields_may_be_longer_than_the_name_of_a_file():
+    """Which no system takes beyond a few hundred letters."""
+    names = [f"field_{number}" for number in range(100)]
+    grammar = cli_schema.grammar_of(" int, ".join(names))
+    assert all(name in grammar for name in names)
+
+
 def test_a_schema_is_taken_as_it_is_or_from_a_file(monkeypatch, tmp_path):
     """JSON in braces, or the name of a file."""
     text = json.dumps(ANIMAL)

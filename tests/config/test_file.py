@@ -133,6 +133,14 @@ def test_a_tau_of_the_file_gives_hard_no_cold_stop(load):
         ("[models.x]\ntopn = 0", 2, "topn is 0", "it must be a whole number of at least 1"),
         ("[models.x]\n\nmodel = 'y'", 3, "no key 'model' here", "there are: "),
         ("[models.a.b]\ntopn = 3", 1, "no key 'b' here", 'needs quotes: [models."a.b"]'),
+        (
+            "[prompts.p]\nprompt = '$lang $input'\n\ndefaults.lan = 'x'",
+            4, "the text has no $lan to give a value to", "it has: $lang",
+        ),
+        (
+            "[prompts.p]\nprompt = '$input'\ndefaults = {input = 'x'}",
+            3, "the text has no $input to give a value to", "it has: none",
+        ),
         ("models = 3", 1, "models is 3", "it must be a table: [models]"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -308,6 +309,9 @@ WRONG = {
     "gigabytes": ("[models.small]\ngigabytes = 0", 2, "gigabytes is 0", "a number above 0"),
     "gigabytes without end": ("[models.small]\ngigabytes = inf", 2, "gigabytes is inf", "above 0"),
     "huge": (f"x = {'9' * 5000}\n", 1, "digits", "toml.io"),
+    "dotted without end": (f"\nx = 1\n{'a.' * 200_000}b = 1\n", 3, "100 names within", "toml.io"),
+    "tables without end": ('[a."b"' + '."b".c' * 99 + "]\n", 1, "100 names within", "toml.io"),
+    "deep in an array": (f"x = {'[' * 150}1{']' * 150}\n", 1, "no key 'x'", "models"),
     "huge in hex": (f"[models.a]\nx = [{{y = 0x{'f' * 9000}}}]", 2, "x is larger", "64 bits"),
 }  # fmt: skip
 
@@ -372,6 +376,18 @@ def test_no_end_of_nesting(load):
     """A file that nests without end is a mistake like any other."""
     with pytest.raises(UsageError, match=r"0\.toml:1: "):
         load("x = " + "[" * 100_000)
+
+
+def test_a_line_is_found_by_halves(load, monkeypatch):
+    """Of 4,000 lines a dozen beginnings are read, not each."""
+    reads = []
+    parse = tomllib.loads
+    monkeypatch.setattr(tomllib, "loads", lambda text: reads.append(text) or parse(text))
+    one = "[models.m{}]\nsource = {{type = 'path', path = 'x'}}\n"
+    many = "".join(one.format(i) for i in range(2000))
+    with pytest.raises(UsageError, match=r"1\.toml:4001: no key 'zz'"):
+        load(BASE, f"{many}zz = 1\n")
+    assert len(reads) < 40
 
 
 def test_which_files(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from softchat.errors import ModelRefusedError, UsageError
+from softchat.errors import ContextError, ModelRefusedError, UsageError
 from softchat.prompt.tags import ThinkTags
 from softchat.prompt.template import find_tags, make_prompt, render, single_turn
 from softchat.settings import Settings, resolve
@@ -97,6 +97,13 @@ def test_a_template_that_fails_is_an_error_in_words(template):
     """Whatever is wrong with it, or forbidden, the model is refused and says why."""
     with pytest.raises(ModelRefusedError, match="chat template"):
         render(template, [{"role": "user", "content": "x"}])
+
+
+def test_a_conversation_that_no_template_may_write_is_too_long():
+    """And that is what is said: the model's file is as it should be."""
+    messages = single_turn("What is this?" + " y " * 2_200_000)
+    with pytest.raises(ContextError, match="4400014 characters"):
+        render("{{ messages[0].content }}", messages)
 
 
 def test_what_templates_expect_is_there():

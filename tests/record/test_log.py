@@ -68,12 +68,20 @@ def test_the_newest_comes_first_whatever_it_is_of(log, keep):
         ('AND "', False),
         ("NEAR(", False),
         ("100%", False),
+        ("ca\udcff", False),
+        ("c++ " * 5000, True),
     ],
 )
 def test_all_words_must_be_there(log, keep, words, found):
     """By their beginnings, in question or answer, whatever the case; nothing is a syntax."""
     keep(("Who sends the contract?", "Ben, in the Café. C++ 为什么天空是蓝色的", at(1)))
     assert bool(log.newest(9, words=words)) is found
+
+
+def test_more_words_than_can_be_looked_for(log):
+    """Are refused in a line."""
+    with pytest.raises(UsageError, match="more than 100 words"):
+        log.newest(9, words=" ".join(f"x-{number}" for number in range(2000)))
 
 
 def test_a_number_stays_with_its_question(log, keep, tmp_path):
