@@ -27,7 +27,10 @@ def bench(
     at: Annotated[
         list[int] | None,
         typer.Option(
-            metavar="N", min=128, help="Measure at this position, again for each one more."
+            metavar="N",
+            min=128,
+            max=2**24,
+            help="Measure at this position, again for each one more.",
         ),
     ] = None,
     others: Annotated[

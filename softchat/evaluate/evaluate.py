@@ -209,9 +209,9 @@ def judge(plan: Plan, run: Run, question: Question, sample: int, outcome: Outcom
 def _job(plan: Plan, question: Question, settings: Settings, cancelled: Callable[[], bool]) -> Job:
     def job(engine: Engine) -> Outcome | None:
         messages = single_turn(question.text, plan.system)
-        prompt = make_prompt(engine, messages, tags=plan.tags, settings=settings)
         halted: Halted | None = None
         try:
+            prompt = make_prompt(engine, messages, tags=plan.tags, settings=settings)
             for event in think(engine, prompt, settings, cancelled=cancelled):
                 if isinstance(event, Halted):
                     halted = event

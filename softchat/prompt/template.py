@@ -268,7 +268,7 @@ def render(template: str, messages: Sequence[Message], **variables: object) -> s
     try:
         return sandbox.render(template, given)
     except sandbox.ExhaustedError as error:
-        length = sum(len(value) for one in messages for value in one.values())
+        length = sum(len(one["content"]) for one in messages)
         if length > _LONG:
             raise ContextError(
                 f"the prompt has {length} characters: too many for the model's chat template",

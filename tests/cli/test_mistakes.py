@@ -18,6 +18,7 @@ import pytest
         (["ask", "q", "-M", "x"], "no option -M", "softchat ask --help'"),
         (["ask", "q", "--topn", "five"], "'five' is no whole number", "softchat ask --help'"),
         (["ask", "q", "--tau", "0,05"], "'0,05' is no number", "softchat ask --help'"),
+        (["bench", "--at", "99999999999"], "128<=x<=16777216", "softchat bench --help'"),
         (["ask", "q", "--model"], "requires an argument", "--help"),
         (["ask", "q", "-s", "@"], "no file is named behind the @", "--system @FILE"),
         (["ask", "q", "-f", "note.txt"], "can't read note.txt", "did you mean notes.txt?"),

@@ -70,10 +70,14 @@ def test_seeds_are_of_the_question():
     assert seeded(hard.settings, first).seed != seeded(hard.settings, second).seed
 
 
-def test_a_run_that_fails_is_wrong():
-    """A prompt that does not fit is an error of that question, and counts against the run."""
+@pytest.mark.parametrize("length", [500, 5_000_000])
+def test_a_run_that_fails_is_wrong(length):
+    """A prompt that does not fit, or no template may write, is an error of that question alone.
+
+    It counts against the run.
+    """
     plan = plan_of("7", "7")
-    long = Question(index=1, text="q" * 500, answer="7")
+    long = Question(index=1, text="q" * length, answer="7")
     plan = Plan(questions=[plan.questions[0], long], runs=plan.runs, reader=plan.reader)
     summary = summarise(plan.runs, evaluate(fresh(), plan))
     hard = summary.runs[0]

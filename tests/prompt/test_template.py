@@ -101,8 +101,8 @@ def test_a_template_that_fails_is_an_error_in_words(template):
 
 def test_a_conversation_that_no_template_may_write_is_too_long():
     """And that is what is said: the model's file is as it should be."""
-    messages = single_turn("What is this?" + " y " * 2_200_000)
-    with pytest.raises(ContextError, match="4400014 characters"):
+    messages = single_turn("What is this?" + " y" * 2_200_000)
+    with pytest.raises(ContextError, match="4400013 characters"):
         render("{{ messages[0].content }}", messages)
 
 
