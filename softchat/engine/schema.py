@@ -65,6 +65,8 @@ _KEYWORDS = {  # by the type that each makes of a schema that names none
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
 }
 _CONSTANT = {"enum", "const", "type"}
+_LISTS = {"required", "prefixItems", "allOf", "anyOf", "oneOf", "enum"}
+_COUNTS = {"minLength", "maxLength", "minItems", "maxItems"}
 _HELD = {"$ref", "allOf", "anyOf", "oneOf", "type", "enum", "const"}.union(*_KEYWORDS.values())
 _NOT_HELD = (
     {"not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies"}
@@ -147,8 +149,10 @@ class _Conversion:
                 return _string(held)
             case "integer" | "number":
                 return _number(str(kind), held)
-            case "boolean" | "null" | "value":
+            case "boolean" | "null":
                 return str(kind)
+            case "value" if "type" not in held:  # which is no type of theirs
+                return "value"
         raise Unusable(f"there is no type {json.dumps(kind)}")
 
     def _any(self, schemas: list[Any], held: dict[str, Any]) -> str:
@@ -271,7 +275,18 @@ def _held(schema: Any) -> dict[str, Any]:  # noqa: ANN401
     for keyword in _NOT_HELD & schema.keys():
         if schema[keyword] is not False or keyword in ("not", "if", "then", "else", "contains"):
             raise Unusable(f"no answer can be held to '{keyword}'")
-    return {keyword: value for keyword, value in schema.items() if keyword in _HELD}
+    held = {keyword: value for keyword, value in schema.items() if keyword in _HELD}
+    for keyword in _LISTS & held.keys():
+        if not isinstance(held[keyword], list):
+            raise Unusable(f"'{keyword}' is no list")
+    if not isinstance(held.get("properties", {}), dict):
+        raise Unusable("'properties' is no object")
+    for keyword in _COUNTS & held.keys():
+        count = held[keyword]
+        if not _IS["number"](count) or count < 0 or count != int(count):
+            raise Unusable(f"'{keyword}' is no whole number from 0 on")
+        held[keyword] = int(count)  # 2.0 is one
+    return held
 
 
 def _kind(held: dict[str, Any]) -> str:
@@ -315,8 +330,6 @@ def _constants(held: dict[str, Any]) -> list[Any]:
         beside = min(others, default="enum")
         raise Unusable(f"'{beside}' beside constants")
     values = held["enum"] if "enum" in held else [held["const"]]
-    if not isinstance(values, list):
-        raise Unusable("'enum' is no list")
     if len(values) > _LARGEST_COUNT:
         raise Unusable(f"'enum' has more than {_LARGEST_COUNT} values")
     kinds = held.get("type")

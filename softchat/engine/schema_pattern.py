@@ -13,6 +13,7 @@ CHARACTER = (  # no control characters, and no halves of characters as escapes
     r" | [dD] [0-7] [0-9a-fA-F]{2}))"
 )
 _MOST = 1000  # how often anything may be repeated, counts within counts: llama.cpp tries them all
+_MOST_EMPTY = 100  # parts that may be left out: llama.cpp tries each behind each, with each token
 _LAST = 0x10FFFF
 _ESCAPED = {'"': '"', "\\": "\\", "\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _CATEGORIES = {
@@ -48,7 +49,10 @@ def of_pattern(pattern: object) -> str:
     items = items[1:] if not before else items
     behind = "" if items and items[-1] == ends else "char*"
     items = items[:-1] if not behind else items
-    return rf'("\"" {before} {_sequence(items, 1)} {behind} "\"")'
+    said = _sequence(items, 1)
+    if said.count("){0,") + said.count('""') > _MOST_EMPTY:
+        raise Unusable(f"more than {_MOST_EMPTY} parts of a pattern may be left out")
+    return rf'("\"" {before} {said} {behind} "\"")'
 
 
 def _sequence(items: Iterable[tuple[Any, Any]], count: int) -> str:
