@@ -281,7 +281,7 @@ class Settings:
 
     gumbel_temperature: float = _own("gumbel", 0.5, "how even the noisy weights are", 0.01)
     dirichlet_concentration: float = _own("dirichlet", 1.0, "the higher, the less noise", 0.01)
-    gaussian_sigma: float = _own("gaussian", 0.33, "noise, as a share of the rows' RMS", 0)
+    gaussian_sigma: float = _own("gaussian", 0.33, "noise, as a share of the rows' RMS", 0, 1000)
     multiplex_k: int = _own("multiplex", 3, "tokens drawn a step; 1: hard", 1, 1024)
     multiplex_weights: MultiplexWeights = _own(
         "multiplex", MultiplexWeights.EQUAL, "what a draw weighs"

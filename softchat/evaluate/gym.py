@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from softchat.base.child import Child, ChildError
+from softchat.base.text import one_line
 from softchat.errors import UsageError
 from softchat.evaluate.questions import Question, QuestionFile
 
 PREFIX = "gym:"
 _USUAL = 100  # questions, where no limit is given
+_MOST = 100_000
 _CPU_S = 5.0  # seconds of processor time to judge an answer
 _LONGEST_NAME = 80  # of what becomes a part of a file's name
 
@@ -46,8 +48,18 @@ def gym_questions(data: str, *, limit: int, seed: int) -> QuestionFile:
         raise UsageError("gym: names no kind of problem", hint="as in gym:chain_sum,gcd")
     _must_be(names, sorted(DATASETS))
     count = limit or _USUAL
+    if count > _MOST:
+        raise UsageError(f"no more than {_MOST} problems are made at once", hint="--limit 1000")
     each = -(-count // len(names))
-    kinds = [reasoning_gym.create_dataset(name, size=each, seed=seed) for name in names]
+    kinds = []
+    for name in names:
+        try:
+            kinds.append(reasoning_gym.create_dataset(name, size=each, seed=seed))
+        except Exception as error:  # whatever a kind asks for that can't be given here
+            reason = one_line(str(error)) or type(error).__name__
+            raise UsageError(
+                f"the problems '{name}' can't be made: {reason}", hint="other ones"
+            ) from error
     made_by = {"names": names, "size": each, "seed": seed}
     verifier = Child(
         "softchat.evaluate.gym_verifier", cpu_s=_CPU_S, arguments=[json.dumps(made_by)]

@@ -24,7 +24,10 @@ def create_dataset(name, *, size, seed):
 from reasoning_gym.careful import Kind
 from reasoning_gym.careless import Careless
 
-DATASETS = {"sums": Kind, "gcd": Kind, "careless": Careless}
+def fussy(name, size, seed):
+    assert False, "wants more\\nthan a name"
+
+DATASETS = {"sums": Kind, "gcd": Kind, "careless": Careless, "fussy": fussy}
 """,
     "careful.py": '''
 class Kind:
@@ -101,6 +104,15 @@ def test_unknown_kinds_are_refused():
     assert raised.value.hint == "did you mean 'sums'?"
     with pytest.raises(UsageError, match="names no kind"):
         gym_questions("gym:", limit=2, seed=1)
+
+
+@pytest.mark.usefixtures("gym")
+def test_kinds_that_ask_for_more_are_told():
+    """As reasoning-gym's `composite` does, which wants other kinds; and numbers without end."""
+    with pytest.raises(UsageError, match="'fussy' can't be made: wants more␊than a name"):
+        gym_questions("gym:gcd,fussy", limit=2, seed=1)
+    with pytest.raises(UsageError, match="no more than 100000 problems"):
+        gym_questions("gym:gcd", limit=10**12, seed=1)
 
 
 def test_the_gym_is_an_extra(monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -12,8 +14,8 @@ from softchat.evaluate.answers import make_reader
 from softchat.evaluate.evaluate import Plan, evaluate, one_by_one
 from softchat.evaluate.plan import Run
 from softchat.evaluate.questions import Question
-from softchat.events import Error, Step
-from softchat.settings import Settings, StrategyName
+from softchat.events import Error, Finished, Step, from_dict, to_json
+from softchat.settings import KNOBS, Settings, StrategyName
 from softchat.talk.conversation import Conversation
 from softchat.testing import FakeEngine
 from softchat.thinking.prompt import Prompt
@@ -121,6 +123,26 @@ def test_any_logits_and_any_settings(first):
             refused += 1
             assert odd in ("nan", "one nan", "infinity", "infinities", "nothing"), odd
     print(f"{refused} of {len(cases)} refused")
+
+
+def ends():
+    """Each strategy with each of its own numbers at the ends of its range."""
+    for name, knob in KNOBS.items():
+        low, high = knob.metadata["low"], knob.metadata["high"]
+        for strategy in {*StrategyName} & {*knob.metadata["of"]} if low is not None else ():
+            most = 2**62 if isinstance(knob.default, int) else 1e308
+            for value in (low, most if high is None else high):
+                yield strategy, name, type(knob.default)(value)
+
+
+@pytest.mark.parametrize(("strategy", "name", "value"), sorted(ends()))
+def test_the_ends_of_a_range_can_be_told(strategy, name, value):
+    """A strategy's settings may be at the ends of their ranges: its events can be read again."""
+    settings = replace(SETTINGS, strategy=strategy, temperature=0.6, **{"topn": 10, name: value})
+    events = list(think(FakeEngine(VOCABULARY, SCRIPT), PROMPT, settings))
+    assert isinstance(events[-1], Finished)
+    for event in events:
+        assert from_dict(json.loads(to_json(event))) == event
 
 
 def test_a_mixture_that_is_no_embedding():
