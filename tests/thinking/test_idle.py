@@ -31,7 +31,7 @@ def values_of(name):
         return st.sampled_from(choices(name))
     knob = KNOBS[name]
     if str(knob.type) == "str":
-        return st.sampled_from(["", "a", "Wait"])
+        return st.sampled_from(["", "a", "b"])
     low, high = knob.metadata["low"] or 0, min(knob.metadata["high"] or 9, 9)
     return st.integers(low, high) if str(knob.type) == "int" else st.floats(low, high)
 
