@@ -322,6 +322,10 @@ class Settings:
     def idle(self, name: str) -> Idle | None:
         """Why a run with these settings does not look at setting `name`; None: it does."""
         of, beside = KNOBS[name].metadata["of"], KNOBS[name].metadata["beside"]
+        if name in _OF_THOUGHT and not self.think:
+            return Idle(beside="think off", unlike="think on")
+        if name in _OF_STEPS and not self.max_think:
+            return Idle(beside="max_think 0", unlike="max_think above 0")
         if of and not (self.strategy in of or self.halt in of or (self.lens and _LENS in of)):
             return self._of_others(of)
         if name in _LOOKS_AT:
@@ -367,6 +371,15 @@ class Settings:
 
 
 KNOBS = {knob.name: knob for knob in fields(Settings)}
+_OF_THOUGHT = {
+    name
+    for name, knob in KNOBS.items()
+    if knob.metadata["group"] not in (PROMPT, ANSWER)
+    and name not in ("answer_temperature", "max_answer", "seed")
+} | {"closing"}
+"""Settings that nothing looks at where there is no thinking…"""
+_OF_STEPS = _OF_THOUGHT - {"max_think", "closing"}
+"""…and where it has no step: the tag that closes it is written all the same."""
 _TYPES: dict[str, Any] = get_type_hints(Settings)  # each a type
 _SWITCHED = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 LONGEST = 200  # characters of a text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +12,7 @@ from softchat.errors import UsageError
 from softchat.settings import Settings, choices, parse, resolve
 
 Grid = Mapping[str, Sequence[object]]
+_MOST_RUNS = 1000  # each is a row of every table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +35,19 @@ def make_runs(defaults: Mapping[str, object], grid: Grid, named: Sequence[str] =
         named: runs as users write them, see `parse_run`.
 
     Raises:
-        UsageError: two runs have the same name, or a setting can't have its value.
+        UsageError: two runs have the same name, there are more than a thousand, or a setting can't
+            have its value.
 
     """
     varied = [name for name, values in grid.items() if len(values) > 1]
     if named and varied:
         raise UsageError(
             f"both --run and several values of {varied[0]}", hint="write the value into each --run"
+        )
+    count = math.prod(len(values) for values in grid.values())
+    if count > _MOST_RUNS:
+        raise UsageError(
+            f"{count:,} runs in one command", hint=f"{_MOST_RUNS:,} are the most; name fewer values"
         )
     runs = []
     for values in itertools.product(*grid.values()):
@@ -50,10 +59,9 @@ def make_runs(defaults: Mapping[str, object], grid: Grid, named: Sequence[str] =
             own = {name: shared[name] for name in varied}
             name = run_name(own) or str(shared.get("strategy", defaults.get("strategy", "soft")))
             runs.append(_run(name, defaults, shared, own))
-    names = [run.name for run in runs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"two runs are called '{twice}'", hint="--run 'NAME: tau=0.1' names one")
+    [(name, count)] = Counter(run.name for run in runs).most_common(1)
+    if count > 1:
+        raise UsageError(f"two runs are called '{name}'", hint="--run 'NAME: tau=0.1' names one")
     return runs
 
 

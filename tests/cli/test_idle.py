@@ -37,6 +37,8 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("ask", "x", "--halt", "deer", "--eat-alpha", "0.3"), "--eat-alpha does nothing with h"),
         (("ask", "x", "--answer-top-k", "3"), "--answer-top-k does nothing with answer_temperatu"),
         (("ask", "x", "--no-lens", "--lens-every", "3"), "--lens-every does nothing with lens off"),
+        (("ask", "x", "--no-think", "--topn", "3"), "--topn does nothing with think off"),
+        (("ask", "x", "--max-think", "0", "--tau", "1"), "--tau does nothing with max_think 0"),
         (("replay", "x", "--step", "--speed", "2"), "--speed does nothing with --step"),
         (("replay", "x", "--json", "--markdown"), "--markdown does nothing with --json"),
         (("log", "-q", "x", "show", "1"), "--query does nothing before show"),
@@ -58,6 +60,7 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("compare", "x", "--strategy", "hard", "--eat-alpha", "0.1,0.2"), "no run uses --eat-"),
         (("tune", "data.json", "--run", "soft", "--selar-k", "3"), "no run uses --selar-k"),
         (("eval", "data.json", "--run", "hard", "--patience", "3"), "no run uses --patience"),
+        (("eval", "data.json", "--no-think", "--topn", "3"), "no run uses --topn"),
     ],
 )
 def test_it_is_refused(softchat, tmp_path, command, said):

@@ -60,3 +60,9 @@ def test_names_are_unique():
         make_runs(DEFAULTS, {}, ["soft", "soft: tau=0.1"])
     with pytest.raises(UsageError, match="--run"):
         make_runs(DEFAULTS, {"tau": [0.1, 0.2]}, ["soft"])
+
+
+def test_more_runs_than_anybody_reads():
+    """The number is told, before any of them is made."""
+    with pytest.raises(UsageError, match="10,000,000,000 runs"):
+        make_runs(DEFAULTS, {name: range(1, 100_001) for name in ("topn", "patience")})

@@ -17,11 +17,11 @@ CHOSEN = {
     "lens": st.booleans(),
     **{name: st.sampled_from([0.0, 0.5]) for name in ("temperature", "answer_temperature", "tau")},
     "drift_steps": st.sampled_from([0, 2]),
+    "think": st.booleans(),
+    "max_think": st.sampled_from([0, 8]),
 }
 """The settings that leave others without effect."""
-DEPENDENT = sorted(
-    name for name, knob in KNOBS.items() if knob.metadata["of"] or knob.metadata["beside"]
-)
+DEPENDENT = sorted(set(KNOBS) - {"max_answer"})  # it counts always, and runs are short
 SCRIPT = [MIXED, {"\n": 0.6, "a": 0.4}, SURE, SURE, MIXED, {"\n": 1.0}, *[MIXED] * 4, END]
 
 
@@ -43,8 +43,8 @@ def test_what_is_idle_changes_nothing(data, chosen, name):
     if name in CHOSEN or settings.uses(name):
         return
     value = data.draw(values_of(name))
-    before, _ = run(SCRIPT, **chosen, max_think=8)
-    after, _ = run(SCRIPT, **chosen, **{name: value}, max_think=8)
+    before, _ = run(SCRIPT, **chosen)
+    after, _ = run(SCRIPT, **chosen, **{name: value})
     assert after[1:] == before[1:]
 
 
@@ -63,6 +63,10 @@ def test_what_is_idle_changes_nothing(data, chosen, name):
         ({"halt": "eat"}, "halt_word", "halt_at own", "halt_at word"),
         ({"halt": "deer", "halt_at": "line"}, "halt_every", "halt_at line", "halt_at steps"),
         ({}, "lens_every", "lens off", "lens on"),
+        ({"think": False}, "topn", "think off", "think on"),
+        ({"think": False, "strategy": "hard"}, "strategy", "think off", "think on"),
+        ({"think": False}, "max_think", "think off", "think on"),
+        ({"max_think": 0}, "temperature", "max_think 0", "max_think above 0"),
     ],
 )
 def test_it_is_told_what_leaves_it_idle(chosen, name, beside, unlike):
@@ -85,6 +89,9 @@ def test_it_is_told_what_leaves_it_idle(chosen, name, beside, unlike):
         ({"strategy": "hard", "drift_steps": 0}, "drift_steps"),
         ({"halt": "deer", "sure_entropy": 0}, "sure_entropy"),
         ({"lens": True}, "halt_cue"),
+        ({"think": False}, "answer_temperature"),
+        ({"think": False, "answer_temperature": 0.0}, "seed"),
+        ({"max_think": 0}, "closing"),
     ],
 )
 def test_what_counts_is_not_refused(chosen, name):

@@ -35,15 +35,16 @@ END = {"<end>": 1.0}
 def run(script, *, engine=None, cancelled=lambda: False, opening="", **flags):
     """The events of a run of this script, and the engine it ran on."""
     engine = engine or FakeEngine(VOCABULARY, script)
+    defaults = {"tau": 0.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+    limits = {"max_think": 4, "max_answer": 8, "answer_temperature": 0.0}
+    settings = resolve({}, defaults | limits | flags)
     prompt = Prompt(
         tokens=tuple(engine.tokenize("Q")),
         open=opening,
         close=CLOSE,
         inject="\n</think>\n\n",
+        thinks=settings.think,
     )
-    defaults = {"tau": 0.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
-    limits = {"max_think": 4, "max_answer": 8, "answer_temperature": 0.0}
-    settings = resolve({}, defaults | limits | flags)
     ticks = itertools.count()
     clock = lambda: float(next(ticks))  # noqa: E731  # a clock that only moves when it is read
     return list(think(engine, prompt, settings, cancelled=cancelled, clock=clock)), engine
