@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NoReturn
 
 import numpy as np
@@ -41,6 +42,8 @@ class FakeEngine:
         self._script = list(script)
         self._end = {self._ids[piece.encode()] for piece in end}
         self._special = {self._ids[piece.encode()] for piece in special}
+        self._all = _one_of(self._ids)
+        self._plain = _one_of(p for p, token in self._ids.items() if token not in self._special)
         self._abort_at = abort_at
         self._decodes = 0
         # Row i is not a multiple of any other, and holds i: whoever mixes wrongly is found out.
@@ -75,18 +78,14 @@ class FakeEngine:
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """The text as tokens, each the longest piece that fits; ValueError where none does."""
-        data, tokens = text.encode(), []
-        while data:
-            fitting = [
-                piece
-                for piece, token in self._ids.items()
-                if piece and data.startswith(piece) and (special or token not in self._special)
-            ]
-            if not fitting:
-                raise ValueError(f"no token for {data[:20]!r}")
-            piece = max(fitting, key=len)
-            tokens.append(self._ids[piece])
-            data = data[len(piece) :]
+        data, at, tokens = text.encode(), 0, []
+        pattern = self._all if special else self._plain
+        while at < len(data):
+            piece = pattern.match(data, at)
+            if piece is None:
+                raise ValueError(f"no token for {data[at : at + 20]!r}")
+            tokens.append(self._ids[piece[0]])
+            at = piece.end()
         return tokens
 
     def piece(self, token: int, *, special: bool = True) -> bytes:
@@ -135,3 +134,9 @@ class FakeEngine:
         for piece, probability in answer.items():
             logits[self.id(piece)] = np.log(probability)
         return logits
+
+
+def _one_of(pieces: Iterable[bytes]) -> re.Pattern[bytes]:
+    """What matches the longest piece that there is at a place."""
+    longest = sorted(filter(None, pieces), key=len, reverse=True)
+    return re.compile(b"|".join(map(re.escape, longest)) or b"(?!)")

@@ -60,6 +60,23 @@ def together(one: Adapter, other: Adapter) -> dict[str, tuple[Tensor, Tensor]]:
     return out
 
 
+def apart(whole: Adapter, beneath: Adapter) -> dict[str, tuple[Tensor, Tensor]]:
+    """What `together` added to the one beneath.
+
+    Raises:
+        ValueError: it was another one.
+
+    """
+    out = {}
+    for key, (a, b) in whole.items():
+        under = beneath[key][0] if key in beneath else a[:0]
+        rank = len(under)
+        if not torch.allclose(a[:rank], under.float(), atol=1e-3):
+            raise ValueError(f"another adapter was beneath {key}")
+        out[key] = a[rank:], b[:, rank:]
+    return out
+
+
 def write_adapter(adapter: Adapter, path: Path) -> None:
     """As a GGUF. llama.cpp divides by each layer's own rank, so that is made up for."""
     alpha = 2.0 * min(len(a) for a, _ in adapter.values())

@@ -77,7 +77,8 @@ class Trainer:
         self.pack, self.options = pack, options
         self.encoder = Encoder(pack.vocabulary, Style(options.style))
         torch.manual_seed(options.seed)
-        self.model = make_model(pack, options.lora_rank, options.first, options.device)
+        make = partial(make_model, pack, options.lora_rank, options.first, options.device)
+        self.model = make(rounded=False) if options.floats else make()
         self.weights = list(self.model.lora.values())
         self.optimizer = torch.optim.AdamW(
             self.weights, lr=options.lr, betas=(0.9, 0.99), weight_decay=0.0
@@ -90,15 +91,22 @@ class Trainer:
         o = self.options
         return max(self.spent / 60 / o.minutes, self.step / o.steps if o.steps else 0.0)
 
+    @property
+    def stage(self) -> float:
+        """How far the curriculum is, which can be begun in its course and goes to its end."""
+        begin: float = self.options.begin
+        return begin + (1 - begin) * self.done
+
     def rows(self, rng: Random) -> list[Row]:
         """The problems of one step, all of one depth."""
-        likely = depths(self.done)
+        likely = depths(self.stage)
         (depth,) = rng.choices(list(likely), list(likely.values()))
-        early = self.done < 0.2
-        shares = {k: v for k, v in SHARES.items() if not (early and k in _LATER)}
+        early = self.stage < 0.2
+        shares = SHARES | self.options.shares
+        shares = {k: v for k, v in shares.items() if not (early and k in _LATER)}
         names = rng.choices(list(shares), list(shares.values()), k=self.options.batch)
         puzzles = [
-            make_of(rng, "train", name, depth, short=rng.random() < short_share(self.done))
+            make_of(rng, "train", name, depth, short=rng.random() < short_share(self.stage))
             for name in names
         ]
         return [self.encoder.row(p, rng, lookups=self.options.lookups) for p in puzzles]
@@ -108,7 +116,7 @@ class Trainer:
         rows = self.rows(rng)
         stage = Stage(self.model, self.pack.vocabulary.prefix, rows)
         most, own = max(len(b.fed) for b in stage.branches), None
-        if self.encoder.style is Style.FRONTIER and rng.random() < own_share(self.done):
+        if self.encoder.style is Style.FRONTIER and rng.random() < own_share(self.stage):
             way = partial(mixture, temperature=rng.choice([0.8, 1.0, 1.0, 1.3]))
             own = stage.think(way, most)
         loss, figures = stage.loss(own)
@@ -206,7 +214,12 @@ class Trainer:
         torch.save(state, path)
 
     def start_from(self, path: Path) -> None:
-        """Begin with an adapter that `save_adapter` wrote."""
+        """Begin with an adapter that `save_adapter` or `training.superposition.release` wrote."""
+        if path.suffix == ".gguf":
+            from training.superposition.adapters import apart, read_adapter
+
+            self.model.load(apart(read_adapter(path), self.pack.beneath))
+            return
         state = torch.load(path, weights_only=True, map_location=self.model.device)
         self.model.load(state["adapter"])
         self.positions = state["positions"]
@@ -220,10 +233,10 @@ class Trainer:
         self.positions = state["positions"]
 
 
-def make_model(pack: Pack, rank: int, first: int, device: str) -> Model:
+def make_model(pack: Pack, rank: int, first: int, device: str, *, rounded: bool = True) -> Model:
     """The base with the adapter beneath and new low-rank layers, rounded where it runs on a CPU."""
     model = Model(pack.weights, rank, first, beneath=pack.beneath, device=device)
-    if device == "cpu":
+    if rounded and device == "cpu":
         rng, v = Random("rounding"), pack.vocabulary
         tokens: list[int] = []
         for name in KINDS:
@@ -241,6 +254,17 @@ def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
     return out
 
 
+def _shares(text: str) -> dict[str, float]:
+    shares = {
+        name: float(share) for name, _, share in (one.partition("=") for one in text.split(","))
+    }
+    if unknown := shares.keys() - SHARES.keys():
+        raise argparse.ArgumentTypeError(
+            f"no kind that is trained on: {', '.join(sorted(unknown))}"
+        )
+    return shares
+
+
 def parser_of() -> argparse.ArgumentParser:
     """The options of a training, without its files."""
     parser = argparse.ArgumentParser(add_help=False)
@@ -255,7 +279,15 @@ def parser_of() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--start", type=Path, help="an adapter.pt to begin with")
+    parser.add_argument("--start", type=Path, help="an adapter to begin with, .pt or .gguf")
+    parser.add_argument("--begin", type=float, default=0.0, help="where the curriculum begins, 0–1")
+    parser.add_argument(
+        "--shares",
+        type=_shares,
+        default={},
+        help="of kinds that are not as usual: reach=2,signed=8",
+    )
+    parser.add_argument("--floats", action="store_true", help="no 8 bits on a CPU")
     parser.add_argument("--number", type=int, default=0, help="which of the processes this is")
     parser.add_argument("--world", type=int, default=1, help="how many there are")
     return parser

@@ -6,13 +6,16 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 torch = pytest.importorskip("torch")  # an extra
 
 from tests.training.superposition import small  # noqa: E402  # these need torch
+from training import export  # noqa: E402
 from training.superposition import adapters, measure, sets, train  # noqa: E402
 from training.superposition.model import Model  # noqa: E402
 from training.superposition.pack import Pack  # noqa: E402
@@ -102,6 +105,43 @@ def test_another_training_can_start_from_an_adapter(tmp_path):
     for key, (_, b) in trainer.model.adapter().items():
         assert torch.allclose(b, learned[key][1], atol=1e-3)
     assert trainer.step == 0
+
+
+def test_what_was_released_can_be_trained_on(tmp_path, monkeypatch):
+    """Of a file of two adapters, the upper one is found again; beneath another one it is not."""
+    for module in (adapters, export):
+        monkeypatch.setattr(module, "HEADS", {})  # the small model has others
+    model = train.Trainer(small.pack(), options()).model
+    beneath, learned = model.adapter(), {}
+    for key, (a, b) in beneath.items():
+        learned[key] = torch.randn_like(a), torch.randn_like(b)
+    adapters.write_adapter(adapters.together(beneath, learned), tmp_path / "both.gguf")
+    trainer = train.Trainer(replace(small.pack(), beneath=beneath), options())
+    trainer.start_from(tmp_path / "both.gguf")
+    for key, (a, b) in trainer.model.adapter().items():
+        assert torch.allclose(a, learned[key][0], atol=1e-2)
+        assert torch.allclose(b, learned[key][1], atol=1e-2)
+    with pytest.raises(ValueError, match="another adapter"):
+        adapters.apart(adapters.read_adapter(tmp_path / "both.gguf"), learned)
+
+
+def test_a_training_of_some_kinds_that_begins_in_the_course():
+    """The curriculum goes from there to its end, with the shares that are given."""
+    shares = dict.fromkeys(train.SHARES, 0.0) | {"signed": 1.0}
+    trainer = train.Trainer(small.pack(), options(begin=0.5, shares=shares))
+    assert trainer.stage == 0.5
+    assert {row.family for row in trainer.rows(Random(1))} == {"signed"}
+    trainer.step = 6
+    assert trainer.stage == 1.0
+
+
+def test_kinds_that_there_are_not(capsys):
+    """A share is of a kind that is trained on."""
+    plain = train.parser_of().parse_args(["--shares", "signed=8,reach=0.5"])
+    assert plain.shares == {"signed": 8.0, "reach": 0.5}
+    with pytest.raises(SystemExit):
+        train.parser_of().parse_args(["--shares", "sung=8"])
+    assert "no kind that is trained on: sung" in capsys.readouterr().err
 
 
 def test_torch_is_all_that_a_card_needs():
