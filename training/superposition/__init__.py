@@ -3,7 +3,7 @@
 words, families   problems in plain words, with all that may be the case after each move
 vocabulary        their tokens, without an engine
 rows              a problem as tokens: read, thought, learned
-eight_bits, model the base model for training, on a CPU or a card
+model             the base model for training, on a CPU or a card
 stage             rows through the model: read, think, what is lost
 train             one adapter, resumable, on a CPU or on two, or on a card
 adapters          adapters as GGUF: read, put together, written

@@ -1,4 +1,4 @@
-"""The base model with low-rank layers that learn, on a CPU in 8 bits or on a card in bfloat16.
+"""The base model with low-rank layers that learn, on a CPU in floats or on a card in bfloat16.
 
 Needs torch only: its weights come as a dictionary, whoever has read them. It takes embeddings, as
 thoughts are mixtures, and any mask of who sees whom, as several questions share what is told.
@@ -6,18 +6,15 @@ thoughts are mixtures, and any mask of who sees whom, as several questions share
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.superposition import eight_bits
-
 Cache = list[tuple[Tensor, Tensor]]
 """Keys and values of each layer, (B, heads, T, d) each."""
-Frozen = Tensor | eight_bits.Rounded
 GROUPS = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
 """The linear layers that have the same input, in the order in which they are computed."""
 FOLDER = {
@@ -44,7 +41,7 @@ class Shape:
 class _Layer:
     """A group of linear layers: side by side as one frozen matrix, with their low-rank layers."""
 
-    frozen: Frozen
+    frozen: Tensor
     sizes: list[int]
     lora: list[nn.Parameter]
 
@@ -59,15 +56,8 @@ class _Layer:
         return whole.add(small, alpha=SCALE)
 
 
-_listeners: list[Callable[[Tensor, Frozen], None]] = []
-
-
-def _times(x: Tensor, matrix: Frozen) -> Tensor:
-    for listener in _listeners:
-        listener(x, matrix)
-    if isinstance(matrix, Tensor):
-        return functional.linear(x.to(matrix.dtype), matrix).to(x.dtype)
-    return eight_bits.times(x, matrix)
+def _times(x: Tensor, matrix: Tensor) -> Tensor:
+    return functional.linear(x.to(matrix.dtype), matrix).to(x.dtype)
 
 
 class Model(nn.Module):
@@ -97,7 +87,7 @@ class Model(nn.Module):
         self.shape, self.first, self.device = shape or Shape(), first, torch.device(device)
         dtype = torch.float32 if device == "cpu" else torch.bfloat16
         self.table = weights["embed_tokens.weight"].float().to(self.device)
-        self.head: Frozen = self.table.to(dtype)
+        self.head = self.table.to(dtype)
         self.norm = weights["norm.weight"].float().to(self.device)
         self.lora = nn.ParameterDict()
         self.blocks: list[tuple[list[Tensor], list[_Layer]]] = []
@@ -155,27 +145,6 @@ class Model(nn.Module):
             name = key.replace(".", "-")
             self.lora[f"{name}-A"].copy_(a)
             self.lora[f"{name}-B"].copy_(b)
-
-    @torch.no_grad()
-    def round(self, tokens: Tensor) -> None:
-        """Round the frozen matrices to 8 bits, with a text to see how large their inputs become."""
-        seen: dict[int, Tensor] = {}
-
-        def note(x: Tensor, matrix: Frozen) -> None:
-            most = x.reshape(-1, x.shape[-1])[1:].abs().amax(0)  # the first position is like none
-            seen[id(matrix)] = torch.maximum(seen.get(id(matrix), most), most)
-
-        _listeners.append(note)
-        try:
-            hidden, _ = self(self.mix(tokens), torch.arange(tokens.shape[1])[None])
-            self.logits(hidden)
-        finally:
-            _listeners.pop()
-        for layer in (layer for _, layers in self.blocks for layer in layers):
-            assert isinstance(layer.frozen, Tensor)
-            layer.frozen = eight_bits.round_matrix(layer.frozen, seen[id(layer.frozen)])
-        assert isinstance(self.head, Tensor)
-        self.head = eight_bits.round_matrix(self.head, seen[id(self.head)])
 
     def forward(
         self, x: Tensor, places: Tensor, mask: Tensor | None = None, cache: Cache | None = None
@@ -239,12 +208,8 @@ class Model(nn.Module):
         )
         x = x + out(y.transpose(1, 2).reshape(b * t, width)).view_as(x)
         y = up(functional.rms_norm(x, (width,), later_norm, shape.eps).view(b * t, width))
-        if isinstance(up.frozen, Tensor):
-            gate, straight = y.chunk(2, -1)
-            y = functional.silu(gate) * straight
-        else:
-            y = eight_bits.gated(y)
-        return x + down(y).view_as(x), (k, v)
+        gate, straight = y.chunk(2, -1)
+        return x + down(functional.silu(gate) * straight).view_as(x), (k, v)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Rows (P, V) of the last layer's output (P, D)."""

@@ -2,8 +2,8 @@
 
 FOLDER is what `training.superposition.pack` made: the base, the adapter that there is already, the
 vocabulary, and examples of today's families and of ordinary answers. The adapter is added to the
-frozen matrices; new low-rank layers learn beside it, so that what it can do stays. Runs on a CPU in
-8 bits, on two with --world 2 (start both, --number 0 and --number 1), or on a card.
+frozen matrices; new low-rank layers learn beside it, so that what it can do stays. Runs on a CPU,
+on two with --world 2 (start both, --number 0 and --number 1), or on a card.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import functional
 
-from training.superposition.families import KINDS, make_of
+from training.superposition.families import make_of
 from training.superposition.model import Model
 from training.superposition.pack import Pack
 from training.superposition.rows import Encoder, Row, Style
@@ -77,8 +77,7 @@ class Trainer:
         self.pack, self.options = pack, options
         self.encoder = Encoder(pack.vocabulary, Style(options.style))
         torch.manual_seed(options.seed)
-        make = partial(make_model, pack, options.lora_rank, options.first, options.device)
-        self.model = make(rounded=False) if options.floats else make()
+        self.model = make_model(pack, options.lora_rank, options.first, options.device)
         self.weights = list(self.model.lora.values())
         self.optimizer = torch.optim.AdamW(
             self.weights, lr=options.lr, betas=(0.9, 0.99), weight_decay=0.0
@@ -233,18 +232,9 @@ class Trainer:
         self.positions = state["positions"]
 
 
-def make_model(pack: Pack, rank: int, first: int, device: str, *, rounded: bool = True) -> Model:
-    """The base with the adapter beneath and new low-rank layers, rounded where it runs on a CPU."""
-    model = Model(pack.weights, rank, first, beneath=pack.beneath, device=device)
-    if rounded and device == "cpu":
-        rng, v = Random("rounding"), pack.vocabulary
-        tokens: list[int] = []
-        for name in KINDS:
-            puzzle = make_of(rng, "train", name, 3)
-            ask = v.tokens(f" {puzzle.questions[0].ask}")
-            tokens += [*v.prefix, *v.tokens(puzzle.told), *ask, *v.suffix]
-        model.round(torch.tensor([tokens[:512]]))
-    return model
+def make_model(pack: Pack, rank: int, first: int, device: str) -> Model:
+    """The base with the adapter beneath and new low-rank layers."""
+    return Model(pack.weights, rank, first, beneath=pack.beneath, device=device)
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
@@ -287,7 +277,6 @@ def parser_of() -> argparse.ArgumentParser:
         default={},
         help="of kinds that are not as usual: reach=2,signed=8",
     )
-    parser.add_argument("--floats", action="store_true", help="no 8 bits on a CPU")
     parser.add_argument("--number", type=int, default=0, help="which of the processes this is")
     parser.add_argument("--world", type=int, default=1, help="how many there are")
     return parser

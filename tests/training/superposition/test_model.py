@@ -1,8 +1,7 @@
-"""The model that is trained: what it computes, in floats and in 8 bits."""
+"""The model that is trained: what it computes."""
 
 from __future__ import annotations
 
-import shutil
 from random import Random
 
 import pytest
@@ -10,12 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")  # an extra
 
 from tests.training.superposition import small  # noqa: E402  # these need torch
-from training.superposition import eight_bits  # noqa: E402
 from training.superposition.families import make  # noqa: E402
 from training.superposition.rows import Encoder  # noqa: E402
 from training.superposition.stage import Stage, likeliest, mixture  # noqa: E402
-
-compiles = pytest.mark.skipif(not shutil.which("g++"), reason="no g++ here")
 
 
 def test_a_cache_changes_nothing():
@@ -68,63 +64,6 @@ def test_layers_before_the_first_learn_nothing():
     model.logits(hidden).sum().backward()
     assert {key.split("-")[0] for key in model.lora} == {"1"}
     assert all(value.grad is not None for value in model.lora.values())
-
-
-@compiles
-def test_eight_bits_are_near():
-    """Rounded products and their gradients differ from exact ones by a percent or two."""
-    torch.manual_seed(2)
-    weight, x = torch.randn(96, 64), torch.randn(40, 64)
-    x[:, 3] *= 30  # as a few columns of a real model are
-    matrix = eight_bits.round_matrix(weight, x.abs().amax(0))
-    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-    mine, exact = eight_bits.times(a, matrix), b @ weight.T
-    assert (mine - exact).norm() / exact.norm() < 0.02
-    aim = torch.randn_like(exact)
-    (mine * aim).sum().backward()
-    (exact * aim).sum().backward()
-    assert (a.grad - b.grad).norm() / b.grad.norm() < 0.02
-
-
-@compiles
-def test_a_gradient_keeps_what_is_small():
-    """Those of logits are one large value and thousands that are far below 8 bits of it."""
-    torch.manual_seed(0)
-    weight = torch.randn(4000, 64)
-    matrix = eight_bits.round_matrix(weight, torch.ones(64))
-    grad = torch.full((3, 4000), 1 / 4000)
-    grad[:, 7] = -1
-    x = torch.zeros(3, 64, requires_grad=True)
-    eight_bits.times(x, matrix).backward(grad)
-    exact, others = grad @ weight, torch.cat([grad[:, :7], grad[:, 8:]], 1)
-    assert ((x.grad - exact).norm() / exact.norm()) < 0.01
-    small_part = x.grad + weight[7]  # what all but the large value bring
-    wanted = others @ torch.cat([weight[:7], weight[8:]])
-    assert torch.nn.functional.cosine_similarity(small_part, wanted).min() > 0.8
-
-
-@compiles
-def test_the_gate_is_exact():
-    """silu(gate) * up, forwards and backwards."""
-    x = torch.randn(5, 24)
-    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-    gate, up = b.chunk(2, -1)
-    exact, mine = torch.nn.functional.silu(gate) * up, eight_bits.gated(a)
-    assert torch.allclose(mine, exact, atol=1e-5)
-    exact.pow(2).sum().backward()
-    mine.pow(2).sum().backward()
-    assert torch.allclose(a.grad, b.grad, atol=1e-4)
-
-
-@compiles
-def test_a_rounded_model_is_near():
-    """Its hidden states point where the exact ones point."""
-    exact, rounded = small.model(), small.model()
-    rounded.round(torch.randint(12, 90, (1, 60)))
-    x, places = exact.mix(torch.randint(12, 90, (2, 9))), torch.arange(9)[None]
-    with torch.no_grad():
-        one, other = exact(x, places)[0], rounded(x, places)[0]
-    assert torch.cosine_similarity(one, other, -1).min() > 0.99
 
 
 def stage_of(model, puzzles, *, alone=None):

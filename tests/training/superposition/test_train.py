@@ -24,7 +24,7 @@ from training.superposition.rows import Style  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    """The model is small, and not rounded."""
+    """The model is small."""
 
     def make(pack, rank, first, device):
         return Model(pack.weights, rank, first, shape=small.SHAPE, device=device)
@@ -88,7 +88,7 @@ def test_a_killed_training_goes_on_the_same(tmp_path):
 
 
 def test_the_way_of_a_card(tmp_path):
-    """In bfloat16 and not rounded, as on a card: it trains, and its losses are those of floats."""
+    """In bfloat16, as on a card: it trains, and its losses are those of floats."""
     train.run(small.pack(), tmp_path / "card", options(device="cpu:0", steps=3))
     train.run(small.pack(), tmp_path / "floats", options(steps=3))
     pairs = zip(lines(tmp_path / "card"), lines(tmp_path / "floats"), strict=True)
