@@ -139,7 +139,8 @@ def answer_of(events):
 
 def test_what_was_seen_is_on_disk(repl, tmp_path):
     """The question and the part of the answer, in the session's file."""
-    repl.handle("/set max_answer 1000")  # or all of it is told before the signal comes
+    for wanted in ("max_answer 1000", "answer_temperature 0", "answer_loop 0"):
+        repl.handle(f"/set {wanted}")  # or all of it is told before the signal comes
     seen = kill_after(repl, signal.SIGSEGV, 75)
     repl.handle("One?")
     (path,) = (tmp_path / "sessions").glob("*.json")
