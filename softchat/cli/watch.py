@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,8 +29,10 @@ _KEPT = 4096  # bytes of what native code has printed
 _CHUNK = 65536  # bytes that are read at once
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _HEARS_S = 0.1  # until the child has got a signal that went to both
+_GRACE_S = 20.0  # for the child to end of a signal, …
+_SHORT_GRACE_S = 2.0  # … and of the second one: native code may wait for a server
 _OF_KERNEL = 0x80  # si_code of what a key of the terminal sends
-_CLEAR_LINE = "\r\x1b[K"  # of a bar that nobody has taken away
+_CLEAR_LINE = "\r\x1b[K\x1b[?25h"  # of a bar that nobody has taken away, nor its hidden cursor
 
 _told = -1  # where the child tells its parent what it does; below 0 nobody is told
 
@@ -153,10 +156,12 @@ def _become_child(parent: int, tells: int, prints: int, gets: int) -> None:
 _streams: list[Any] = []  # to close them would close what they once were
 _FORWARDED = {signal.SIGINT, signal.SIGTERM}
 _KEYS = {signal.SIGINT}
+_ENDING = {signal.SIGINT, signal.SIGTERM}
 _SIGNALS: set[signal.Signals] = set()
 if sys.platform == "linux":
     _FORWARDED |= {signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP}
     _KEYS |= {signal.SIGTSTP}
+    _ENDING |= {signal.SIGHUP, signal.SIGQUIT}
     _SIGNALS = {*_FORWARDED, signal.SIGCHLD, signal.SIGIO}
 
 
@@ -180,6 +185,10 @@ class Watched:
         self._lines = self._printed = b""
         self._got: Counter[int] = Counter()
         """Signals that the child has got, less those that are known to be the same as ours."""
+        self._ends_of = 0
+        """The signal that it has been told to end of; 0: of none."""
+        self._ends_at = float("inf")
+        """Seconds of the monotonic clock: from then on it is not waited for."""
         for one in (hears, reads, counts):
             fcntl.fcntl(one, fcntl.F_SETOWN, os.getpid())  # SIGIO, when something has come
             fcntl.fcntl(one, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
@@ -196,7 +205,14 @@ class Watched:
             self._listen()
             ended, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
             if not ended:
-                self._hand_on(signal.sigwaitinfo(_SIGNALS))
+                left = self._ends_at - time.monotonic()
+                if left <= 0:
+                    os.kill(self._child, signal.SIGKILL)
+                    self._ends_at = float("inf")
+                    continue
+                came = signal.sigtimedwait(_SIGNALS, min(left, 3600))
+                if came is not None:
+                    self._hand_on(came)
             elif os.WIFSTOPPED(status):
                 os.kill(os.getpid(), signal.SIGSTOP)  # and here it stands, until both go on
                 os.kill(self._child, signal.SIGCONT)
@@ -214,6 +230,10 @@ class Watched:
         number = came.si_signo
         if number not in _FORWARDED:
             return
+        if number in _ENDING:
+            grace = _SHORT_GRACE_S if self._ends_of else _GRACE_S
+            self._ends_at = min(self._ends_at, time.monotonic() + grace)
+            self._ends_of = number
         # The sender's pid says less: that of one outside of a container is 0, too. And the kernel
         # tells the first process of a terminal alone that it has gone.
         if number not in _KEYS or came.si_code != _OF_KERNEL:
@@ -255,7 +275,21 @@ class Watched:
             return 128 - status
         if sys.stderr.isatty() and os.environ.get("TERM", "") not in DUMB:
             sys.stderr.write(_CLEAR_LINE)
+        if status == -signal.SIGKILL and self._ends_of:
+            sys.stderr.write(f"{_did_not_stop(said)}\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), self._ends_of)
+            return 128 + self._ends_of
         raise _error(status, self._printed, said)
+
+
+def _did_not_stop(said: Mapping[str, Any]) -> str:
+    from softchat.talk.load import Load
+
+    servers = Load.read(said["load"]).placement.servers if "load" in said else ()
+    return "llama.cpp did not stop, and was ended" + (
+        f": does {' or '.join(servers)} still answer?" if servers else ""
+    )
 
 
 def _error(status: int, printed: bytes, said: Mapping[str, Any]) -> SoftchatError:

@@ -26,6 +26,7 @@ from softchat.engine.offload import Offload
 from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.proof import CUT, Claim, prove
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
+from softchat.engine.rpc import no_silence
 from softchat.engine.shortage import is_shortage
 from softchat.engine.threads import default_threads
 from softchat.engine.vocabulary import Vocabulary
@@ -79,6 +80,13 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         self.sequences = sequences
         self._loras = tuple(loras)
         self._owned = ExitStack()
+        with no_silence(placement.servers):
+            self._load_and_prove(path, name, n_ctx, n_ctx_most, n_threads)
+
+    def _load_and_prove(
+        self, path: Path, name: str, n_ctx: int, n_ctx_most: int, n_threads: int
+    ) -> None:
+        placement, sequences = self._placement, self.sequences
         try:
             self._read_header(path)
             self._offload = offload = Offload(
@@ -90,11 +98,11 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
                     Vocabulary.__init__(self, model)
                     self._refuse_other_kinds()
                     context = self._make_context(attempt, placement, n_ctx, n_ctx_most, n_threads)
-                    apply_adapters(model, context.handle, self.architecture, tuple(loras))
+                    apply_adapters(model, context.handle, self.architecture, self._loras)
                     self._owned.push(attempt.pop_all())
-            offload.guard()
-            Decoder.__init__(self, model, context, cancelled)
-            self.info = self._describe(name, path, loras)
+            offload.guard(at_once=True)
+            Decoder.__init__(self, model, context, self._cancelled)
+            self.info = self._describe(name, path, self._loras)
             self.scale = self.prove()
         except ModelRefusedError as error:
             self._owned.close()

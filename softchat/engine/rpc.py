@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import llama_cpp
 
@@ -35,6 +35,9 @@ BUILD = (
 )
 _DEAD_S = 20  # a server that has been silent for so long, though it should answer, has gone
 _LOOK_S = 5.0  # how often clients are looked for
+_ADDING_S = 10.0  # for a server to say what devices it has
+_LOADING_S = 120.0  # for a server to go on with a model that it is given
+_DECODING_S = 600  # for a server to have computed its layers of a batch
 _registered: set[str] = set()
 
 
@@ -69,7 +72,8 @@ def use_servers(servers: Sequence[str]) -> None:
     for server in servers:
         if server in _registered:
             continue
-        found = lib.ggml_backend_rpc_add_server(server.encode())
+        with no_silence([server], _ADDING_S):
+            found = lib.ggml_backend_rpc_add_server(server.encode())
         if not found:
             raise ServerError(f"{server} offers no device", hint="see what it printed")
         _registry().ggml_backend_register(found)
@@ -94,17 +98,47 @@ def serve(address: str, devices: Sequence[int], *, n_threads: int, cache: str | 
     )
 
 
+@contextmanager
+def no_silence(servers: Sequence[str], patience_s: float = _LOADING_S) -> Iterator[None]:
+    """While this lasts, hang up on servers with which nothing is exchanged for so long.
+
+    ggml waits without end. When it is hung up on it aborts its process, as if the server had gone.
+    Only where the system tells what connections carry.
+    """
+    over = threading.Event()
+    if servers and sys.platform == "linux":
+        arguments = (servers, patience_s, over)
+        threading.Thread(target=_hang_up, args=arguments, name="silence", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _hang_up(servers: Sequence[str], patience_s: float, over: threading.Event) -> None:
+    carried, since = bytes_carried(servers), time.monotonic()
+    while not over.wait(min(1.0, patience_s / 4)):
+        if (now := bytes_carried(servers)) != carried or now is None:
+            carried, since = now, time.monotonic()
+        elif time.monotonic() - since > patience_s:
+            for connection in _connections(servers):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            return
+
+
 def guard(servers: Sequence[str] = (), *, port: int = 0) -> None:
     """Have connections that are open now end when the machine at the other end has vanished.
 
-    Else whoever waits for one that was switched off would wait for ever.
+    Else whoever waits for one that was switched off would wait for ever. Nor is a server's answer
+    waited for without end.
 
     Args:
         servers: those to these, each HOST:PORT.
         port: or those from clients of a server on this port.
 
     """
-    options = [
+    options: list[tuple[int, str, int | bytes]] = [
         (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
         (socket.IPPROTO_TCP, "TCP_KEEPIDLE", _DEAD_S // 2),
         (socket.IPPROTO_TCP, "TCP_KEEPALIVE", _DEAD_S // 2),  # macOS's name of the same
@@ -112,6 +146,8 @@ def guard(servers: Sequence[str] = (), *, port: int = 0) -> None:
         (socket.IPPROTO_TCP, "TCP_KEEPCNT", 2),
         (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", _DEAD_S * 1000),
     ]
+    if servers:
+        options.append((socket.SOL_SOCKET, "SO_RCVTIMEO", struct.pack("ll", _DECODING_S, 0)))
     for connection in _connections(servers, port):
         for level, name, value in options:
             if hasattr(socket, name):

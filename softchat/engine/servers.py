@@ -3,6 +3,7 @@
 ggml's own client aborts the process where a server does not answer, and says no reason: so each is
 asked here first, with a time limit. The question is the greeting of ggml's protocol
 (ggml/src/ggml-rpc): a command's number, a length, and what the client can do beside TCP: nothing.
+Then how many devices it has, as ggml makes room for all of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import time
 from collections.abc import Sequence
 
 from softchat.base.text import natural, one_line
@@ -20,6 +22,9 @@ PATIENCE_S = 5.0  # for a connection, and for the answer to the greeting
 _HELLO, _CAPABILITIES = 14, 24  # a command's number; bytes
 _GREETING = struct.pack("<BQ", _HELLO, _CAPABILITIES) + bytes(_CAPABILITIES)
 _ANSWER = struct.Struct(f"<Q3Bx{_CAPABILITIES}x")  # length, version
+_COUNT = struct.pack("<BQ", 15, 0)  # how many devices has it?
+_DEVICES = struct.Struct("<QI")  # length, how many
+_MOST_DEVICES = 64
 _START = "on that machine: softchat rpc-server"
 
 
@@ -75,27 +80,47 @@ def greet(server: str, *, patience_s: float = PATIENCE_S) -> str:
 
 
 def _greeted(connection: socket.socket, server: str, patience_s: float) -> str:
-    answer = b""
+    until = time.monotonic() + patience_s
     try:
-        connection.settimeout(patience_s)
-        connection.sendall(_GREETING)
-        while len(answer) < _ANSWER.size and (more := connection.recv(_ANSWER.size - len(answer))):
-            answer += more
+        answer = _asked(connection, _GREETING, _ANSWER.size, until)
+        length, *version = _ANSWER.unpack(answer) if answer else (0,)
+        is_one = length == _ANSWER.size - 8
+        count = _asked(connection, _COUNT, _DEVICES.size, until) if is_one else b""
     except TimeoutError as error:
         raise ServerError(
             f"{server} takes connections and does not answer within {patience_s:g} s",
             hint="a server has one client at a time: another may be using it; or it is none",
         ) from error
-    except OSError:
-        answer = b""  # it has hung up
-    if len(answer) == _ANSWER.size:
-        length, *version = _ANSWER.unpack(answer)
-        if length == _ANSWER.size - 8:
-            return ".".join(map(str, version))
-    raise ServerError(
-        f"what listens at {server} is no RPC server of llama.cpp, or of quite another version",
-        hint=f"{_START}, from the same softchat and llama-cpp-python",
-    )
+    if not is_one:
+        raise ServerError(
+            f"what listens at {server} is no RPC server of llama.cpp, or of quite another version",
+            hint=f"{_START}, from the same softchat and llama-cpp-python",
+        )
+    if count and (devices := _DEVICES.unpack(count)[1]) > _MOST_DEVICES:
+        raise ServerError(
+            f"{server} says that it has {devices} devices",
+            hint=f"{_MOST_DEVICES} are the most that softchat takes from one",
+        )
+    return ".".join(map(str, version))
+
+
+def _asked(connection: socket.socket, question: bytes, size: int, until: float) -> bytes:
+    """An answer of so many bytes; none if it hangs up. Raises TimeoutError at `until`."""
+    answer = b""
+    try:
+        connection.settimeout(max(0.001, until - time.monotonic()))
+        connection.sendall(question)
+        while len(answer) < size:
+            connection.settimeout(max(0.001, until - time.monotonic()))
+            more = connection.recv(size - len(answer))
+            if not more:
+                return b""
+            answer += more
+    except TimeoutError:
+        raise
+    except OSError:  # it has hung up
+        return b""
+    return answer
 
 
 def is_of_servers(message: str) -> bool:
@@ -115,7 +140,10 @@ def gone(servers: Sequence[str], message: str) -> ServerError:
     lost = unreachable(servers)
     if lost:
         return ServerError(f"{_listed(lost)} has gone", hint=f"{_START}; then just go on")
-    return ServerError(f"{_listed(servers, ' or ')} had gone; it answers again", hint="just go on")
+    return ServerError(
+        f"{_listed(servers, ' or ')} had gone, or stalled; it answers again",
+        hint="just go on",
+    )
 
 
 def _listed(servers: Sequence[str], between: str = " and ") -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 
 import pytest
 
@@ -49,17 +50,64 @@ def answer(*version, size=28):
     return struct.pack("<Q3Bx24x", size, *version)
 
 
+def devices(count):
+    return struct.pack("<QI", 4, count)
+
+
 def test_a_server_says_its_version(standing):
-    """To a greeting of 33 bytes, however the answer is cut."""
+    """To a greeting of 33 bytes, however the answer is cut; and then how many devices it has."""
     heard = []
 
     def act(connection):
         heard.append(connection.recv(100))
         for byte in answer(7, 1, 2):
             connection.sendall(bytes([byte]))
+        heard.append(connection.recv(100))
+        connection.sendall(devices(2))
 
     assert greet(standing(act)) == "7.1.2"
-    assert heard == [b"\x0e" + struct.pack("<Q", 24) + bytes(24)]
+    assert heard == [
+        b"\x0e" + struct.pack("<Q", 24) + bytes(24),
+        b"\x0f" + struct.pack("<Q", 0),
+    ]
+
+
+def test_a_server_that_does_not_know_the_second_question(standing):
+    """May hang up: it is of another version, which ggml finds out."""
+
+    def act(connection):
+        connection.sendall(answer(1, 0, 0))
+        connection.shutdown(socket.SHUT_WR)
+
+    assert greet(standing(act)) == "1.0.0"
+
+
+def test_more_devices_than_there_are(standing):
+    """ggml would make room for each of them."""
+    address = standing(lambda one: one.sendall(answer(7, 0, 0) + devices(2**32 - 1)))
+    with pytest.raises(ServerError, match=f"{address} says that it has 4294967295 devices"):
+        greet(address)
+
+
+def test_one_that_drips(standing):
+    """The time is for all of the answer, not for each byte."""
+
+    def act(connection):
+        with suppress(OSError):
+            for byte in answer(7, 0, 0):
+                connection.sendall(bytes([byte]))
+                time.sleep(0.1)
+
+    began = time.monotonic()
+    with pytest.raises(ServerError, match=r"does not answer within 0\.5 s"):
+        greet(standing(act), patience_s=0.5)
+    assert time.monotonic() - began < 2.5  # and not 3.6
+
+
+def test_one_that_greets_and_is_silent_then(standing):
+    """Is as good as one that is silent from the start."""
+    with pytest.raises(ServerError, match="does not answer within"):
+        greet(standing(lambda one: one.sendall(answer(7, 0, 0))), patience_s=0.5)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +153,12 @@ def test_nobody(monkeypatch):
 
 def test_who_has_gone_is_named(standing):
     """Of several servers the one that does not answer; if all do, one of them."""
-    there = standing(lambda one: one.sendall(answer(7, 0, 0)))
+    there = standing(lambda one: one.sendall(answer(7, 0, 0) + devices(1)))
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         away = f"127.0.0.1:{listener.getsockname()[1]}"
     said = "llama.cpp died of SIGABRT: ggml-rpc.cpp:459: Remote RPC server crashed"
     assert is_of_servers(said)
     assert not is_of_servers("llama.cpp died of SIGKILL")
     assert gone([there, away], said).message == f"{away} has gone"
-    assert gone([there], said).message == f"{there} had gone; it answers again"
+    assert gone([there], said).message == f"{there} had gone, or stalled; it answers again"
     assert "another version" in gone([there], "ggml-rpc.cpp:1: RPC handshake failed").message

@@ -14,6 +14,7 @@ import pytest
 from softchat.config.file import Config
 from softchat.config.layers import Source
 from softchat.engine.placement import Placement
+from softchat.engine.servers import is_of_servers
 from softchat.errors import ServerError, UsageError
 from softchat.events import Answer, Finished, Prefill, Started, Step
 from softchat.models.locate import Located
@@ -23,6 +24,7 @@ from softchat.talk.backend import ChatRequest
 from softchat.talk.load import Load
 from softchat.talk.worker.process import Worker
 from softchat.talk.worker.remote import WorkerBackend
+from tests.rpc.liar import DEVICE_COUNT, GET_ALIGNMENT, GET_TENSOR, Liar
 
 LONG = {"tau": 0.0, "max_think": 300, "loop_steps": 0, "drift_steps": 0, "max_answer": 300}
 
@@ -211,3 +213,73 @@ def test_a_server_of_before_is_not_asked(servers, tiny_model):
         assert process.communicate("\n\n")[0] == f"{second}\n"
     assert process.returncode == 0
     servers.start(first)
+
+
+@pytest.fixture
+def liar(servers):
+    """Make somebody who stands before a server, and passes on all but one answer."""
+    made = []
+
+    def make(command, lie=None, **how):
+        (server,) = servers.take(1)
+        made.append(Liar(server, command, lie, **how))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_server_that_stalls_before_a_model_is_loaded(liar, tiny_model):
+    """It is hung up on after ten seconds, and named."""
+    one = liar(DEVICE_COUNT, after=1)
+    load = Load(path=tiny_model, name="x", n_ctx=64, placement=Placement(servers=(one.address,)))
+    with pytest.raises(ServerError, match=one.address):
+        WorkerBackend(Worker(), load)
+    assert one.stalled.is_set()
+
+
+STALLED_LOAD = """
+import sys
+from pathlib import Path
+from softchat.engine import rpc
+rpc.no_silence.__wrapped__.__defaults__ = (1.0,)  # seconds of patience
+from softchat.engine.llama import LlamaEngine
+from softchat.engine.placement import Placement
+LlamaEngine(Path(sys.argv[1]), n_ctx=64, n_threads=1, placement=Placement(servers=(sys.argv[2],)))
+"""
+
+
+def test_a_server_that_stalls_while_a_model_is_loaded(liar, tiny_model, environ):
+    """It is hung up on after a while: ggml ends the process then, as if the server had gone."""
+    one = liar(GET_ALIGNMENT)
+    done = subprocess.run(
+        [sys.executable, "-c", STALLED_LOAD, tiny_model, one.address],
+        env={**environ, "GGML_NO_BACKTRACE": "1"}, check=False, capture_output=True, text=True,
+        timeout=100,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGABRT
+    assert is_of_servers(done.stderr.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_stalls_while_questions_are_answered(
+    liar, environ, tiny_model, tmp_path, number
+):
+    """A second signal ends `eval` all the same, and what is asked of no one is told."""
+    one = liar(GET_TENSOR, after=40)
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"question": "1?", "answer": "1"}\n' * 9)
+    flags = ["-m", str(tiny_model), "--rpc", one.address, "--max-think", "30", "--parallel", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "softchat", "eval", str(data), *flags],
+        env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert one.stalled.wait(60)
+        for _ in range(2):
+            time.sleep(0.5)
+            process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode in (-number, 128 + number)
+    assert said.splitlines()[-1].endswith(f"was ended: does {one.address} still answer?")
