@@ -27,6 +27,7 @@ from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.proof import CUT, Claim, prove
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
 from softchat.engine.rpc import no_silence
+from softchat.engine.servers import of_servers
 from softchat.engine.shortage import is_shortage
 from softchat.engine.threads import default_threads
 from softchat.engine.vocabulary import Vocabulary
@@ -223,7 +224,11 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
 
         Done at load, on the empty sequence. Raises ModelRefusedError.
         """
-        return prove(self, self._table, self._claim)
+        try:
+            return prove(self, self._table, self._claim)
+        except ModelRefusedError as error:
+            error.hint = of_servers(error.hint, self._placement.servers)
+            raise
 
     def embedding_rows(self, ids: Sequence[int] | Ids) -> Floats:
         """Rows of the token-embedding matrix, (n, D), scaled as the model scales token input."""

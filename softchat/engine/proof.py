@@ -55,6 +55,8 @@ def prove(decoder: Decoder, table: EmbeddingTable, claim: Claim) -> float:
         raise ModelRefusedError(f"{claim.shown} holds NaN or infinity", hint=CUT)
     decoder.decode([first], 0, logits=False)
     by_token = decoder.decode_tokens(others).copy()
+    if not np.isfinite(by_token).any():
+        raise ModelRefusedError(f"{claim.shown} gives no token a logit that is a number", hint=CUT)
     spread = _spread(by_token)
     if spread == 0.0:
         raise ModelRefusedError(

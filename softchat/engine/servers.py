@@ -128,6 +128,11 @@ def is_of_servers(message: str) -> bool:
     return "ggml-rpc" in message
 
 
+def of_servers(hint: str, servers: Sequence[str]) -> str:
+    """The hint, with that it may be these servers' doing."""
+    return f"{hint}; or {_listed(servers, ' or ')} answers wrongly" if servers else hint
+
+
 def gone(servers: Sequence[str], message: str) -> ServerError:
     """The error that a process died of whose last words were these."""
     if "handshake failed" in message:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ from softchat.config.file import Config
 from softchat.config.layers import Source
 from softchat.engine.placement import Placement
 from softchat.engine.servers import is_of_servers
-from softchat.errors import ServerError, UsageError
+from softchat.errors import ModelRefusedError, ServerError, UsageError
 from softchat.events import Answer, Finished, Prefill, Started, Step
 from softchat.models.locate import Located
 from softchat.repl.session import Session
@@ -237,6 +239,23 @@ def test_a_server_that_stalls_before_a_model_is_loaded(liar, tiny_model):
     with pytest.raises(ServerError, match=one.address):
         WorkerBackend(Worker(), load)
     assert one.stalled.is_set()
+
+
+@pytest.mark.parametrize(
+    ("command", "lie", "said"),
+    [
+        (GET_ALIGNMENT, lambda body: struct.pack("<Q", 3), "llama.cpp died of SIGABRT"),
+        (GET_TENSOR, lambda body: struct.pack("<f", math.nan) * (len(body) // 4), "no token a log"),
+        (GET_TENSOR, lambda body: os.urandom(len(body)), "embedding rows and their tokens"),
+    ],
+)
+def test_a_server_that_answers_wrongly(liar, tiny_model, command, lie, said):
+    """The model's file is not blamed alone."""
+    one = liar(command, lie)
+    load = Load(path=tiny_model, name="x", n_ctx=64, placement=Placement(servers=(one.address,)))
+    with pytest.raises(ModelRefusedError, match=said) as caught:
+        WorkerBackend(Worker(), load)
+    assert caught.value.hint.endswith(f"; or {one.address} answers wrongly")
 
 
 STALLED_LOAD = """

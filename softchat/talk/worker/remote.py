@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from softchat.engine.servers import gone, is_of_servers
+from softchat.engine.servers import gone, is_of_servers, of_servers
 from softchat.engine.shortage import CLOSE, is_shortage, way_out
 from softchat.errors import (
     DecodeAbortedError,
@@ -210,7 +210,7 @@ def in_use(error: WorkerDiedError, load: Load) -> SoftchatError:
 def _hint(error: WorkerDiedError, load: Load) -> str:
     """A way out; where memory ended, with how much is needed: another worker reads the header."""
     if not is_shortage(error.message):
-        return error.hint
+        return of_servers(error.hint, load.placement.servers)
     try:
         with closing(Worker()) as other:
             return str(other.call("needs", load=load.to_dict()))
