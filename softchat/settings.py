@@ -408,6 +408,9 @@ def check(name: str, value: object) -> str | float:
         if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
             hint = f"it must be text without line breaks, of at most {LONGEST} characters"
             raise UsageError(f"{name} is {value!r:.99}", hint=hint)
+        if name == "stop" and value and not value.strip("|"):
+            hint = "| stands between texts, as in a|b; it can't be one itself"
+            raise UsageError(f"{name} is {value!r}: no text", hint=hint)
         return value
     if kind is bool:
         if not isinstance(value, bool):

@@ -243,6 +243,9 @@ def test_a_prompt_with_a_name(softchat, home, tmp_path):
     assert re.search(r"^into +-p lang=… +Into \$lang", listed, re.MULTILINE)
     assert "system: You translate." in softchat("prompts", "into").out
     assert "needs $lang" in softchat("-t", "into", "q").err
+    twice = softchat("-t", "into", "-p", "lang=x", "-p", "lang=y", "q")
+    assert (twice.status, twice.out) == (2, "")
+    assert twice.err == "error: -p gives $lang two values\nhint: -p lang=VALUE once\n"
     assert "did you mean 'into'" in softchat("-t", "int", "q").err
     assert softchat("-t", "brief", stdin="from a pipe").status == 0
     assert kept(home)[-1]["turns"][0]["question"] == "In one sentence: from a pipe"

@@ -15,6 +15,16 @@ def test_the_last_layer_wins():
     assert settings.patience == Settings().patience
 
 
+@pytest.mark.parametrize("text", ["|", "||", "|||||"])
+def test_stop_strings_that_are_none(text):
+    """Bars alone name no text that could end an answer; beside one they are harmless."""
+    for read in (check, parse):
+        with pytest.raises(UsageError, match="no text") as caught:
+            read("stop", text)
+        assert "stands between texts" in caught.value.hint
+    assert [check("stop", one) for one in ("", "a|", "||a", " ")] == ["", "a|", "||a", " "]
+
+
 def test_the_baseline_has_no_cold_stop_unless_asked():
     """`hard` is ordinary chain of thought: a model's own τ is not applied to it, a flag's is."""
     assert resolve({"tau": 0.5}, {"strategy": "hard"}).tau == 0

@@ -136,11 +136,18 @@ def _list_wrong(evaluation: Evaluation) -> None:
     wrong = [one for one in evaluation.results if one.correct is False]
     for result in sorted(wrong, key=lambda one: (one.index, one.run, one.sample)):
         question = evaluation.questions[result.index]
-        said = "nothing that can be read" if result.given is None else in_a_line(result.given, 40)
-        wanted = in_a_line(question.answer, 40)
-        head = f"{result.index + 1} {result.run}: {said}, not {wanted}"
+        head = f"{result.index + 1} {result.run}: {_said_wrong(result, question)}"
         print(one_line(f"{head}: {in_a_line(question.text, 100)}"))
     print(f"{len(wrong)} of {len(evaluation.results)} wrong", flush=True)
+
+
+def _said_wrong(result: Result, question: Question) -> str:
+    from softchat.views.wording import in_a_line
+
+    if result.outcome.error:
+        return f"failed: {in_a_line(result.outcome.error, 100)}"
+    said = "nothing that can be read" if result.given is None else in_a_line(result.given, 40)
+    return f"{said}, not {in_a_line(question.answer, 40)}"
 
 
 def show_tables(tables: Sequence[Callable[[Summary, Glyphs], Table]], summary: Summary) -> None:
@@ -282,7 +289,7 @@ def evaluate_file(
     refuse_unseen(str(context.info_name), grid, named)
     found, loading, defaults, wording = prepare(context, loading, quiet=how.json)
     runs = make_runs({"seed": 0, **defaults}, grid, named)
-    refuse_unused(grid, runs)
+    refuse_unused(context, runs)
     seed = runs[0].settings.seed
     plan = Plan(
         questions=questions.pick(limit=how.limit, shuffle=how.shuffle, seed=seed),

@@ -67,9 +67,10 @@ def refuse_unseen(command: str, grid: Mapping[str, Sequence[object]], named: Ite
             )
 
 
-def refuse_unused(grid: Iterable[str], runs: Sequence[Run]) -> None:
-    """Raise UsageError if a setting is given that none of these runs looks at."""
-    for name in grid:
+def refuse_unused(context: typer.Context, runs: Sequence[Run]) -> None:
+    """Raise UsageError if a setting stands on the command line that none of these looks at."""
+    given = flags_of(context)
+    for name in (name for name in KNOBS if name in given):
         idle = [run.settings.idle(name) for run in runs]
         if (first := idle[0]) and all(idle):
             raise UsageError(f"no run uses {flag_of(name)}", hint=f"one with {first.unlike} would")

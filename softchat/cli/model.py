@@ -229,11 +229,14 @@ def _loras(texts: list[str] | None) -> tuple[Lora, ...] | None:
     """The adapters that were named; None if the model's own are meant.
 
     Raises:
-        UsageError: there is no such file, or the scale is no number.
+        UsageError: there is no such file, the scale is no number, or `none` is not alone.
 
     """
     if not texts:
         return None
+    if "none" in texts and len(texts) > 1:
+        hint = "--lora none alone; for a file of that name --lora ./none"
+        raise UsageError("--lora none, and another --lora beside it", hint=hint)
     return () if texts == ["none"] else tuple(map(_lora, texts))
 
 

@@ -11,7 +11,7 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, make_dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
 import typer
 
@@ -221,9 +221,21 @@ class Loading:
         ),
     ] = None
 
-    def after(self, layers: Layers) -> Loading:
-        """With what config.toml says, where no flag or variable does."""
-        return replace(self, **{name: layers.value(name, getattr(self, name)) for name in LOADING})
+    def after(self, layers: Layers) -> Self:
+        """With what config.toml says, where no flag or variable does.
+
+        Raises:
+            UsageError: a flag gives layers to devices, where there is to be none.
+
+        """
+        how = replace(self, **{name: layers.value(name, getattr(self, name)) for name in LOADING})
+        where = how.placement
+        if where.devices == ("none",):
+            for name, wants in (("gpu_layers", where.gpu_layers), ("rpc", where.servers)):
+                if wants and layers.origin(name) == flag_of(name):
+                    hint = f"leave out {flag_of(name)}, or give another --device"
+                    raise UsageError(f"{flag_of(name)} does nothing with device none", hint=hint)
+        return how
 
     @property
     def placement(self) -> Placement:
@@ -237,11 +249,9 @@ class TalkLoading(Loading):
 
     prompt_cache: Annotated[bool, option("prompt_cache")] = True
 
-    def after(self, layers: Layers) -> TalkLoading:
+    def after(self, layers: Layers) -> Self:
         """As `Loading.after`."""
-        loading = replace(
-            self, **{name: layers.value(name, getattr(self, name)) for name in LOADING}
-        )
+        loading = super().after(layers)
         kept = layers.value("log", True) and layers.value("prompt_cache", self.prompt_cache)
         return replace(loading, prompt_cache=bool(kept))  # a prompt on disk is a trace of it too
 

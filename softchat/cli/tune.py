@@ -113,7 +113,7 @@ def tune(
     found, loading, defaults, wording = prepare(context, loading, quiet=tuning.json)
     fixed = {name: values[0] for name, values in grid.items() if len(values) == 1}
     standing, candidates = _runs({"seed": 0, **defaults}, grid, run or (), fixed=fixed)
-    refuse_unused(grid, [*standing, *candidates])
+    refuse_unused(context, [*standing, *candidates])
     seed = standing[0].settings.seed
     picked = questions.pick(limit=tuning.limit, shuffle=True, seed=seed)
     choosing, proving = split(picked, seed)

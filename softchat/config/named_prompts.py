@@ -43,7 +43,7 @@ class NamedPrompt:
         """What makes a question of what is asked, with these NAME=VALUE.
 
         Raises:
-            UsageError: one is no such pair.
+            UsageError: one is no such pair, or gives a value to what has one already.
 
         """
         given = _values(pairs or ())
@@ -84,6 +84,8 @@ def _values(pairs: Iterable[str]) -> dict[str, str]:
         if not equals or not _VARIABLE.fullmatch(name):
             shown = one_line(pair)
             raise UsageError(f"'{shown}' is no NAME=VALUE", hint="-p lang=German")
+        if name in values:
+            raise UsageError(f"-p gives ${name} two values", hint=f"-p {name}=VALUE once")
         values[name] = value
     return values
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from softchat.base.files import shown_size
 from softchat.engine.describe import Description, describe
-from softchat.engine.devices import choose
+from softchat.engine.devices import NONE, choose
 from softchat.engine.native import BATCH
 from softchat.engine.placement import ALL, Placement
 from softchat.engine.rpc import guard, use_servers
@@ -98,6 +98,7 @@ class Offload:
         self._free = [device.free for device, _ in chosen]
         self._failed: ModelRefusedError | None = None
         self._guarded = 0.0
+        self._nowhere = not chosen and bool(placement.gpu_layers) and placement.devices != (NONE,)
         if not chosen:
             return
         about = describe(path)
@@ -129,15 +130,17 @@ class Offload:
                 raise
             self._failed = error
 
-    def guard(self) -> None:
-        """To be called now and then while a model is loaded: see `rpc.guard`."""
-        if self._servers and time.monotonic() - self._guarded > _GUARD_S:
+    def guard(self, *, at_once: bool = False) -> None:
+        """To be called now and then while a model is loaded, `at_once` at the end: `rpc.guard`."""
+        if self._servers and (at_once or time.monotonic() - self._guarded > _GUARD_S):
             self._guarded = time.monotonic()
             guard(self._servers)
 
     @property
     def note(self) -> str:
         """What a user should be told: that not all layers are where they were to be; or nothing."""
+        if self._nowhere:
+            return "this llama.cpp knows of no accelerator here: all layers are on the processor"
         if not self.all_layers or self.layers == self._wanted:
             return ""
         return (

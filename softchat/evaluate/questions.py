@@ -8,7 +8,8 @@ import io
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,17 @@ from softchat.errors import ModelNotFoundError, UsageError
 _GSM8K = "####"  # stands before the answer, behind the worked solution
 _MOST = 2**28  # bytes of a file that is fetched, and of what a Parquet file unfolds to
 _COLUMNS = ("question", "answer", "prompt", "final_answer")
+_SHOWN = 40  # characters of a name in a message
 _BATCH = 1000  # rows that are unfolded at once
 _LAYOUTS = "each needs 'question' and 'answer'; see docs/evaluate.md for what else is read"
+_ONE = "leave out one of them"
+
+
+@dataclass(frozen=True, slots=True)
+class _Twice:
+    """In place of a JSON object that has a key twice: nobody can tell which value is meant."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,8 @@ def read_questions(path: Path, *, answers: bool = True) -> QuestionFile:
     data = _bytes(path, name)
     questions = []
     for index, (place, item) in enumerate(_items(data, name)):
+        if (key := _twice_in(item)) is not None:
+            raise UsageError(f"{name}, {place} has {_quoted(key)} twice", hint=_ONE)
         found = _question(item)
         if found is None or (answers and not found[1]):
             raise UsageError(f"{name}, {place}: no question with an answer", hint=_LAYOUTS)
@@ -119,15 +131,11 @@ def _items(data: bytes, name: str) -> Iterator[tuple[str, Any]]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is not UTF-8 text", hint="convert it first") from error
     if ending in ("csv", "tsv"):
-        rows = csv.DictReader(io.StringIO(text), delimiter="\t" if ending == "tsv" else ",")
-        try:
-            yield from ((f"line {rows.line_num}", row) for row in rows)
-        except csv.Error as error:
-            raise UsageError(f"{name} is no CSV: {error}", hint=_LAYOUTS) from error
+        yield from _csv_rows(text, name, between="\t" if ending == "tsv" else ",")
         return
     if text.lstrip().startswith("["):
         try:
-            listed = json.loads(text)
+            listed = _json(text)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"{name} is not JSON: {error}", hint=_LAYOUTS) from error
         yield from ((f"item {n}", item) for n, item in enumerate(listed, 1))
@@ -135,11 +143,80 @@ def _items(data: bytes, name: str) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                yield f"line {number}", json.loads(line)
+                yield f"line {number}", _json(line)
             except (ValueError, RecursionError) as error:
                 raise UsageError(
                     f"{name}, line {number}: not JSON: {error}", hint=_LAYOUTS
                 ) from error
+
+
+def _json(text: str) -> Any:  # noqa: ANN401  # whatever JSON holds
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _Twice(_repeated(key for key, _ in pairs) or "")
+
+
+def _twice_in(item: object) -> str | None:
+    """The key that an object has twice, or one of the messages of its prompt."""
+    if isinstance(item, _Twice):
+        return item.key
+    prompt = item.get("prompt") if isinstance(item, dict) else None
+    inner = [
+        one.key
+        for one in (prompt if isinstance(prompt, list) else [prompt])
+        if isinstance(one, _Twice)
+    ]
+    return inner[0] if inner else None
+
+
+def _csv_rows(text: str, name: str, *, between: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row by the names in the first one, and the line on which it begins."""
+    header: list[str] = []
+    for line, row in _csv_lines(text, name, between=between):
+        if not header:
+            header = row
+            _refuse_repeated(filter(None, header), name)
+            continue
+        if len(row) > len(header):
+            raise UsageError(
+                f"{name}: line {line} has more cells than the header",
+                hint='put what has a comma or a tab in it in quotes: "1,000"',
+            )
+        yield f"line {line}", dict(zip(header, row, strict=False))
+
+
+def _csv_lines(text: str, name: str, *, between: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row that has some, and the line on which it begins."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
+    line = 1
+    try:
+        for row in rows:
+            if row:
+                yield line, row
+            line = rows.line_num + 1
+    except csv.Error as error:
+        reason = one_line(str(error))
+        raise UsageError(
+            f"{name}, line {line}: no CSV: {reason}",
+            hint='a cell that begins with " ends with one; inside it each is doubled: ""',
+        ) from error
+
+
+def _refuse_repeated(columns: Iterable[str], name: str) -> None:
+    if (column := _repeated(columns)) is not None:
+        raise UsageError(f"{name} has the column {_quoted(column)} twice", hint=_ONE)
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first of these names that is there more than once."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
+
+
+def _quoted(key: str) -> str:
+    return f"'{one_line(key[:_SHOWN])}'"
 
 
 def _parquet(data: bytes, name: str) -> list[dict[str, Any]]:
@@ -150,7 +227,9 @@ def _parquet(data: bytes, name: str) -> list[dict[str, Any]]:
             f"{name} needs pyarrow", hint="pip install 'softchat[parquet]', or convert it to JSON"
         ) from error
     try:
-        rows = _rows(pyarrow.parquet.ParquetFile(io.BytesIO(data)))
+        rows = _rows(pyarrow.parquet.ParquetFile(io.BytesIO(data)), name)
+    except UsageError:
+        raise
     except Exception as error:  # whatever a damaged one is read as
         reason = one_line(str(error).partition("\n")[0]) or type(error).__name__
         raise UsageError(f"{name} is no Parquet file: {reason}", hint=_LAYOUTS) from error
@@ -159,13 +238,14 @@ def _parquet(data: bytes, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _rows(file: Any) -> list[dict[str, Any]] | None:  # noqa: ANN401  # pyarrow's
+def _rows(file: Any, name: str) -> list[dict[str, Any]] | None:  # noqa: ANN401  # pyarrow's
     """Its rows; None if they take more than _MOST."""
     groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
     if sum(group.total_byte_size for group in groups) > _MOST:
         return None
     # No others are read: there are values, such as some dates, that Python can't hold.
-    columns = [column for column in _COLUMNS if column in file.schema_arrow.names]
+    columns = [column for column in file.schema_arrow.names if column in _COLUMNS]
+    _refuse_repeated(columns, name)
     rows: list[dict[str, Any]] = []
     held = 0
     for batch in file.iter_batches(batch_size=_BATCH, columns=columns):

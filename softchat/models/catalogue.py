@@ -170,9 +170,17 @@ def _read_entry(name: str, models: Table) -> ModelEntry:
         source=_read_source(table.table("source", required=True)),
         tags=_read_tags(table.table("think"), name) if "think" in table.values else None,
         lora=_read_path(table, "lora") if "lora" in table.values else None,
-        merge=table.switch("merge") if "merge" in table.values else False,
+        merge=_read_merge(table) if "merge" in table.values else False,
         defaults=_read_defaults(table.table("defaults")),
     )
+
+
+def _read_merge(table: Table) -> bool:
+    merge = table.switch("merge")
+    if merge and "lora" not in table.values:
+        hint = "it makes one file of a model and its adapter: give a lora too, or leave out merge"
+        raise table.error("merge", "merge does nothing without a lora", hint=hint)
+    return merge
 
 
 def _read_path(table: Table, key: str) -> Path:

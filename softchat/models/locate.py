@@ -79,8 +79,19 @@ class Located:
 
     @property
     def lora(self) -> Path | None:
-        """The LoRA adapter that belongs to it."""
-        return self._known.lora
+        """The LoRA adapter that belongs to it.
+
+        Raises:
+            ModelNotFoundError: it is not there.
+
+        """
+        path = self._known.lora
+        if path is not None and not is_file(path):
+            raise ModelNotFoundError(
+                one_line(f"{self.name} has an adapter in models.toml that is not there: {path}"),
+                hint="mend its lora there, or leave it out for once: --lora none",
+            )
+        return path
 
     @property
     def merge(self) -> bool:

@@ -213,18 +213,23 @@ def test_mistakes(softchat, data, tmp_path):
 
 
 def test_what_is_wrong_is_listed(capsys):
-    """Question, what was read in the answer, and what was wanted; what is right is not there."""
-    outcome = Outcome()
+    """Question, what was read in the answer, and what was wanted; what is right is not there.
+
+    Of a run that failed, why: the model has said nothing, be it readable or not.
+    """
+    outcome, failed = Outcome(), Outcome(error="the prompt has 883 tokens")
     results = [
         Result(run="soft", index=1, seed=0, given="9", correct=False, outcome=outcome),
         Result(run="soft", index=0, seed=0, given="4", correct=True, outcome=outcome),
         Result(run="hard", index=0, seed=0, given=None, correct=False, outcome=outcome),
+        Result(run="hard", index=1, seed=0, given=None, correct=False, outcome=failed),
     ]
     asked = [("2+2?", "4"), ("1\x1b?", "1")]
     questions = {n: Question(index=n, text=q, answer=a) for n, (q, a) in enumerate(asked)}
     _list_wrong(Evaluation(about={}, runs=(), summary=None, results=results, questions=questions))
     assert capsys.readouterr().out.splitlines() == [
         "1 hard: nothing that can be read, not 4: 2+2?",
+        "2 hard: failed: the prompt has 883 tokens: 1␛?",
         "2 soft: 9, not 1: 1␛?",
-        "2 of 3 wrong",
+        "3 of 4 wrong",
     ]

@@ -48,6 +48,9 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("bench", "--rpc", "127.0.0.1:9", "--at", "200"), "--at does nothing with --rpc"),
         (("bench", "--rpc", "127.0.0.1:9", "--others"), "--others does nothing with --rpc"),
         (("eval", "data.json", "--json", "--show-wrong"), "--show-wrong does nothing with --json"),
+        (("ask", "x", "--device", "none", "--gpu-layers", "5"), "--gpu-layers does nothing with"),
+        (("eval", "data.json", "--device", "none", "--gpu-layers", "all"), "--gpu-layers does not"),
+        (("ask", "x", "--device", "none", "--rpc", "127.0.0.1:9"), "--rpc does nothing with dev"),
         (("tune", "--write", "--dry-run"), "--write and --dry-run exclude each other"),
         (("tune", "data.json", "--seed", "1,2"), "tune takes one --seed"),
         (("compare", "x", "--lens", "on"), "--lens shows nothing in compare"),
@@ -60,7 +63,7 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("compare", "x", "--strategy", "hard", "--eat-alpha", "0.1,0.2"), "no run uses --eat-"),
         (("tune", "data.json", "--run", "soft", "--selar-k", "3"), "no run uses --selar-k"),
         (("eval", "data.json", "--run", "hard", "--patience", "3"), "no run uses --patience"),
-        (("eval", "data.json", "--no-think", "--topn", "3"), "no run uses --topn"),
+        (("eval", "data.json", "--think", "off", "--topn", "3"), "no run uses --topn"),
     ],
 )
 def test_it_is_refused(softchat, tmp_path, command, said):
@@ -83,7 +86,11 @@ def test_what_is_so_anyway_may_be_said(softchat, own_home):
     done = softchat("ask", "x", "--samples", "2", *off, *quick, SOFTCHAT_PANEL="1")
     assert done.status == 0, done
     assert softchat("compare", "x", "--topn", "2", *quick, "--lens", "off").status == 0
-    (own_home / "config.toml").write_text("topn = 3\n[prompts.p]\nselar_k = 4\n")
+    assert softchat("compare", "x", "--think", "off", *quick[2:]).status == 0  # hard and soft
+    done = softchat("ask", "x", "--device", "none", "--gpu-layers", "0", *quick)
+    assert done.status == 0, done
+    (own_home / "config.toml").write_text("topn = 3\ngpu_layers = 5\n[prompts.p]\nselar_k = 4\n")
+    quick += ("--device", "none")
     hard = ("ask", "-t", "p", "x", "--strategy", "hard", "--drift-steps", "0", *quick)
     done = softchat(*hard, SOFTCHAT_PATIENCE="3")
     assert done.status == 0, done

@@ -100,6 +100,17 @@ def test_every_command_tells_of_a_slow_load(tmp_path, monkeypatch, home, real_mo
     assert ("reading", False) in told or command != "eval"
 
 
+@pytest.mark.parametrize("others", [["none"], ["a.gguf"], ["gone.gguf=0.5"]])
+def test_no_adapter_and_an_adapter(others):
+    """`none` stands alone; it may where the model has no adapter of its own."""
+    for texts in (["none", *others], [*others, "none"]):
+        with pytest.raises(UsageError, match="--lora none, and another --lora beside") as error:
+            _loras(texts)
+        assert error.value.hint.startswith("--lora none alone")
+    assert _loras(["none"]) == ()
+    assert _loras([]) is None
+
+
 @pytest.mark.parametrize("scale", ["1e38", "inf", "nan", "-101"])
 def test_the_scale_of_an_adapter_has_bounds(tmp_path, scale):
     """It is the scale that is refused, not the model that it makes nonsense of."""

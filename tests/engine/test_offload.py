@@ -98,6 +98,19 @@ def test_a_number_is_taken_at_its_word(one_gpu):
     assert (none.layers, none.handles, none.note) == (0, [], "")
 
 
+def test_layers_for_accelerators_that_there_are_none_of(monkeypatch, tmp_path):
+    """Whoever wants some there is told that all are on the processor; with `none` they know it."""
+    monkeypatch.setattr(offload, "choose", lambda names, servers: [])
+    path = tiny.write(tmp_path / "tiny.gguf")
+
+    def note(**placement):
+        return Offload(path, Placement(**placement), n_ctx=64, n_ctx_most=64).note
+
+    said = "this llama.cpp knows of no accelerator here: all layers are on the processor"
+    assert note(gpu_layers=5) == note(gpu_layers=ALL) == said
+    assert note() == note(gpu_layers=0) == note(gpu_layers=5, devices=("none",)) == ""
+
+
 def test_fewer_are_tried_until_it_fits(one_gpu):
     """What a device has no memory for is tried with fewer layers, and the outcome is told."""
     some = one_gpu(10**9, gpu_layers=ALL)

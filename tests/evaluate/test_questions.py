@@ -59,6 +59,50 @@ def test_csv(tmp_path, ending, between):
     assert read_questions(path, answers=False).questions[0].answer == ""
 
 
+TWO = "question,answer\nWhat?,1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("question,answer\nAdd 1000 to 1,000,2000", "line 2 has more cells", '"1,000"'),
+        (f'{TWO}"Two\nlines",1\n7,8,\n', "line 5 has more cells", '"1,000"'),
+        ('question,answer\n"unclosed?,1\n"b?",2', "line 2: no CSV", "is doubled"),
+        (f'{TWO}\n"never closed,2\nc?,3', "line 4: no CSV", "is doubled"),
+        (f'{TWO}a "b" c,2\n"a" b,2', "line 4: no CSV", "is doubled"),
+        ("question,answer,answer\nWhat?,1,2", "has the column 'answer' twice", "leave out one"),
+        ("question,answer,id,id\nWhat?,1,2,3", "has the column 'id' twice", "leave out one"),
+    ],
+)
+def test_csv_that_can_be_read_in_two_ways(tmp_path, text, said, hint):
+    """It is refused, with the line on which the row begins: no wrong answer is taken for right."""
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=said) as caught:
+        read_questions(path)
+    assert hint in caught.value.hint
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"question":"a?","answer":"1","question":"b?"}', "line 1 has 'question' twice"),
+        ('{"question":"a?","answer":"1"}\n{"answer":"1","answer":"1"}', "line 2 has 'answer' tw"),
+        ('[{"question":"a","answer":1},\n{"question":"a","answer":1,"answer":2}]', "item 2 has 'a"),
+        ('{"prompt":[{"value":"a","value":"b"}],"final_answer":1}', "line 1 has 'value' twice"),
+        ('{"prompt":{"a":1,"a":2},"final_answer":1}', "line 1 has 'a' twice"),
+    ],
+)
+def test_a_key_that_is_there_twice(tmp_path, text, said):
+    """It is refused in an object that is read, with its place; elsewhere it is no matter."""
+    with pytest.raises(UsageError, match=said) as caught:
+        read_questions(write(tmp_path, text))
+    assert caught.value.hint == "leave out one of them"
+    other = '{"question":"a?","answer":"1","about":{"by":"x","by":"y"}}'
+    assert read_questions(write(tmp_path, other)).questions[0].text == "a?"
+
+
 def test_parquet(tmp_path):
     """As data sets on the hub have them; a file that is none is told."""
     pyarrow = pytest.importorskip("pyarrow")
@@ -103,6 +147,23 @@ def test_parquet_is_bounded_and_of_other_columns_nothing_is_read(tmp_path):
     far = pyarrow.array([2**62], pyarrow.timestamp("us"))
     parquet.write_table(pyarrow.table({"question": ["a"], "answer": ["1"], "at": far}), path)
     assert [one.text for one in read_questions(path).questions] == ["a"]
+
+
+def test_parquet_with_a_column_twice_is_refused(tmp_path):
+    """As nobody can tell which of them is meant; of others that are not read it is no matter."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "data.parquet"
+    cells = [pyarrow.array([one]) for one in ("a", "1", "2", "3")]
+    for last, said in (("answer", "has the column 'answer' twice"), ("id", "")):
+        names = ["question", "answer", last, "id"]
+        parquet.write_table(pyarrow.Table.from_arrays(cells, names=names), path)
+        if said:
+            with pytest.raises(UsageError, match=said):
+                read_questions(path)
+        else:
+            assert read_questions(path).questions[0].answer == "1"
 
 
 @pytest.mark.parametrize("error", [OSError("thrift"), OverflowError("date"), UnicodeError("x")])
@@ -196,6 +257,10 @@ REFUSED = {
     "a quote without end.csv": b'question,answer\n"a\n',
     "a field too long.csv": b'question,answer\n"' + b"a" * 200_000 + b'",1\n',
     "tabs.tsv": b"question\tanswer\n\t\n",
+    "a tab behind a quote.tsv": b'question\tanswer\n"a" \t1\n',
+    "a wide row.csv": b"question,answer\n" + b"a," * 100_000 + b"\n",
+    "a long name twice.csv": (b"a" * 10**5 + b",") * 2 + b"question,answer\n",
+    "a long key twice": b'{"' + b"a" * 5000 + b'":1,"' + b"a" * 5000 + b'":1}',
 }
 TAKEN = {
     "a mark of order": b"\xef\xbb\xbf" + line("a", "1"),
@@ -203,13 +268,13 @@ TAKEN = {
     "NaN": b'{"question":"a","answer":NaN}',
     "infinity": b'{"question":"a","answer":-Infinity}',
     "a large exponent": b'{"question":"a","answer":1e999999999}',
-    "keys twice": b'{"question":"a","question":"b","answer":"1"}',
     "CRLF": (line("a", "1") + b"\r\n") * 3,
     "another end of line": line("a\u2028b", "1"),
     "ten megabytes": line("a" * 10**7, "1"),
     "escapes": line("\x1b]0;x\x07", "1"),
-    "a wide row.csv": b"question,answer\n" + b"a," * 100_000 + b"\n",
-    "columns twice.csv": b"question,question,answer\na,b,1\n",
+    "a wide header.csv": b"question,answer" + b"," * 100_000 + b"\na,1\n",
+    "line breaks of old.csv": b"question,answer\ra,1\r",
+    "empty lines.csv": b"\n\nquestion,answer\n\na,1\n\n",
 }
 
 

@@ -111,6 +111,16 @@ def test_an_adapter_is_beside_its_file(load, tmp_path):
         load(BASE, "[models.small]\nlora = 3")
 
 
+def test_merging_needs_an_adapter(load):
+    """Without one there is nothing to make one file of; an adapter may be another file's."""
+    adapted = BASE.replace("[models.small]\n", '[models.small]\nlora = "a.gguf"\n')
+    assert load(adapted, "[models.small]\nmerge = true").find("small").merge
+    assert not load(BASE, "[models.small]\nmerge = false").find("small").merge
+    with pytest.raises(UsageError, match=r"1\.toml:2: merge does nothing without") as caught:
+        load(BASE, "[models.small]\nmerge = true")
+    assert "give a lora too, or leave out merge" in caught.value.hint
+
+
 def test_found_by_name_and_alias(load):
     """A model has its name and its aliases, and the default can be an alias."""
     catalogue = load(BASE.replace('default = "small"', 'default = "tiny"'))

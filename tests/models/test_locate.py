@@ -17,7 +17,7 @@ from softchat.errors import ModelError, ModelNotFoundError, ModelRefusedError
 from softchat.models import find_model
 from softchat.models.catalogue import Catalogue
 from softchat.models.entry import ModelEntry, PathSource
-from softchat.models.locate import locate
+from softchat.models.locate import Located, locate
 from softchat.prompt.tags import ThinkTags
 from tests.faults.soak import times
 from tests.terminal import CONTROLS
@@ -220,6 +220,19 @@ def test_in_this_users_folders(tmp_path):
     assert found.path.samefile(path)
     assert (found.name, found.context, found.system) == ("mine", 64, "Think.")
     assert (found.tags, found.defaults) == (ThinkTags(open="<t>"), {"tau": 0.5})
+
+
+def test_an_adapter_that_is_not_there(tmp_path):
+    """It is told when it is asked for, by its path: without its adapter the model can be loaded."""
+    path = make_gguf(tmp_path / "mine.gguf")
+    entry = ModelEntry(name="mine", source=PathSource(path=path), lora=tmp_path / "gone.jsonl")
+    found = Located(name="mine", path=path, entry=entry)
+    with pytest.raises(ModelNotFoundError, match=r"an adapter .* that is not there") as caught:
+        _ = found.lora
+    assert str(tmp_path / "gone.jsonl") in caught.value.message
+    assert "--lora none" in caught.value.hint
+    make_gguf(entry.lora)
+    assert found.lora == entry.lora
 
 
 @settings(
