@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -39,8 +38,7 @@ def replay(
     outputs: Outputs,
 ) -> int:
     """Show a recorded run as it was; no model is needed."""
-    if not math.isfinite(speed):
-        raise UsageError(f"--speed is {speed}", hint="4 is four times as fast; 0 is all at once")
+    _refuse_speed(speed)
     from softchat.cli.model import user_config
 
     if step:
@@ -68,6 +66,15 @@ def replay(
         for error in errors:
             complain(error.message, error.hint)
     return _INTERRUPTED if interrupt() else 0
+
+
+def _refuse_speed(speed: float) -> None:
+    """Raise UsageError if nothing could be told at this speed, or it is none."""
+    from softchat.record.playback import FASTEST, SLOWEST
+
+    if speed != 0 and not SLOWEST <= speed <= FASTEST:  # NaN too
+        hint = f"from {SLOWEST:g} to {FASTEST:g}: 4 is four times as fast; 0 is all at once"
+        raise UsageError(f"--speed is {speed:g}", hint=hint)
 
 
 def _by_clock(runs: list[Run], speed: float, interrupt: Interrupt) -> Iterator[Event]:

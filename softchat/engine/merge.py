@@ -4,6 +4,9 @@ llama.cpp computes an adapter beside each matrix, in small products that make a 
 model 1.25 times as long, and a prompt 1.13 times. In the weights it costs nothing. They are rounded
 once more by that, to Q8_0, which is finer than what it is made of; to the type of a 4-bit file, the
 rounding would be as large as what the adapter says.
+
+Behind its weights such a file has a seal, which says what it was made of, and what its header was.
+So another model's file in its place is not taken for it.
 """
 
 from __future__ import annotations
@@ -37,7 +40,9 @@ KEPT = 4
 LOADING_S = 600
 """Another softchat may be about to load a file that was of use so shortly ago: it stays, too."""
 _NAME = re.compile(r"[0-9a-f]{16}\.gguf")
-_FORMAT = 1  # of the file that is made
+_FORMAT = 2  # of the file that is made
+_DIGEST = 32  # bytes of SHA-256
+_SEAL = 2 * _DIGEST + 8  # bytes: of what it is made, its header, and how long that is
 _Q8_0, _MOSTLY_Q8_0 = 8, 7  # enum ggml_type, enum llama_ftype
 _BLOCK = 32  # weights that share a scale
 _LARGEST = 127.0 * 65504  # weight: the largest scale that 16 bits hold, 127 times
@@ -65,18 +70,40 @@ def merged(
     for one in (path, *(lora.path for lora in loras)):
         status = one.stat()
         parts += [str(one.resolve()), str(status.st_size), str(status.st_mtime_ns)]
-    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    file = folder / f"{digest}.gguf"
+    made_of = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).digest()
+    file = folder / f"{made_of.hex()[:16]}.gguf"
     with suppress(OSError):  # its time of change stays: what is kept of prompts goes by that
         os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns))
-    if file.is_file():
+    if file.is_file() and _is_sealed(file, made_of):
         return file
     make_private(folder)
     sweep(folder)
     with replacing(file) as half, half.open("r+b") as out:
-        _write(path, loras, half, out, cancelled)
+        header, end = _write(path, loras, half, out, cancelled)
+        seal = _seal(made_of, out, header)
+        out.seek(end)
+        out.write(seal)
     _remove_oldest(folder)
     return file
+
+
+def _seal(made_of: bytes, file: BinaryIO, length: int) -> bytes:
+    """What stands at the end of a file whose header is so long, in bytes."""
+    file.seek(0)
+    header = hashlib.sha256(file.read(length)).digest()
+    return made_of + header + length.to_bytes(8, "little")
+
+
+def _is_sealed(path: Path, made_of: bytes) -> bool:
+    """Whether this is the file that was made of that, up to its weights, which are not read."""
+    with suppress(OSError), path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - _SEAL))
+        seal = file.read()
+        length = int.from_bytes(seal[2 * _DIGEST :], "little")
+        # Else it is another one, or cut short.
+        return seal.startswith(made_of) and length <= end and seal == _seal(made_of, file, length)
+    return False
 
 
 def merged_files(folder: Path) -> list[Path]:
@@ -116,7 +143,8 @@ def _write(
     written: Path,
     out: BinaryIO,
     cancelled: Callable[[], bool],
-) -> None:
+) -> tuple[int, int]:
+    """Write the file; where its first tensor begins, and where its last one ends."""
     products: dict[str, list[_Product]] = {}
     rounding = changed = 0.0
     with open_header(path) as header:
@@ -147,6 +175,7 @@ def _write(
     if rounding > TOLERANCE**2 * changed:
         share = math.sqrt(rounding / changed) if changed else math.inf
         raise _refused(f"8 bits would round away {share:.2f} of what they change")
+    return min(begins, default=end), end
 
 
 def _check(header: Header, products: Mapping[str, object]) -> None:

@@ -10,7 +10,11 @@ from softchat.events import Answer, Error, Event, Finished, Halted, Lens, Prefil
 from softchat.record.runs import Run
 
 _NAP_S = 0.05  # how long it may take until a wish to stop is seen
-_LONGEST_S = 3600.0  # no pause is longer, whatever a recording says
+LONGEST_S = 10.0
+"""No pause is longer, as it was recorded nor as it is shown: nobody looks at a still screen for so
+long, and a recording may lie about time."""
+SLOWEST, FASTEST = 0.01, 1000.0
+"""Speeds between which one can tell what happens."""
 _LATE_S = 1.0  # who is later than this was stopped (Ctrl-Z): nothing is caught up
 
 
@@ -54,6 +58,9 @@ def play(
 ) -> Iterator[Event]:
     """The run's events, each when it is due; the end comes early if it is cancelled.
 
+    A pause of more than `LONGEST_S` is cut to that, then the speed counts; slowed down, it is not
+    longer either.
+
     Args:
         run: what is shown.
         speed: 2 is twice as fast as it was; 0 is all at once.
@@ -65,7 +72,7 @@ def play(
     before, at = 0.0, clock()
     for due, event in schedule(run):
         if speed > 0:
-            at += min((due - before) / speed, _LONGEST_S)
+            at += min(min(due - before, LONGEST_S) / speed, LONGEST_S)
             before = due
             if clock() - at > _LATE_S:
                 at = clock()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from softchat.base.files import replace_file
 from softchat.events import Event, Started, to_json
-from softchat.record.trace import parse_event
+from softchat.record.trace import Order, parse_event
 
 MOST = 2**23  # bytes: some ten thousand steps; half a second to read
 _FIRST = f'{{"event": "{Started.event}"'.encode()
@@ -79,7 +79,8 @@ def recalled(path: Path, names: Collection[str]) -> dict[str, Events]:
         name = _name(text)
         with suppress(ValueError, RecursionError):  # somebody has written it, and the name too
             if name in names:
-                found[name] = tuple(parse_event(line) for line in text.splitlines())
+                order = Order()
+                found[name] = tuple(order.checked(parse_event(one)) for one in text.splitlines())
     return found
 
 

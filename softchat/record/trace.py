@@ -20,10 +20,27 @@ from typing import NoReturn
 from softchat.base.files import missing_hint, open_file, open_sink, open_stream
 from softchat.base.text import one_line
 from softchat.errors import SoftchatError, UsageError
-from softchat.events import SCHEMA, Error, Event, from_dict, to_json
+from softchat.events import (
+    SCHEMA,
+    Answer,
+    Error,
+    Event,
+    Finished,
+    Halted,
+    Lens,
+    Prefill,
+    Started,
+    Step,
+    from_dict,
+    to_json,
+)
 
 _LONGEST = 2**26  # bytes of a line; a step with 100,000 tokens has a tenth of it
 _OPENING = b'{"event": "'
+_PLACES: dict[type[Event], int] = {  # in a run
+    Started: 0, Prefill: 1, Step: 2, Lens: 2, Halted: 3, Answer: 4, Finished: 5, Error: 6,
+}  # fmt: skip
+_REPEATED = (Step, Lens, Answer, Error)  # an error that failed a run, and that of what showed it
 
 
 class TraceWriter:
@@ -101,13 +118,14 @@ def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -
         warn: told if the last line was cut off while it was written; that line is left out.
 
     Raises:
-        UsageError: the file can't be read, is no trace, or was written by a newer softchat.
+        UsageError: the file can't be read, is no trace, has events where none of their kind can be,
+            or was written by a newer softchat.
 
     """
     shown = one_line(str(path))
     try:
         with open_stream(path) as file:
-            number = 0
+            number, order = 0, Order()
             while line := file.readline(_LONGEST):
                 number += 1
                 try:
@@ -116,6 +134,10 @@ def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -
                     if _is_torn(line):
                         warn(f"the last line of {shown} (line {number}) is cut off: left out")
                         return
+                    _refuse(shown, number, error)
+                try:
+                    order.checked(event)
+                except ValueError as error:
                     _refuse(shown, number, error)
                 yield event
     except OSError as error:
@@ -142,6 +164,41 @@ def parse_event(line: bytes) -> Event:
     if "\\u" in text:  # JSON can spell half a character, which no file or terminal can hold
         json.dumps(data, ensure_ascii=False).encode("utf-8")
     return from_dict(data)
+
+
+class Order:
+    """Which event can come behind those before it, in a trace that was written from its beginning.
+
+    A run may break off anywhere, and the next one begin. What it did not come to is missing: its
+    prompt was not read, or it did not think.
+    """
+
+    def __init__(self) -> None:
+        self._last: Event | None = None
+        self._step = -1  # the last one's index
+
+    def checked(self, event: Event) -> Event:
+        """The event. Raises ValueError if it can't be the next one."""
+        last = self._last
+        if isinstance(event, Started):
+            self._step = -1
+        elif last is None and not isinstance(event, Error):
+            raise ValueError(f"{event.event}, and no run has started")
+        elif last and not _may_follow(event, last):
+            raise ValueError(f"{event.event} can't come behind {last.event}")
+        if isinstance(event, Step):
+            if event.index > self._step + 1:  # one that was told before is told again
+                raise ValueError(f"step {event.index}, where {self._step + 1} is the next")
+            self._step = event.index
+        elif isinstance(event, Lens) and event.index != self._step:
+            raise ValueError(f"lens of step {event.index}, which is not the one before it")
+        self._last = event
+        return event
+
+
+def _may_follow(event: Event, last: Event) -> bool:
+    place, before = _PLACES[type(event)], _PLACES[type(last)]
+    return place > before or (place == before and isinstance(event, _REPEATED))
 
 
 class _NewerError(ValueError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
-from rich.text import Text
+from rich.text import Span, Text
 
 from softchat.base.text import one_line
 from softchat.events import ConceptEntry, Lens, Step
@@ -31,32 +32,61 @@ def sparkline(entropies: Sequence[float], *, tau: float, width: int, glyphs: Gly
     return "".join(glyphs.level(entropy, tau=tau, top=top) for entropy in shown)
 
 
-def steps_table(steps: Iterable[Step], glyphs: Glyphs, *, lenses: Iterable[Lens] = ()) -> Table:
-    """A row a step: number, entropy, cold steps in a row, mode, the heaviest tokens, and why.
+@dataclass(frozen=True)
+class StepsTable:
+    """A table whose rows are made as they are printed: of a long run none waits for the last."""
 
-    Where it looked ahead, a column has the answer that was seen, and how sure.
-    """
-    seen = {lens.index: lens for lens in lenses}
-    table = PlainTable(padding=(0, 1))
-    table.add_column("step", justify="right", no_wrap=True)
-    table.add_column("H (nats)", justify="right", no_wrap=True)
-    table.add_column("cold", justify="right", no_wrap=True)
-    table.add_column("mode", no_wrap=True)
-    if seen:
-        table.add_column("would answer", no_wrap=True)
-    table.add_column("concept token", overflow="fold")
-    for step in steps:
-        pieces = fed(step, glyphs)
-        pieces.append(_why(step, glyphs), "italic")
-        table.add_row(
+    steps: Sequence[Step]
+    glyphs: Glyphs
+    seen: Mapping[int, Lens]
+    """What was seen ahead, by its step's index."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """As wide as its widest row."""
+        table = PlainTable(padding=(0, 1))
+        table.add_column("step", justify="right", no_wrap=True)
+        table.add_column("H (nats)", justify="right", no_wrap=True)
+        table.add_column("cold", justify="right", no_wrap=True)
+        table.add_column("mode", no_wrap=True)
+        if self.seen:
+            table.add_column("would answer", no_wrap=True)
+        table.add_column("concept token", overflow="fold")
+        table.add_row(*self._widest(len(table.columns)))
+        rows = (self._row(step) for step in self.steps)
+        yield from table.render_rows(rows, console, options)
+
+    def _widest(self, columns: int) -> list[Text]:
+        """Of each column the widest cell."""
+        widest = [Text()] * columns
+        for step in self.steps:
+            cells = zip(widest, self._row(step), strict=True)
+            widest = [max(one, other, key=_width) for one, other in cells]
+        return widest
+
+    def _row(self, step: Step) -> list[Text]:
+        pieces = _joined([*_fed(step, self.glyphs), (_why(step, self.glyphs), "italic")])
+        return [
             Text(str(step.index), "dim"),
             Text(nats(step.entropy), "cyan" if step.below else ""),
             Text(str(step.below or ""), "cyan"),
             Text(str(step.mode)),
-            *([_seen(seen.get(step.index), glyphs)] if seen else []),
+            *([_seen(self.seen.get(step.index), self.glyphs)] if self.seen else []),
             pieces,
-        )
-    return table
+        ]
+
+
+def _width(text: Text) -> int:
+    return text.cell_len
+
+
+def steps_table(
+    steps: Iterable[Step], glyphs: Glyphs, *, lenses: Iterable[Lens] = ()
+) -> StepsTable:
+    """A row a step: number, entropy, cold steps in a row, mode, the heaviest tokens, and why.
+
+    Where it looked ahead, a column has the answer that was seen, and how sure.
+    """
+    return StepsTable(tuple(steps), glyphs, {lens.index: lens for lens in lenses})
 
 
 def _seen(lens: Lens | None, glyphs: Glyphs) -> Text:
@@ -68,16 +98,29 @@ def _seen(lens: Lens | None, glyphs: Glyphs) -> Text:
 
 def fed(step: Step, glyphs: Glyphs) -> Text:
     """The heaviest tokens of what a step feeds; and what its user has changed of it."""
-    pieces = Text()
+    return _joined(_fed(step, glyphs))
+
+
+def _fed(step: Step, glyphs: Glyphs) -> Iterator[tuple[str, str]]:
+    """Its parts, and the style of each."""
     shown = _heaviest(step)
-    for entry in shown:
-        pieces.append(glyphs.piece(entry.piece), "bold" if not pieces else "")
-        pieces.append(f" {entry.weight:.2f}  ", "dim")
+    for place, entry in enumerate(shown):
+        yield glyphs.piece(entry.piece), "" if place else "bold"
+        yield f" {entry.weight:.2f}  ", "dim"
     if len(step.concept) > len(shown):
-        pieces.append(f"+{len(step.concept) - len(shown)}  ", "dim")
+        yield f"+{len(step.concept) - len(shown)}  ", "dim"
     if said := changed(step, glyphs):
-        pieces.append(f"{said} ", "yellow")
-    return pieces
+        yield f"{said} ", "yellow"
+
+
+def _joined(parts: Iterable[tuple[str, str]]) -> Text:
+    """The parts as one text: to append each of them takes rich twice as long."""
+    plain, spans = "", []
+    for text, style in parts:
+        if style and text:
+            spans.append(Span(len(plain), len(plain) + len(text), style))
+        plain += text
+    return Text(plain, spans=spans)
 
 
 def _heaviest(step: Step) -> Sequence[ConceptEntry]:

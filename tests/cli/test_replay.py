@@ -101,7 +101,7 @@ def test_what_a_stranger_wrote_does_nothing(softchat, tmp_path, flags):
         },
     )  # fmt: skip
     many = {f"{HOSTILE}{place}": 2.0**60 for place in range(3000)}
-    steps = [step(2**62, entropy=2.0**62, below=2**62, **many), step(0, entropy=-(2.0**62), x=-1.0)]
+    steps = [step(0, entropy=2.0**62, below=2**62, **many), step(1, entropy=-(2.0**62), x=-1.0)]
     write_trace(tmp_path / "bad.jsonl", run_of(*steps, answer=(HOSTILE,), begin=begin))
     result = softchat("replay", "bad.jsonl", *NOW, *flags)
     assert result.status == 0, result
@@ -116,6 +116,8 @@ def test_what_a_stranger_wrote_does_nothing(softchat, tmp_path, flags):
         (("run.jsonl", "--speed", "-1"), "--speed"),
         (("run.jsonl", "--speed", "nan"), "--speed"),
         (("run.jsonl", "--speed", "inf"), "--speed"),
+        (("run.jsonl", "--speed", "1e-300"), "--speed is 1e-300"),
+        (("run.jsonl", "--speed", "1e9"), "--speed is 1e+09"),
         (("run.jsonl", "--turn", "0"), "--turn"),
         (("run.jsonl", "--step"), "terminal"),
         (("run.jsonl", "--trace", "run.jsonl"), "overwrite"),

@@ -221,12 +221,54 @@ def test_where_it_can_not_be_the_adapter_is_computed(
         assert engine.note.endswith("it is slower so")
 
 
+def sealed(folder, tiny_model, adapter):
+    """The file of that model and adapter."""
+    return make(tiny_model, Lora(path=adapter), folder=folder)
+
+
+@pytest.mark.parametrize("other", ["model", "adapter", "header", "seal", "cut", "empty"])
+def test_another_file_in_its_place_is_not_taken_for_it(tiny_model, adapter, tmp_path, other):
+    """A model's own file, one with another adapter, another template, a part of it: made anew."""
+    folder = tmp_path / "merged"
+    file = sealed(folder, tiny_model, adapter)
+    right = file.read_bytes()
+    if other == "model":
+        file.write_bytes(tiny.write(tmp_path / "other.gguf", name="other").read_bytes())
+    elif other == "adapter":
+        half = make(tiny_model, Lora(path=adapter, scale=0.5), folder=folder)
+        file.write_bytes(half.read_bytes())
+    elif other == "header":
+        assert right.count(b"tokenizer.ggml.model") == 1
+        file.write_bytes(right.replace(b"tokenizer.ggml.model", b"tokenizer.ggml.modem"))
+    elif other == "seal":
+        file.write_bytes(right[:-1] + b"\xff")
+    else:
+        os.truncate(file, len(right) // 2 if other == "cut" else 0)
+    assert sealed(folder, tiny_model, adapter).read_bytes() == right
+
+
+def test_to_look_at_a_file_costs_its_header(tiny_model, adapter, tmp_path):
+    """The weights are not read: a bit of them may be another one, which nobody sees."""
+    file = sealed(tmp_path / "merged", tiny_model, adapter)
+    place = next(t for t in gguf.GGUFReader(file).tensors if t.name in SHAPES).data_offset
+    changed = bytearray(file.read_bytes())
+    changed[place + 9] ^= 1
+    file.write_bytes(changed)
+    assert sealed(tmp_path / "merged", tiny_model, adapter).read_bytes() == changed
+
+
 def test_a_damaged_file_is_removed(tiny_model, adapter, tmp_path, monkeypatch):
-    """The adapter is computed beside the layers this time, which is told; then it is made again."""
+    """One whose weights can't be loaded, behind a header that is right.
+
+    The adapter is computed beside the layers this time, which is told; then it is made again.
+    """
     monkeypatch.setenv("SOFTCHAT_HOME", str(tmp_path))
     load = Load.of(found_with(tiny_model, adapter))
     file, _, _ = load.weights()
-    os.truncate(file, file.stat().st_size // 2)
+    place = next(t for t in gguf.GGUFReader(file).tensors if t.name in SHAPES)
+    with file.open("r+b") as out:
+        out.seek(place.data_offset)
+        out.write(b"\xff" * place.n_bytes)  # NaN
     with load.engine(cancelled=lambda: False) as engine:
         assert (engine.info.loras, engine.info.merged) == (("a.gguf",), False)
         assert engine.note.endswith("it was removed, and is made again next time")

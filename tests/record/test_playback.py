@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from softchat.events import Answer, Halted, Lens, Started, Step
-from softchat.record.playback import Move, play, play_by_hand, schedule
+from softchat.record.playback import LONGEST_S, Move, play, play_by_hand, schedule
 from softchat.record.runs import Run
 from tests.recordings import run_of, step
 
@@ -75,19 +75,26 @@ def test_a_clock_that_went_back_delays_nothing():
 
 @pytest.mark.parametrize("speed", [1.0, 1e-300, 1e300])
 def test_no_recording_makes_us_wait_for_ever(speed):
-    """An absurd time, or an absurd speed, is an hour's pause at the most."""
+    """An absurd time, or an absurd speed, is some seconds' pause at the most."""
     clock = Clock()
     slow = Run.of([EVENTS[0], replace(step(0), elapsed_s=2.0**62)])
     assert len(list(play(slow, speed=speed, clock=clock, sleep=clock.sleep))) == 2
-    assert clock.now <= 100 + 3600.1
+    assert clock.now <= 100 + LONGEST_S + 0.1
 
 
 def test_a_long_recording_is_as_long():
-    """Hours of short pauses are hours."""
+    """An hour of short pauses is an hour."""
     clock = Clock()
-    steps = [replace(step(i), elapsed_s=1800.0 * i) for i in range(9)]
+    steps = [replace(step(i), elapsed_s=8.0 * i) for i in range(451)]
     list(play(Run.of(steps), clock=clock, sleep=clock.sleep))
-    assert clock.now - 100 == pytest.approx(8 * 1800)
+    assert clock.now - 100 == pytest.approx(3600)
+
+
+@pytest.mark.parametrize(("speed", "lasts"), [(1, 10), (4, 2.5), (0.5, 10)])
+def test_a_long_pause_is_cut_before_the_speed_counts(speed, lasts):
+    """A minute is ten seconds, four times as fast a fourth of that; and never more than ten."""
+    slow = Run.of([EVENTS[0], replace(step(0), elapsed_s=60.0), replace(step(1), elapsed_s=60.0)])
+    assert times(slow, speed=speed)[0] == [0.0, lasts, lasts]
 
 
 def test_nothing_is_caught_up_after_a_stop():

@@ -32,6 +32,13 @@ def test_a_run_is_found_by_its_name(tmp_path):
     assert recalled(path, [none, "x", 3, None]) == {}
 
 
+def test_a_run_out_of_order_is_not_found(tmp_path):
+    """Nobody but a stranger writes one, and the name that fits it."""
+    path = tmp_path / "x.jsonl"
+    (name,) = Recall(path).write([(A[0], *A[:0:-1])])
+    assert recalled(path, [name]) == {}
+
+
 def test_new_runs_are_added_and_what_was_taken_back_goes(tmp_path):
     """A turn more only appends; anything else writes the file anew."""
     path = tmp_path / "x.jsonl"

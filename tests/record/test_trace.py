@@ -6,6 +6,7 @@ import json
 import math
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from softchat.events import (
     Error,
     Finished,
     Halted,
+    Lens,
     ModelInfo,
     Prefill,
     Started,
@@ -39,16 +41,31 @@ st.register_type_strategy(int, COUNT)
 st.register_type_strategy(float, NUMBER)
 PLAIN = st.none() | st.booleans() | COUNT | NUMBER | TEXT
 SETTINGS = st.dictionaries(TEXT, PLAIN | st.lists(PLAIN) | st.dictionaries(TEXT, PLAIN))
-EVENTS = st.lists(
-    st.builds(Started, settings=SETTINGS, model=st.builds(ModelInfo), schema=st.just(1))
-    | st.builds(Prefill)
-    | st.builds(Step, concept=st.lists(st.builds(ConceptEntry), max_size=4).map(tuple))
-    | st.builds(Halted)
-    | st.builds(Answer)
-    | st.builds(Finished)
-    | st.builds(Error),
-    max_size=5,
+STEPS = st.lists(
+    st.builds(Step, concept=st.lists(st.builds(ConceptEntry), max_size=4).map(tuple)), max_size=2
 )
+
+
+def in_order(started, prefill, steps, halted, answers, finished, error):
+    """The events of a run, without those that are None."""
+    steps = [replace(step, index=index) for index, step in enumerate(steps)]
+    events = [started, prefill, *steps, halted, *answers, finished, error]
+    return [event for event in events if event is not None]
+
+
+EVENTS = st.lists(
+    st.builds(
+        in_order,
+        st.builds(Started, settings=SETTINGS, model=st.builds(ModelInfo), schema=st.just(1)),
+        st.none() | st.builds(Prefill),
+        STEPS,
+        st.none() | st.builds(Halted),
+        st.lists(st.builds(Answer), max_size=2),
+        st.none() | st.builds(Finished),
+        st.none() | st.builds(Error),
+    ),
+    max_size=2,
+).map(lambda runs: [event for run in runs for event in run])
 RUN = run_of(step(0), step(1, mode="hard", only=1.0))
 LINES = [to_json(event).encode() + b"\n" for event in RUN]
 
@@ -194,6 +211,59 @@ def test_a_wrong_line_in_the_middle_is_refused(tmp_path, change, says):
     assert says in message
     assert "\x1b" not in message
     assert len(message) < 200
+
+
+START, PREFILL, FIRST, SECOND, HALTED, PIECE, _, FINISHED = RUN
+FAILED = Error(kind="context", message="too long", hint="")
+SEEN = Lens(index=1, text="4", entropy=0.1, whole=True, elapsed_s=0.2)
+
+
+@pytest.mark.parametrize(
+    ("events", "line", "says"),
+    [
+        (RUN[::-1], 1, "finished, and no run has started"),
+        (RUN[1:], 1, "prefill, and no run has started"),
+        ([FAILED, PREFILL], 2, "prefill can't come behind error"),
+        ([START, FIRST, PREFILL], 3, "prefill can't come behind step"),
+        ([START, PREFILL, PREFILL], 3, "prefill can't come behind prefill"),
+        ([START, SECOND], 2, "step 1, where 0 is the next"),
+        ([START, FIRST, step(2)], 3, "step 2, where 1 is the next"),
+        ([*RUN[:4], START, SECOND], 6, "step 1, where 0 is the next"),
+        ([START, SEEN, FIRST], 2, "lens of step 1, which is not the one before it"),
+        ([START, FIRST, SEEN], 3, "lens of step 1, which is not the one before it"),
+        ([START, HALTED, FIRST], 3, "step can't come behind halted"),
+        ([START, PIECE, HALTED], 3, "halted can't come behind answer"),
+        ([START, HALTED, HALTED], 3, "halted can't come behind halted"),
+        ([START, FINISHED, PIECE], 3, "answer can't come behind finished"),
+        ([START, FINISHED, FINISHED], 3, "finished can't come behind finished"),
+        ([START, FAILED, FINISHED], 3, "finished can't come behind error"),
+    ],
+)
+def test_what_can_not_come_there_is_refused(tmp_path, events, line, says):
+    """By its line: a run goes from its start to its end, and no step of it is skipped."""
+    path = write_trace(tmp_path / "run.jsonl", events)
+    what = "no trace" if line == 1 else "damaged"
+    assert refused(path) == f"{path} is {what}: line {line}: {says}"
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))  # what is whole is not cut off
+    assert f"line {line}: {says}" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [FAILED],  # what had failed before the run began
+        [START, FAILED, START, PREFILL],
+        [START, HALTED, FINISHED],  # stopped while its prompt was read
+        [START, PREFILL, PIECE, PIECE, FINISHED],  # it did not think
+        [START, PREFILL, HALTED, FINISHED],
+        [START, PREFILL, FIRST, FIRST, SECOND, SEEN, FIRST, SECOND, SEEN, HALTED],  # went back
+        [*RUN, FAILED, FAILED],  # its answer could not be shown
+        [*RUN[:4], START, START, *RUN],  # broken off, and killed at once
+    ],
+)
+def test_whatever_softchat_writes_is_read(tmp_path, events):
+    """Runs that failed, were stopped, did not think, or went back."""
+    assert list(replay(write_trace(tmp_path / "run.jsonl", events))) == events
 
 
 def test_a_number_that_json_makes_infinite_is_refused(tmp_path):
