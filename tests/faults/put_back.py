@@ -388,6 +388,55 @@ FAULTS = (
         "spec = catalogue.default",
         "tests/doctor/test_examine.py -k used",
     ),
+    Fault(
+        "a server may claim any number of devices",
+        "softchat/engine/servers.py",
+        "    if count and (devices := _DEVICES.unpack(count)[1]) > _MOST_DEVICES:\n",
+        "    if count and (devices := _DEVICES.unpack(count)[1]) < 0:\n",
+        "tests/engine/test_servers.py -k devices",
+    ),
+    Fault(
+        "a server's greeting may take its time, byte by byte",
+        "softchat/engine/servers.py",
+        "            connection.settimeout(max(0.001, until - time.monotonic()))\n            more",
+        "            more",
+        "tests/engine/test_servers.py -k drips",
+    ),
+    Fault(
+        "what waits for a server hears no signal",
+        "softchat/cli/watch.py",
+        "                if left <= 0:\n",
+        "                if left <= -1e9:\n",
+        "tests/rpc/test_faults.py -k questions_are_answered",
+    ),
+    Fault(
+        "a row of CSV may have more cells than the header",
+        "softchat/evaluate/questions.py",
+        "        if len(row) > len(header):\n",
+        "        if len(row) > len(header) + 99:\n",
+        "tests/evaluate/test_questions.py",
+    ),
+    Fault(
+        "another model's file passes for a merged one",
+        "softchat/engine/merge.py",
+        "    if file.is_file() and _is_sealed(file, made_of):\n",
+        "    if file.is_file():\n",
+        "tests/engine/test_merge.py",
+    ),
+    Fault(
+        "a trace's events may stand in any order",
+        "softchat/record/trace.py",
+        "        elif last and not _may_follow(event, last):\n",
+        "        elif last and False:\n",
+        "tests/record/test_trace.py",
+    ),
+    Fault(
+        "nothing tells that settings of thinking do nothing without",
+        "softchat/settings.py",
+        "        if name in _OF_THOUGHT and not self.think:\n",
+        "        if False:\n",
+        "tests/thinking/test_idle.py",
+    ),
 )
 
 
