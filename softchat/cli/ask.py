@@ -41,7 +41,7 @@ from softchat.cli.resume import (
     warn_not_kept,
 )
 from softchat.cli.samples import Sampling, ask_often
-from softchat.cli.schema import Schema, grammar_of
+from softchat.cli.schema import Schema, check_json, grammar_of
 from softchat.cli.traces import refuse_same
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
@@ -148,6 +148,8 @@ def ask(
             turns = _ask_once(asking, backends, show, keys)
         if layers.value("log", True):
             _keep(kept, asking, turns, changed=layers.session)
+    if schema is not None and not turns[-1].interrupted:
+        check_json(turns[-1].answer)
     return _INTERRUPTED if turns[-1].interrupted else 0
 
 

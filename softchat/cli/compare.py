@@ -86,7 +86,7 @@ def _asked(words: list[str] | None, path: Path | None) -> list[str]:
     if bool(asked) == (path is not None):
         raise UsageError(
             "a question, or a file of them, is needed",
-            hint="softchat compare 'How many legs have 3 spiders?', or --questions FILE",
+            hint="softchat compare 'What is 17 plus 25?', or --questions FILE",
         )
     if path is None:
         return [asked]

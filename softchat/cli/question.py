@@ -56,7 +56,7 @@ def whole_question(
         print(f"with {names}", file=sys.stderr)
     question = fill(join(" ".join(said), texts))
     if not question.strip():
-        raise UsageError("no question", hint="softchat ask 'How many legs have 3 spiders?'")
+        raise UsageError("no question", hint="softchat ask 'What is 17 plus 25?'")
     if len(question) > MOST:  # many files, or a prompt that says what it is given again and again
         hint = "give the parts that matter"
         raise UsageError(f"the question is longer than {MOST >> 20} MB", hint=hint)

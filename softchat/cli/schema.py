@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from softchat.base.text import one_line
 from softchat.cli.options import flag
-from softchat.errors import UsageError
+from softchat.errors import SoftchatError, UsageError
 from softchat.models.folders import expand, is_file
 from softchat.settings import ANSWER
 
@@ -69,3 +69,13 @@ def _of_fields(text: str) -> dict[str, Any]:
     if not properties:
         raise UsageError("--schema names nothing", hint=_HINT)
     return {"type": "object", "properties": properties, "required": [*properties]}
+
+
+def check_json(answer: str) -> None:
+    """Raise SoftchatError unless an answer is JSON, as it is if it was not cut."""
+    try:
+        json.loads(answer)
+    except ValueError as error:
+        raise SoftchatError(
+            "the answer was cut, and is no JSON", hint="--max-answer N gives it more room"
+        ) from error

@@ -42,7 +42,8 @@ def fork(repl: Host, rest: str) -> None:
     if not (wish.token or wish.settings):
         tau = number(run.settings.get("tau"))
         repl.console.print(step_in_full(step, tau=tau, glyphs=repl.glyphs))
-        repl.say(f"/fork {wish.step} 2 goes on with the second of these alone", "dim")
+        if len(step.own) > 1:
+            repl.say(f"/fork {wish.step} 2 goes on with the second of these alone", "dim")
         return
     shown = repl.glyphs.piece
     take = find_token(step, wish.token, shown=shown) if wish.token else None

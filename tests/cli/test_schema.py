@@ -115,10 +115,16 @@ def test_it_goes_on_with_a_question(softchat):
 
 
 def test_an_answer_that_is_cut_is_told(softchat):
-    """It is no JSON then."""
-    result = softchat("ask", "A dog?", "--schema", "name, age int", "--max-answer", "2")
-    assert result.status == 0
+    """It is no JSON then, which a program that reads it sees by the status."""
+    cut = ("ask", "A dog?", "--schema", "name, age int", "--max-answer", "2")
+    result = softchat(*cut)
+    assert result.status == 1
     assert "the answer was cut here" in result.err
+    assert "error: the answer was cut, and is no JSON\nhint: --max-answer N" in result.err
+    result = softchat(*cut, "-q")
+    assert result.status == 1
+    assert result.err.startswith("error: the answer was cut, and is no JSON")
+    assert softchat("last").out.strip()  # it is kept all the same
 
 
 @pytest.mark.parametrize(

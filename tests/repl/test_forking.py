@@ -253,6 +253,7 @@ def test_where_the_steps_are_shown_it_says_how_to_take_another_token(repl):
         ("/fork 9 d", "no step 9"),
         ("/fork -1 d", "no step -1"),
         ("/fork 1 zebra", "step 1 has no token 'zebra'"),
+        ("/fork 1 99", "step 1 has "),
         ("/fork 1 topn=0", "topn is 0"),
         ("/fork 1 \x1b[2J", "step 1 has no token"),
         ("/fork 1 think=off", "think can't change"),
