@@ -119,7 +119,7 @@ def _parting(run: Run, at: int) -> tuple[Started, Step]:
     """The beginning of the run, and the step that it parts at. Raises UsageError."""
     steps = run.steps
     if run.started is None or not steps:
-        raise UsageError("this run has no steps", hint="was max_think 0?")
+        raise UsageError("this run has no steps", hint="was it not to think, or to answer at once?")
     if at >= len(steps):
         raise UsageError(f"no step {at}", hint=f"--at STEP, from 0 to {len(steps) - 1}")
     if not run.started.prompt:

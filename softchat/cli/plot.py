@@ -55,7 +55,7 @@ def plot(
     labels = labels_of([Path(trace) for trace in traces], [len(some) for some in held])
     plots = run_plots(runs, labels)
     if not any(len(one.entropy) for one in plots):
-        raise UsageError("no step to draw", hint="was max_think 0?")
+        raise UsageError("no step to draw", hint="was it not to think, or to answer at once?")
     content = _draw(plots, form)
     try:
         replace_file(out, content)

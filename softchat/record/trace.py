@@ -40,6 +40,7 @@ _OPENING = b'{"event": "'
 _PLACES: dict[type[Event], int] = {  # in a run
     Started: 0, Prefill: 1, Step: 2, Lens: 2, Halted: 3, Answer: 4, Finished: 5, Error: 6,
 }  # fmt: skip
+_MAKE = "'softchat ask --trace FILE' makes such a file; 'last' is what was asked last"
 _REPEATED = (Step, Lens, Answer, Error)  # an error that failed a run, and that of what showed it
 
 
@@ -142,7 +143,7 @@ def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -
                 yield event
     except OSError as error:
         raise UsageError(
-            f"can't read the trace {shown}: {error.strerror}", hint=missing_hint(Path(path))
+            f"can't read the trace {shown}: {error.strerror}", hint=missing_hint(Path(path), _MAKE)
         ) from error
 
 

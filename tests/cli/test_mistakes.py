@@ -24,7 +24,7 @@ import pytest
         (["ask", "q", "-f", "note.txt"], "can't read note.txt", "did you mean notes.txt?"),
         (["show", "rum.jsonl"], "can't read the trace rum.jsonl", "did you mean run.jsonl?"),
         (["eval", "rum.jsonl"], "can't read rum.jsonl", "did you mean run.jsonl?"),
-        (["show", "zzz"], "can't read the trace zzz", "is it a file?"),
+        (["show", "zzz"], "can't read the trace zzz", "'softchat ask --trace FILE' makes such"),
         (["run", "qwen3"], "no command 'run'", "'softchat -m MODEL QUESTION'"),
     ],
 )

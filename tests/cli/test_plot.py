@@ -46,7 +46,7 @@ def test_labels_are_the_names_of_the_traces(softchat, tmp_path):
         (("one.jsonl", "-o", "plot.pdf"), "plot.pdf", ".svg, .png or .html"),
         (("one.jsonl", "-o", "plot"), "plot", ".svg"),
         (("one.jsonl", "-o", "nowhere/plot.html"), "can't write", "-o"),
-        (("none.jsonl", "-o", "plot.html"), "no step", "max_think"),
+        (("none.jsonl", "-o", "plot.html"), "no step", "to think"),
         (("missing.jsonl", "-o", "plot.html"), "can't read", "file"),
     ],
 )

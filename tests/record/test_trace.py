@@ -163,7 +163,8 @@ def test_what_json_says_of_a_line_is_left_out(tmp_path):
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, name):
     """As a mistake of the user's."""
-    assert "can't read the trace" in refused(tmp_path / name, hint="is it a file?")
+    hint = "'softchat ask --trace FILE' makes such a file; 'last' is what was asked last"
+    assert "can't read the trace" in refused(tmp_path / name, hint=hint)
 
 
 def test_a_newer_trace_is_refused(tmp_path):
