@@ -212,6 +212,7 @@ class Watched:
                     continue
                 came = signal.sigtimedwait(_SIGNALS, min(left, 3600))
                 if came is not None:
+                    self._bound(came.si_signo)
                     self._hand_on(came)
             elif os.WIFSTOPPED(status):
                 os.kill(os.getpid(), signal.SIGSTOP)  # and here it stands, until both go on
@@ -219,6 +220,13 @@ class Watched:
             else:
                 self._listen()
                 return self._ended(os.waitstatus_to_exitcode(status))
+
+    def _bound(self, number: int) -> None:
+        """Wait no longer than its grace for a child that this signal is to end."""
+        if number in _ENDING:
+            grace = _SHORT_GRACE_S if self._ends_of else _GRACE_S
+            self._ends_at = min(self._ends_at, time.monotonic() + grace)
+            self._ends_of = number
 
     def _hand_on(self, came: signal.struct_siginfo) -> None:
         """Send the child what came to this process alone.
@@ -230,10 +238,6 @@ class Watched:
         number = came.si_signo
         if number not in _FORWARDED:
             return
-        if number in _ENDING:
-            grace = _SHORT_GRACE_S if self._ends_of else _GRACE_S
-            self._ends_at = min(self._ends_at, time.monotonic() + grace)
-            self._ends_of = number
         # The sender's pid says less: that of one outside of a container is 0, too. And the kernel
         # tells the first process of a terminal alone that it has gone.
         if number not in _KEYS or came.si_code != _OF_KERNEL:
