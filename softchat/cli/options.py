@@ -230,7 +230,7 @@ class Loading:
         """
         how = replace(self, **{name: layers.value(name, getattr(self, name)) for name in LOADING})
         where = how.placement
-        if where.devices == ("none",):
+        if where.has_no_device:
             for name, wants in (("gpu_layers", where.gpu_layers), ("rpc", where.servers)):
                 if wants and layers.origin(name) == flag_of(name):
                     hint = f"leave out {flag_of(name)}, or give another --device"

@@ -75,7 +75,7 @@ def check_json(answer: str) -> None:
     """Raise SoftchatError unless an answer is JSON, as it is if it was not cut."""
     try:
         json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SoftchatError(
             "the answer was cut, and is no JSON", hint="--max-answer N gives it more room"
         ) from error

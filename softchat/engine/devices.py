@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from softchat.engine.gguf import load_ggml
+from softchat.engine.placement import NONE
 from softchat.errors import UsageError
 
-NONE = "none"  # in place of a device's name: the processor alone
 _GPU, _INTEGRATED = 1, 2  # enum ggml_backend_dev_type: of its own, or part of the processor
 _SERVERS = "RPC"  # the back end of other machines
 _SHARED = {"Metal", "MTL"}  # back ends whose devices use the machine's own memory

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from softchat.base.files import shown_size
 from softchat.engine.describe import Description, describe
-from softchat.engine.devices import NONE, choose
+from softchat.engine.devices import choose
 from softchat.engine.native import BATCH
 from softchat.engine.placement import ALL, Placement
 from softchat.engine.rpc import guard, use_servers
@@ -98,7 +98,7 @@ class Offload:
         self._free = [device.free for device, _ in chosen]
         self._failed: ModelRefusedError | None = None
         self._guarded = 0.0
-        self._nowhere = not chosen and bool(placement.gpu_layers) and placement.devices != (NONE,)
+        self._nowhere = not chosen and bool(placement.gpu_layers) and not placement.has_no_device
         if not chosen:
             return
         about = describe(path)

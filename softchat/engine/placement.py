@@ -9,6 +9,7 @@ from softchat.engine.servers import read_servers
 from softchat.errors import UsageError
 
 ALL = -1
+NONE = "none"  # in place of a device's name: the processor alone
 MOST_LAYERS = 2**16
 
 
@@ -55,6 +56,11 @@ class Placement:
     """One of `CACHE_TYPES`."""
     flash_attn: str = "auto"
     """One of `FLASH_ATTENTION`."""
+
+    @property
+    def has_no_device(self) -> bool:
+        """Whether the processor alone is wanted."""
+        return self.devices == (NONE,)
 
     def __post_init__(self) -> None:
         for name, known in (("cache_type", CACHE_TYPES), ("flash_attn", FLASH_ATTENTION)):

@@ -108,7 +108,6 @@ def _asked(connection: socket.socket, question: bytes, size: int, until: float) 
     """An answer of so many bytes; none if it hangs up. Raises TimeoutError at `until`."""
     answer = b""
     try:
-        connection.settimeout(max(0.001, until - time.monotonic()))
         connection.sendall(question)
         while len(answer) < size:
             connection.settimeout(max(0.001, until - time.monotonic()))

@@ -14,7 +14,8 @@ _LOT = 4000  # segments that are written at once: some hundred lines
 def print_paged(console: Console, renderable: RenderableType, *, lines: int) -> None:
     """Print; through the pager if it has more lines than the terminal, and there is one.
 
-    In lots, as they are made: what is long begins at once, and is never all in memory.
+    In lots, as they are made: what is long begins at once, and is never all in memory, but for a
+    pager, which takes one text.
     """
     if not console.is_terminal or lines < console.height - 2:
         for lot in _lots(console, renderable):
