@@ -334,6 +334,8 @@ class Settings:
                 return Idle(beside=f"halt_at {self.halt_at}", unlike=f"halt_at {at}")
         if beside and not getattr(self, beside):
             return Idle(beside=f"{beside} 0", unlike=f"{beside} above 0")
+        if name == "multiplex_weights" and self.multiplex_k == 1:
+            return Idle(beside="multiplex_k 1", unlike="multiplex_k above 1")
         return None
 
     def _of_others(self, of: tuple[str, ...]) -> Idle:

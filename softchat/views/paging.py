@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from rich.console import Console, RenderableType
 from rich.segment import Segment, Segments
 
+_NO_COMMAND = (126, 127)  # a shell's status
 _LOT = 4000  # segments that are written at once: some hundred lines
 
 
 def print_paged(console: Console, renderable: RenderableType, *, lines: int) -> None:
     """Print; through the pager if it has more lines than the terminal, and there is one.
 
-    In lots, as they are made: what is long begins at once, and is never all in memory, but for a
-    pager, which takes one text.
+    In lots, as they are made: what is long begins at once, and is never all in memory.
     """
-    if not console.is_terminal or lines < console.height - 2:
-        for lot in _lots(console, renderable):
-            console.print(lot)
+    command = _command(os.environ) if console.is_terminal and lines >= console.height - 2 else ""
+    if command and _page(command, console, renderable):
         return
-    os.environ.setdefault("LESS", "FRX")  # as git does: or less would spell the colours out
-    from pydoc import pager  # takes long to import
-
-    written = []
     for lot in _lots(console, renderable):
-        with console.capture() as captured:
-            console.print(lot)
-        written.append(captured.get())
-    pager("".join(written))
+        console.print(lot)
+
+
+def _command(environ: Mapping[str, str]) -> str:
+    """What PAGER names, or less; empty for no pager."""
+    if environ.get("TERM") in ("dumb", "emacs"):
+        return ""
+    return environ.get("PAGER", "less" if shutil.which("less") else "")
+
+
+def _page(command: str, console: Console, renderable: RenderableType) -> bool:
+    """Hand what is printed to the pager until it ends; False: the shell knows no such command."""
+    # As git does: or less would spell the colours out, and stay for what fits the terminal.
+    environ = {"LESS": "FRX", **os.environ}
+    encoding = console.encoding
+    pager = subprocess.Popen(  # noqa: S602  # a command line, as PAGER is everywhere
+        command, shell=True, env=environ, stdin=subprocess.PIPE, encoding=encoding, errors="replace"
+    )
+    assert pager.stdin is not None
+    try:
+        with suppress(BrokenPipeError), pager.stdin as to:
+            for lot in _lots(console, renderable):
+                with console.capture() as captured:
+                    console.print(lot)
+                to.write(captured.get())
+    finally:
+        while True:  # Ctrl-C is the pager's, too
+            with suppress(KeyboardInterrupt):
+                return pager.wait() not in _NO_COMMAND
 
 
 def _lots(console: Console, renderable: RenderableType) -> Iterator[Segments]:
