@@ -34,6 +34,11 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("replay", "x", "--force"), "--force does nothing without --trace"),
         (("ask", "x", "--strategy", "hard", "--topn", "3"), "--topn does nothing with strategy h"),
         (("ask", "x", "--samples", "2", "--selar-k", "3"), "--selar-k does nothing with strategy"),
+        (
+            ("ask", "x", "--strategy", "multiplex", "--multiplex-k", "1")
+            + ("--multiplex-weights", "probability"),
+            "--multiplex-weights does nothing with multiplex_k 1",
+        ),
         (("ask", "x", "--halt", "deer", "--eat-alpha", "0.3"), "--eat-alpha does nothing with h"),
         (("ask", "x", "--answer-top-k", "3"), "--answer-top-k does nothing with answer_temperatu"),
         (("ask", "x", "--no-lens", "--lens-every", "3"), "--lens-every does nothing with lens off"),
