@@ -73,8 +73,7 @@ def _rows(facts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     rows.append(("settings from", _listed(settings["files"])))
     rows.append(("variables", _listed(settings["variables"])))
     rows.append(("worker", _of_worker(facts["worker"])))
-    rows += _of_model(facts["default_model"])
-    return rows
+    return rows + _of_model(facts["default_model"], in_use=bool(machine["in_use"]))
 
 
 def _of_servers(built: bool | None, protocols: Sequence[str | None]) -> str:
@@ -90,7 +89,8 @@ def _of_worker(worker: Mapping[str, Any]) -> str:
     return "on, and starts" if worker["starts"] else "on, and does not start"
 
 
-def _of_model(model: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _of_model(model: Mapping[str, Any], *, in_use: bool) -> list[tuple[str, str]]:
+    """`in_use`: other programs run beside it, so what was measured of its speed says nothing."""
     if model["name"] is None:
         return [("default model", "can't be told")]
     if not model["here"]:
@@ -101,6 +101,9 @@ def _of_model(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [("default model", f"{model['name']} ({model['by']}), {size}, here")]
     if "soft_to_bare" not in model:
         return [*rows, ("self-test", "failed")]
+    if in_use:
+        exact = "soft thinking is exact; its speed can't be told while other programs run"
+        return [*rows, ("self-test", exact)]
     pace = f"{model['soft_to_bare']:.2f} of bare decoding ({model['bare_steps_per_s']:g} tokens/s)"
     return [*rows, ("self-test", f"soft thinking is exact; a step has {pace}")]
 

@@ -172,4 +172,4 @@ class ModelEntry:
         """What somebody who did not choose it should know of it; or nothing."""
         if not 0 < self.told_size < _TINY:
             return ""
-        return "a tiny model, for trying things on: short sums, simple facts"
+        return "a tiny model, for trying things on"

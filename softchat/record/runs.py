@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from softchat.errors import SoftchatError
 from softchat.events import Answer, Error, Event, Finished, Halted, Lens, Started, Step, told_last
 from softchat.settings import Settings
 
-_ALWAYS = ("strategy", "tau", "patience")
+_ALWAYS = ("strategy", "temperature", "topn", "tau", "patience")
 _E = TypeVar("_E", bound=Event)
 
 
@@ -62,12 +63,15 @@ class Run:
 
     @property
     def notable(self) -> dict[str, str]:
-        """The settings that say what kind of run it was, and those that are not as built in."""
-        built_in = Settings().to_dict()
+        """The settings that say what kind of run it was, and those that are not as built in.
+
+        None that the run did not look at.
+        """
+        built_in, idle = Settings().to_dict(), _idle(self.settings)
         return {
             name: f"{value:g}" if isinstance(value, float) else str(value)
             for name, value in self.settings.items()
-            if name in _ALWAYS or built_in.get(name) != value
+            if (name in _ALWAYS or built_in.get(name) != value) and name not in idle
         }
 
 
@@ -81,6 +85,15 @@ def split_runs(events: Iterable[Event]) -> Iterator[Run]:
         current.append(event)
     if current:
         yield Run.of(current)
+
+
+def _idle(values: Mapping[str, Any]) -> set[str]:
+    """Which of these settings a run with them did not look at; none where that can't be told."""
+    try:
+        settings = Settings(**values)
+    except (TypeError, SoftchatError):  # of another version, or written by hand
+        return set()
+    return {name for name in values if not settings.uses(name)}
 
 
 def _last(events: tuple[Event, ...], kind: type[_E]) -> _E | None:

@@ -36,7 +36,7 @@ def again(repl: Host, rest: str) -> None:
     now = repl.session.last()
     by_hand = repl.session.by_hand  # then it may well have been thought otherwise
     if now.answer == before.answer and now.settings.get("answer_temperature") == 0 and not by_hand:
-        repl.say("the same: an answer at temperature 0 is; /retry draws another", "dim")
+        repl.say("the same answer: at answer temperature 0 none is drawn; /retry draws one", "dim")
 
 
 def retry(repl: Host, rest: str) -> None:

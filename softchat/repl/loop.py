@@ -102,6 +102,8 @@ class Repl:
             with self._make_view() as view:
                 view.show(Answer(text=record.turns[-1].answer))
         self.edit(record.pending)
+        if record.pending:
+            self.say("the question that was not answered is on the line: Enter asks it", "dim")
 
     def offer_killed(self) -> None:
         """Tell once of a session that something has killed; `/resume` takes it up."""

@@ -276,6 +276,7 @@ def test_the_command(softchat, tmp_path):
     assert rows["worker"] == "on, and starts"
     last = done.out.splitlines()[-1]
     assert last.startswith(("all is well", "this machine is busy", "nothing is wrong; other"))
+    assert ("tokens/s" in rows["self-test"]) == (last == "all is well")  # else it says nothing
     told = json.loads(softchat("doctor", "--json", SOFTCHAT_HOME=str(tmp_path)).out)
     assert told["default_model"]["here"] is False
     assert told["problems"] == []

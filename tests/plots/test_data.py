@@ -35,7 +35,7 @@ def test_a_run_as_arrays():
     ]  # fmt: skip
     assert (plot.tau, plot.patience, plot.reason) == (0.5, 3, "closed by the model")
     assert (plot.label, plot.answer) == ("run", "four legs")
-    assert plot.caption == "tiny · strategy soft · tau 0.5 · patience 3 · topn 3"
+    assert plot.caption == "tiny · strategy soft · tau 0.5 · patience 3 · topn 3 · temperature 0.6"
 
 
 def test_what_it_would_have_answered():

@@ -46,6 +46,19 @@ def test_adapters_belong_to_the_name():
 
 
 def test_notable_settings_are_those_that_matter():
-    """Strategy, τ and patience always; of the others what is not as built in."""
-    notable = Run.of([started(topn=3, temperature=0.6)]).notable
-    assert notable == {"strategy": "soft", "tau": "0.5", "patience": "3", "topn": "3"}
+    """How it thought always; of the others what is not as built in, and was looked at."""
+    notable = Run.of([started(topn=3, temperature=0.6, switch_window=32)]).notable
+    assert notable == {
+        "strategy": "soft", "temperature": "0.6", "topn": "3", "tau": "0.5", "patience": "3",
+    }  # fmt: skip
+    hard = Run.of([started(strategy="hard", tau=0.0, switch_window=32)]).notable
+    assert {"switch_window", "topn", "patience"}.isdisjoint(hard)
+
+
+def test_settings_that_no_version_knows_are_all_told():
+    """Of a trace from elsewhere it is not known what its run looked at."""
+    begin = started()
+    begin = replace(begin, settings=begin.settings | {"halo": 3, "tau": "x"})
+    notable = Run.of([begin]).notable
+    assert notable["halo"] == "3"
+    assert notable["tau"] == "x"

@@ -327,7 +327,7 @@ def test_ctrl_c_clears_a_question_that_was_left_over(terminal, environ):
     one = terminal()
     one.until(r"takes up what was killed \(0 turns\): and then\?")
     one.child.send("/resume\r")
-    one.until("> and then\\?")
+    one.until("was not answered is on the line[\\s\\S]*> and then\\?")
     one.child.send("\x03")
     one.until(r"Ctrl-D or /quit leaves\n>\s*\n[^\n]*context")
 

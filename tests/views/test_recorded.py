@@ -25,7 +25,7 @@ def test_a_run_on_a_page():
     """Model and what is special about it; how the thinking went; a row a step; the answer."""
     lines = page(*run_of(*STEPS, begin=started("tiny", topn=3, seed=7)))
     assert lines == [
-        "tiny · strategy soft · tau 0.5 · patience 3 · topn 3 · seed 7",
+        "tiny · strategy soft · tau 0.5 · patience 3 · topn 3 · temperature 0.6 · seed 7",
         "thought 3 soft steps in 0.3 s (10/s) · cold stop · H 0.1 to 2.0",
         "█▄▁",
         "answered 2 tokens in 1.0 s (2.0/s) · stop",
