@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from itertools import groupby, takewhile
 from typing import Any
@@ -21,6 +22,7 @@ _MOST = 4000  # parts of a schema that are looked at, those behind references at
 _LARGEST_COUNT = 1000  # repetitions, and constants of an enum
 _MOST_OPTIONAL = 200  # properties that may be left out, of one object: llama.cpp takes n² for them
 _MOST_WAYS = 200  # that are no constants, side by side: llama.cpp tries all of them with each token
+_MOST_ALIKE = 400  # constants of which each begins with the one before: brackets in brackets
 _LONGEST_NUMBER = 16  # digits: what a float of 64 bits can tell apart
 _LARGEST = 10**_LONGEST_NUMBER - 1
 _RULES = {
@@ -49,6 +51,7 @@ _FORMATS = {
     "date-time": r'"\"" date "T" time "\""',
     "uuid": r'"\"" hex{8} "-" hex{4} "-" hex{4} "-" hex{4} "-" hex{12} "\""',
 }
+_LENGTHS = {"date": (10, 10), "time": (9, 18), "date-time": (20, 29), "uuid": (36, 36)}
 _IS: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
@@ -59,21 +62,34 @@ _IS: dict[str, Callable[[Any], bool]] = {
     "array": lambda value: isinstance(value, list),
 }
 _KEYWORDS = {  # by the type that each makes of a schema that names none
-    "object": {"properties", "required", "additionalProperties"},
-    "array": {"items", "prefixItems", "minItems", "maxItems"},
+    "object": {"properties", "required", "additionalProperties", "unevaluatedProperties"},
+    "array": {"items", "prefixItems", "minItems", "maxItems", "unevaluatedItems"},
     "string": {"pattern", "minLength", "maxLength", "format"},
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
 }
 _CONSTANT = {"enum", "const", "type"}
-_LISTS = {"required", "prefixItems", "allOf", "anyOf", "oneOf", "enum"}
 _COUNTS = {"minLength", "maxLength", "minItems", "maxItems"}
-_HELD = {"$ref", "allOf", "anyOf", "oneOf", "type", "enum", "const"}.union(*_KEYWORDS.values())
+_EXCLUSIVE = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
+_UNEVALUATED = {"unevaluatedProperties": "additionalProperties", "unevaluatedItems": "items"}
+_PARTS = {"$ref", "allOf", "anyOf", "oneOf"}
+_HAS: tuple[tuple[set[str], Callable[[Any], bool], str], ...] = (  # what is no such, is told so
+    ({"required", "prefixItems", "allOf", "anyOf", "oneOf", "enum"}, _IS["array"], "list"),
+    ({"properties"}, _IS["object"], "object"),
+    (_COUNTS, lambda it: _IS["number"](it) and it >= 0 and it % 1 == 0, "whole number from 0 on"),
+    ({"minimum", "maximum"}, lambda it: _IS["number"](it) and abs(it) < math.inf, "number"),
+    ({*_EXCLUSIVE}, lambda it: isinstance(it, bool | int | float) and abs(it) < math.inf, "number"),
+    ({"pattern", "format"}, _IS["string"], "text"),
+    ({"items", "additionalProperties"}, lambda it: isinstance(it, bool | Mapping), "schema"),
+    ({"required"}, lambda it: all(isinstance(name, str) for name in it), "list of texts"),
+)
+_HELD = _PARTS.union({"type", "enum", "const"}, *_KEYWORDS.values())
 _NOT_HELD = (
     {"not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies"}
     | {"patternProperties", "propertyNames", "minProperties", "maxProperties", "multipleOf"}
     | {"uniqueItems", "contains", "minContains", "maxContains", "additionalItems"}
-    | {"unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"}
+    | {"$dynamicRef", "$recursiveRef"}
 )
+_NOTHING_IF_FALSE = {"uniqueItems", "additionalItems"}
 
 
 def grammar_of(schema: Mapping[str, Any]) -> str:
@@ -88,12 +104,12 @@ def grammar_of(schema: Mapping[str, Any]) -> str:
     except RecursionError as error:
         raise UsageError("the schema is too large", hint="fewer levels") from error
     except Unusable as error:
-        said = str(error)
+        said, hint = str(error), error.hint
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        said = str(error)  # a wrong schema can raise anything
+        said, hint = str(error), ""  # a wrong schema can raise anything
     raise UsageError(
         f"the schema can't be used: {one_line(said)[:200]}",
-        hint="a simpler one; docs/everyday.md tells what an answer can be held to",
+        hint=hint or "a simpler one; docs/everyday.md tells what an answer can be held to",
     )
 
 
@@ -107,6 +123,7 @@ class _Conversion:
         self._seen = 0
 
     def grammar(self) -> str:
+        _check_addresses(self._whole)
         self._rules["root"] = self._of(self._whole)
         return "\n".join(f"{name} ::= {rule}" for name, rule in self._rules.items())
 
@@ -117,12 +134,12 @@ class _Conversion:
         if "$ref" in held and len(held) == 1:
             return self._reference(held["$ref"])
         if "$ref" in held:
-            return self._of(_both(self._target(held.pop("$ref")), held))
+            return self._of(_both(_closed(self._target(held.pop("$ref"))), held))
         if "allOf" in held and len(held) == len(held["allOf"]) == 1:
             return self._of(held["allOf"][0])
         if "allOf" in held:
             for part in held.pop("allOf"):
-                held = _both(held, self._direct(part))
+                held = _both(held, _closed(self._direct(part)))
             return self._of(held)
         for keyword in ("anyOf", "oneOf"):
             if keyword in held:
@@ -159,7 +176,7 @@ class _Conversion:
         """One of these, and what is said beside them; those that can't be are passed over."""
         possible = [one for one in schemas if one is not False]
         if held:
-            possible = [_both(held, self._direct(one)) for one in possible]
+            possible = [_both(held, _closed(self._direct(one))) for one in possible]
         constants: list[Any] = []
         items = []
         for one in possible:
@@ -194,22 +211,20 @@ class _Conversion:
         for part in unquote(ref).split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
             try:
-                target = target[int(name)] if isinstance(target, list) else target[name]
+                target = target[_index(name)] if isinstance(target, list) else target[name]
             except (LookupError, TypeError, ValueError):
                 raise Unusable(f"it refers to {json.dumps(ref)}, which it has not") from None
         return target
 
     def _object(self, held: dict[str, Any]) -> str:
         properties, required = dict(held.get("properties", {})), list(held.get("required", []))
-        others = held.get("additionalProperties", True)
+        others = held.get("additionalProperties", held.get("unevaluatedProperties", True))
         if not properties and not required:
             if others is False:
                 return r'"{" space "}"'
             pair = self._named(f'string ":" space {self._of(others)}')
             return f'("{{" space ({pair} ("," space {pair})*)? space "}}")'
         for name in required:
-            if not isinstance(name, str):
-                raise Unusable("a property has a name that is no text")
             properties.setdefault(name, others)
         pairs = [
             (self._named(f'{_literal(name)} ":" space {self._of(value)}'), name in required)
@@ -236,8 +251,13 @@ class _Conversion:
         return f"{_one_of(firsts)}?" if firsts else ""
 
     def _array(self, held: dict[str, Any]) -> str:
-        first, rest = list(held.get("prefixItems", [])), held.get("items", True)
+        first, rest = held.get("prefixItems", []), held.get("items", True)
+        if "unevaluatedItems" in held and "items" not in held:
+            rest = False
         least, most = held.get("minItems", 0), held.get("maxItems")
+        before = sum(1 for _ in takewhile(lambda one: one is not False, first))
+        if before < len(first):  # nothing can be there, nor behind it
+            most = before if most is None else min(most, before)
         if most is not None:
             first = first[:most]
         counts = _counts(least - len(first), None if most is None else most - len(first))
@@ -264,6 +284,24 @@ class _Conversion:
         return name
 
 
+def _check_addresses(whole: Any) -> None:  # noqa: ANN401
+    """Raise Unusable if a part has an address, and references in it: to them, # is that part."""
+    seen: set[int] = set()
+    left = [(whole, False)]
+    while left:
+        part, is_apart = left.pop()
+        if id(part) in seen or not isinstance(part, dict | list):
+            continue
+        seen.add(id(part))
+        if isinstance(part, dict):
+            address = part.get("$id")
+            has_one = isinstance(address, str) and not address.startswith("#")
+            is_apart = is_apart or (has_one and part is not whole)
+            if is_apart and isinstance(part.get("$ref"), str):
+                raise Unusable("a reference in a part that has an '$id'")
+        left += [(one, is_apart) for one in (part.values() if isinstance(part, dict) else part)]
+
+
 def _held(schema: Any) -> dict[str, Any]:  # noqa: ANN401
     """What it says of the answer, without what is only said to a reader."""
     if schema is True:
@@ -273,20 +311,50 @@ def _held(schema: Any) -> dict[str, Any]:  # noqa: ANN401
             "nothing fits it" if schema is False else f"{json.dumps(schema)} is no schema"
         )
     for keyword in _NOT_HELD & schema.keys():
-        if schema[keyword] is not False or keyword in ("not", "if", "then", "else", "contains"):
+        if schema[keyword] is not False or keyword not in _NOTHING_IF_FALSE:
             raise Unusable(f"no answer can be held to '{keyword}'")
     held = {keyword: value for keyword, value in schema.items() if keyword in _HELD}
-    for keyword in _LISTS & held.keys():
-        if not isinstance(held[keyword], list):
-            raise Unusable(f"'{keyword}' is no list")
-    if not isinstance(held.get("properties", {}), dict):
-        raise Unusable("'properties' is no object")
+    _check_values(held)
     for keyword in _COUNTS & held.keys():
-        count = held[keyword]
-        if not _IS["number"](count) or count < 0 or count != int(count):
-            raise Unusable(f"'{keyword}' is no whole number from 0 on")
-        held[keyword] = int(count)  # 2.0 is one
+        held[keyword] = int(held[keyword])  # 2.0 is one
+    for exclusive, bound in _EXCLUSIVE.items():
+        if isinstance(held.get(exclusive), bool) and held.pop(exclusive):  # as in draft 4
+            if bound not in held:
+                raise Unusable(f"'{exclusive}' is true, and there is no '{bound}'")
+            held[exclusive] = held.pop(bound)
     return held
+
+
+def _check_values(held: dict[str, Any]) -> None:
+    """Raise Unusable if a keyword has what it can't have."""
+    for keywords, is_right, what in _HAS:
+        for keyword in keywords & held.keys():
+            if not is_right(held[keyword]):
+                raise Unusable(f"'{keyword}' is no {what}")
+    for keyword in _UNEVALUATED.keys() & held.keys():
+        if held[keyword] is not False:
+            raise Unusable(f"no answer can be held to '{keyword}' that is not false")
+    kinds = held.get("type", [])
+    for kind in kinds if isinstance(kinds, list) else [kinds]:
+        if not isinstance(kind, str) or kind not in _IS:
+            raise Unusable(f"there is no type {json.dumps(kind)}")
+
+
+def _closed(schema: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What it says where it is a part of another: 'unevaluated…' looks at its own part alone."""
+    held = _held(schema)
+    for keyword in _UNEVALUATED.keys() & held.keys():
+        if held.keys() & _PARTS:
+            raise Unusable(f"'{keyword}' in a part that has parts")
+        held.setdefault(_UNEVALUATED[keyword], held.pop(keyword))
+    return held
+
+
+def _index(name: str) -> int:
+    """The place in a list that a reference names."""
+    if not re.fullmatch("0|[1-9][0-9]*", name):
+        raise ValueError(name)
+    return int(name)
 
 
 def _kind(held: dict[str, Any]) -> str:
@@ -300,23 +368,49 @@ def _both(one: Any, other: Any) -> dict[str, Any]:  # noqa: ANN401
         named = there.get("properties", {}).keys() - here.get("properties", {}).keys()
         if named and here.get("additionalProperties", True) is not True:
             raise Unusable("what 'additionalProperties' forbids is named beside it")
-    both: dict[str, Any] = one | other
-    for keyword in one.keys() & other.keys():
+    both: dict[str, Any] = one | other | _both_arrays(one, other)
+    for keyword in one.keys() & other.keys() - {"prefixItems", "items"}:
         mine, yours = one[keyword], other[keyword]
         if keyword == "properties":
+            shared = mine.keys() & yours.keys()
             both[keyword] = mine | yours
-            for name in mine.keys() & yours.keys():
-                if mine[name] != yours[name]:
-                    both[keyword][name] = {"allOf": [mine[name], yours[name]]}
+            both[keyword] |= {name: _met(mine[name], yours[name]) for name in shared}
         elif keyword in ("required", "allOf"):
             both[keyword] = [*mine, *yours]
         elif keyword in ("minimum", "exclusiveMinimum", "minLength", "minItems"):
             both[keyword] = max(mine, yours)
         elif keyword in ("maximum", "exclusiveMaximum", "maxLength", "maxItems"):
             both[keyword] = min(mine, yours)
-        elif mine != yours:
+        elif not _same(mine, yours):
             raise Unusable(f"'{keyword}' is said twice, and not alike")
     return both
+
+
+def _both_arrays(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The items of both: what the shorter 'prefixItems' has no place for is held to its 'items'."""
+    arrays = [(held.get("prefixItems", []), held.get("items", True)) for held in (one, other)]
+    length = max(len(first) for first, _ in arrays)
+    mine, yours = ([*first, *[rest] * (length - len(first))] for first, rest in arrays)
+    both = {}
+    if length:
+        both["prefixItems"] = [_met(*pair) for pair in zip(mine, yours, strict=True)]
+    if "items" in one or "items" in other:
+        both["items"] = _met(arrays[0][1], arrays[1][1])
+    return both
+
+
+def _met(one: Any, other: Any) -> Any:  # noqa: ANN401
+    """What fits both of these schemas."""
+    if one is False or other is False:
+        return False
+    if one is True or _same(one, other):
+        return other
+    return one if other is True else {"allOf": [one, other]}
+
+
+def _same(one: Any, other: Any) -> bool:  # noqa: ANN401
+    """Whether they are the same JSON; to Python, true is 1."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _without(held: dict[str, Any], keyword: str) -> dict[str, Any]:
@@ -335,14 +429,8 @@ def _constants(held: dict[str, Any]) -> list[Any]:
     kinds = held.get("type")
     if kinds is not None:
         kinds = kinds if isinstance(kinds, list) else [kinds]
-        values = [value for value in values if any(_is_a(kind, value) for kind in kinds)]
+        values = [value for value in values if any(_IS[kind](value) for kind in kinds)]
     return values
-
-
-def _is_a(kind: object, value: object) -> bool:
-    if not isinstance(kind, str) or kind not in _IS:
-        raise Unusable(f"there is no type {json.dumps(kind)}")
-    return _IS[kind](value)
 
 
 def _literals(values: list[Any]) -> str:
@@ -352,17 +440,23 @@ def _literals(values: list[Any]) -> str:
     return f"({_one_text_of(sorted({_as_json(value) for value in values}))})"
 
 
-def _one_text_of(texts: list[str]) -> str:
+def _one_text_of(texts: list[str], depth: int = 0) -> str:
     """One of these texts, which are sorted: what several begin with stands there once.
 
     llama.cpp holds each token of the vocabulary against each way there is to go on, so of a
     thousand ways side by side it makes a second for each token of the answer.
     """
+    if depth > _MOST_ALIKE:
+        raise Unusable(
+            f"of more than {_MOST_ALIKE} constants, each begins with the one before",
+            hint="fewer such constants",
+        )
     first, last = texts[0], texts[-1]
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     shared = first[: sum(1 for _ in alike)]
     rests = [text[len(shared) :] for text in texts]
-    ways = [_one_text_of([*some]) for _, some in groupby(filter(None, rests), lambda it: it[0])]
+    groups = groupby(filter(None, rests), lambda rest: rest[0])
+    ways = [_one_text_of([*some], depth + 1) for _, some in groups]
     if not ways:
         return _quoted(shared)
     behind = f"({' | '.join(ways)}){'' if rests[0] else '?'}"
@@ -396,13 +490,19 @@ def _one_of(items: list[str]) -> str:
 
 def _string(held: dict[str, Any]) -> str:
     least, most = held.get("minLength", 0), held.get("maxLength")
+    form = held.get("format")
     if "pattern" in held:
-        if least or most is not None:
-            raise Unusable("'pattern', and lengths beside it")
+        if least or most is not None or form in _FORMATS:
+            raise Unusable("'pattern', and lengths or a 'format' beside it")
         return of_pattern(held["pattern"])
+    if form in _FORMATS:
+        shortest, longest = _LENGTHS[form]
+        if least > shortest or (most is not None and most < longest):
+            raise Unusable(f"'format' is '{form}', and the lengths beside it forbid some of them")
+        return _FORMATS[form]
     if least or most is not None:
         return rf'("\"" char{_counts(least, most)} "\"")'
-    return _FORMATS.get(str(held.get("format")), "string")
+    return "string"
 
 
 def _counts(least: int, most: int | None) -> str:
@@ -431,6 +531,10 @@ def _number(kind: str, held: dict[str, Any]) -> str:
             raise Unusable("bounds of a number must be whole ('minimum', 'maximum')")
         low, high = int(low), int(high)
         positive = _decimals
+    if low > _LARGEST or high < -_LARGEST:
+        raise Unusable(
+            f"its numbers have more than {_LONGEST_NUMBER} digits", hint="bounds nearer to 0"
+        )
     low, high = max(low, -_LARGEST), min(high, _LARGEST)
     if low > high:
         raise Unusable("a least number is larger than the most")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from re import _constants as op  # type: ignore[attr-defined]  # typeshed has no name for them
 from re import _parser  # type: ignore[attr-defined]
@@ -21,6 +22,10 @@ _CATEGORIES = {
     op.CATEGORY_WORD: [(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)],
     op.CATEGORY_SPACE: [(0x09, 0x0D), (0x20, 0x20)],
 }
+_ALL_SPACES = [  # of Python and of JavaScript, for what is to be no space
+    *((0x09, 0x0D), (0x1C, 0x20), (0x85, 0x85), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A)),
+    *((0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)),
+]
 _OTHERS = {
     op.CATEGORY_NOT_DIGIT: op.CATEGORY_DIGIT,
     op.CATEGORY_NOT_WORD: op.CATEGORY_WORD,
@@ -30,17 +35,16 @@ Span = tuple[int, int]
 
 
 class Unusable(Exception):  # noqa: N818  # of the schema, not of softchat
-    """No answer can be held to this."""
+    """No answer can be held to this. The hint is a way out, where there is one of its own."""
+
+    def __init__(self, said: str, hint: str = "") -> None:
+        super().__init__(said)
+        self.hint = hint
 
 
-def of_pattern(pattern: object) -> str:
+def of_pattern(pattern: str) -> str:
     """The JSON strings in which this is found; between ^ and $, those that it is all of."""
-    if not isinstance(pattern, str):
-        raise Unusable("a pattern that is no text")
-    try:
-        parsed = _parser.parse(pattern)
-    except (re.error, OverflowError) as error:
-        raise Unusable(f"the pattern can't be read: {error}") from error
+    parsed = _parsed(pattern)
     if parsed.state.flags & ~re.UNICODE:
         raise Unusable("a pattern has flags")
     items = list(parsed)
@@ -55,6 +59,20 @@ def of_pattern(pattern: object) -> str:
     return rf'("\"" {before} {said} {behind} "\"")'
 
 
+def _parsed(pattern: str) -> Any:  # noqa: ANN401  # Python's own
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # [[:alpha:]] is letters to others, not to Python
+        try:
+            return _parser.parse(pattern)
+        except (re.error, OverflowError) as error:
+            raise Unusable(f"the pattern can't be read: {error}") from error
+        except Warning as warning:
+            raise Unusable(
+                f"the pattern can be read in two ways: {warning}",
+                hint=r"in [ ], signs are escaped: \[ \-- \&& \|| \~~; [[:alpha:]] is [A-Za-z]",
+            ) from warning
+
+
 def _sequence(items: Iterable[tuple[Any, Any]], count: int) -> str:
     return " ".join(_item(kind, value, count) for kind, value in items) or '""'
 
@@ -67,7 +85,7 @@ def _item(kind: Any, value: Any, count: int) -> str:  # noqa: ANN401
         case op.NOT_LITERAL:
             return _signs(_all_but([(value, value)]))
         case op.ANY:
-            return _signs(_all_but([(0x0A, 0x0A), (0x0D, 0x0D)]))
+            return _signs(_all_but([(0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)]))
         case op.IN:
             return _signs(_spans(value))
         case op.BRANCH:
@@ -105,10 +123,15 @@ def _spans(members: Sequence[tuple[Any, Any]]) -> list[Span]:
             case op.RANGE:
                 spans.append(value)
             case op.CATEGORY if value in _CATEGORIES:
-                spans += _CATEGORIES[value]
+                spans += _category(value, is_negated)
             case op.CATEGORY:
-                spans += _all_but(_CATEGORIES[_OTHERS[value]])
+                spans += _all_but(_category(_OTHERS[value], not is_negated))
     return _all_but(spans) if is_negated else spans
+
+
+def _category(category: Any, is_forbidden: bool) -> list[Span]:  # noqa: ANN401
+    is_wide = is_forbidden and category == op.CATEGORY_SPACE
+    return _ALL_SPACES if is_wide else _CATEGORIES[category]
 
 
 def _all_but(spans: Iterable[Span]) -> list[Span]:

@@ -118,6 +118,45 @@ def said(engine, schema, seed):
             {"$ref": "#/$defs/a", "maximum": 9, "$defs": {"a": {**WHOLE, "minimum": 7}}},
             lambda it: 7 <= it <= 9,
         ),
+        (
+            {"type": "string", "format": "date", "minLength": 10, "maxLength": 10},
+            lambda it: re.fullmatch(r"\d{4}-\d\d-\d\d", it),
+        ),
+        ({"type": "string", "format": "email", "maxLength": 2}, lambda it: len(it) <= 2),
+        (
+            {**WHOLE, "minimum": 3, "maximum": 5, "exclusiveMinimum": True,
+             "exclusiveMaximum": True},
+            lambda it: it == 4,
+        ),
+        ({**WHOLE, "minimum": 3, "maximum": 3, "exclusiveMinimum": False}, lambda it: it == 3),
+        ({"type": "object", "unevaluatedProperties": False}, lambda it: it == {}),
+        ({"unevaluatedProperties": False}, lambda it: it == {}),
+        ({"type": "array", "unevaluatedItems": False}, lambda it: it == []),
+        (
+            {"allOf": [thing({"a": WHOLE})], **thing({"b": WHOLE}), "unevaluatedProperties": False},
+            lambda it: set(it) == {"a", "b"},
+        ),
+        (
+            {"$ref": "#/$defs/a", "unevaluatedProperties": False, "$defs": {"a": thing({"b": {}})}},
+            lambda it: set(it) == {"b"},
+        ),
+        (
+            {"additionalProperties": WHOLE, "unevaluatedProperties": False, "required": ["a"]},
+            lambda it: type(it["a"]) is int,
+        ),
+        (
+            {"allOf": [{"prefixItems": [{}]}, {"items": {**WORDS, "maxLength": 1}, "maxItems": 2}]},
+            lambda it: type(it[0]) is str and len(it[0]) <= 1,
+        ),
+        (
+            {"allOf": [{"prefixItems": [WHOLE], "items": WORDS}, {"prefixItems": [{}, {}],
+             "items": {"maxLength": 1}, "minItems": 3}]},
+            lambda it: type(it[0]) is int and {*map(type, it[1:])} == {str} and len(it[2]) <= 1,
+        ),
+        ({"allOf": [{"prefixItems": [WHOLE, WHOLE]}, {"prefixItems": [{}], "items": False}]},
+         lambda it: len(it) == 1),
+        ({"allOf": [{"enum": [1.5, True]}, {"enum": [1.5, True]}]}, lambda it: it in (1.5, True)),
+        ({"pattern": r"^\S[^\s]$"}, lambda it: re.fullmatch(r"\S\S", it)),
     ],
 )  # fmt: skip
 def test_what_is_said_fits_the_schema(engine, schema, fits):
@@ -182,7 +221,7 @@ def test_a_part_may_hold_itself(engine):
         ({"anyOf": []}, "nothing fits"),
         ({"properties": {"a": 1}}, "1 is no schema"),
         ({"properties": [1]}, "can't be used"),
-        ({"required": [1]}, "no text"),
+        ({"required": [1]}, "no list of texts"),
         (thing({"a": WHOLE}, ["z"], additionalProperties=False), "nothing fits"),
         (thing({f"p{i}": WHOLE for i in range(201)}, []), "may be left out"),
         ({"$ref": "https://example.org/x"}, "no part of it"),
@@ -202,7 +241,57 @@ def test_a_part_may_hold_itself(engine):
         ({"type": "number", "minimum": 0.5}, "must be whole"),
         ({"type": "number", "minimum": float("inf")}, "can't be used"),
         ({"pattern": "("}, "can't be read"),
-        ({"pattern": 1}, "no text"),
+        *[({"pattern": f"^[{inside}]$"}, "in two ways")
+          for inside in ("[:alpha:]", "[a-z", "a-z--b", "a&&b", "a||b", "a~~b")],
+        ({"pattern": 1}, "'pattern' is no text"),
+        ({"format": 1}, "'format' is no text"),
+        ({"enum": [1], "type": None}, "no type null"),
+        ({"type": ["string", ["integer"]]}, "no type"),
+        ({"type": "string", "format": "date", "maxLength": 9}, "'format' is 'date', and the len"),
+        ({"type": "string", "format": "time", "maxLength": 9}, "'format' is 'time', and the len"),
+        ({"type": "string", "format": "uuid", "minLength": 37}, "'format' is 'uuid', and the len"),
+        ({"allOf": [{"format": "date"}, {"maxLength": 9}]}, "'format' is 'date', and the lengths"),
+        ({"type": "string", "format": "date", "pattern": "^2"}, "'format' beside it"),
+        *[({**WHOLE, word: wrong}, f"'{word}' is no number")
+          for word in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+          for wrong in ("3", None, [3], float("nan"), float("inf"))],
+        ({**WHOLE, "minimum": True}, "'minimum' is no number"),
+        ({**WHOLE, "exclusiveMinimum": True}, "'exclusiveMinimum' is true, and there is no 'min"),
+        ({"allOf": [{"minimum": "a"}, {"minimum": 1}]}, "'minimum' is no number"),
+        ({"items": [WHOLE]}, "'items' is no schema"),
+        (thing({"a": WHOLE}, additionalProperties="no"), "'additionalProperties' is no schema"),
+        *[({word: False}, f"held to '{word}'")
+          for word in ("propertyNames", "patternProperties", "maxProperties", "multipleOf")],
+        ({"unevaluatedProperties": WHOLE}, "that is not false"),
+        ({"required": ["a"], "unevaluatedProperties": False}, "nothing fits"),
+        (
+            {"allOf": [{**thing({"a": WHOLE}), "unevaluatedProperties": False}, thing({"b": {}})]},
+            "forbids",
+        ),
+        (
+            {"allOf": [{"$ref": "#/$defs/a", "unevaluatedProperties": False}, thing({"b": {}})],
+             "$defs": {"a": thing({"a": WHOLE})}},
+            "a part that has parts",
+        ),
+        (
+            {"allOf": [{"prefixItems": [{"const": 1}]}, {"items": WORDS}]},
+            "'type' beside constants|nothing fits",
+        ),
+        ({"allOf": [{"const": 1}, {"const": True}]}, "'const' is said twice"),
+        (thing({"a": {"allOf": [{"const": 0}, {"const": False}]}}), "'const' is said twice"),
+        ({"allOf": [thing({"a": {"const": 1}}), thing({"a": {"const": True}})]}, "said twice"),
+        *[({"$ref": f"#/prefixItems/{place}", "prefixItems": [WHOLE] * 3}, "which it has not")
+          for place in ("-2", "+1", "01", "1_0", " 1", "\u0661", "1\n", "")],
+        (
+            {"$ref": "#/$defs/a", "$defs": {"b": WORDS, "a": {
+                "$id": "https://example.org/a", "$ref": "#/$defs/b", "$defs": {"b": WHOLE}}}},
+            "'\\$id'",
+        ),
+        *[({**WHOLE, **bounds}, "more than 16 digits")
+          for bounds in ({"minimum": 10**18, "maximum": 10**18 + 5}, {"minimum": 10**16},
+                         {"maximum": -(10**16)}, {"exclusiveMinimum": 10**16 - 1})],
+        ({"type": "number", "minimum": 1e300}, "more than 16 digits"),
+        ({"enum": ["a" * i for i in range(1, 900)]}, "begins with the one before"),
         ({"pattern": "^(a*)*$"}, "may be empty"),
         ({"pattern": "^(a{1,1000}){1000}$"}, "more than 1000"),
         ({"pattern": r"^(a)\1$"}, "groupref"),
@@ -218,6 +307,44 @@ def test_what_no_answer_is_held_to_is_refused(schema, because):
     with pytest.raises(UsageError, match=because) as error:
         grammar_of(schema)
     assert error.value.hint
+
+
+def test_a_way_out_fits_what_is_wrong():
+    """Constants are not said to have too many levels, nor brackets to be too hard."""
+    for schema, hint in (
+        ({"enum": ["a" * i for i in range(1, 900)]}, "fewer such constants"),
+        ({**WHOLE, "minimum": 10**16}, "nearer to 0"),
+        ({"pattern": "^[[:alpha:]]$"}, "[A-Za-z]"),
+    ):
+        with pytest.raises(UsageError) as error:
+            grammar_of(schema)
+        assert hint in error.value.hint
+    assert grammar_of({"enum": ["a" * i for i in range(1, 401)]})
+    assert grammar_of({"pattern": r"^[\[a-z\-\-\&\&]$"})
+
+
+def test_a_pattern_warns_of_nothing(recwarn):
+    """What Python only warns of is refused; a warning would be lines on the terminal."""
+    with pytest.raises(UsageError, match="two ways"):
+        grammar_of({"pattern": "[[:digit:]]"})
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("sign", ["\xa0", "\u2003", "\u3000", "\ufeff", "\u2028"])
+def test_what_is_a_space_to_others_is_none_that_is_no_space(sign):
+    """Nor is a line's end of theirs any sign, as `.` has it."""
+    spaces, lines = (_allowed(f"^{pattern}$") for pattern in (r"\S", "."))
+    assert not spaces(sign)
+    assert not _allowed(r"^[^\s]$")(sign)
+    assert lines(sign) == (sign != "\u2028")
+    assert all(_allowed(f"^{pattern}$")("é") for pattern in (r"\S", r"[^\s]", "."))
+
+
+def _allowed(pattern):
+    """Whether a character is in a class of the grammar's rule for this pattern of one."""
+    root = re.search("^root.*$", grammar_of({"pattern": pattern}), re.MULTILINE)[0]
+    spans = re.findall(r"\\U([0-9A-F]{8})-\\U([0-9A-F]{8})", root)
+    return lambda sign: any(int(low, 16) <= ord(sign) <= int(high, 16) for low, high in spans)
 
 
 def test_a_schema_in_a_schema_in_a_schema_is_refused():
