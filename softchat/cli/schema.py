@@ -46,8 +46,15 @@ def grammar_of(given: str) -> str:
 
 
 def _schema(text: str, where: str) -> dict[str, Any]:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """The pairs as an object; Python would keep the last of those with one name."""
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise _said_twice([name for name, _ in pairs], where)
+        return found
+
     try:
-        schema = json.loads(text)
+        schema = json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{where} holds no JSON: {one_line(str(error))}", hint=_HINT) from error
     if not isinstance(schema, dict):
@@ -58,6 +65,7 @@ def _schema(text: str, where: str) -> dict[str, Any]:
 def _of_fields(text: str) -> dict[str, Any]:
     """The object that has these fields, as llm writes it: `name, age int, bio: in one line`."""
     properties: dict[str, Any] = {}
+    names = []
     for field in filter(str.strip, text.split("\n" if "\n" in text else ",")):
         found = _FIELD.fullmatch(field.strip())
         kind = _TYPES.get(found["type"] or "str") if found else None
@@ -66,9 +74,17 @@ def _of_fields(text: str) -> dict[str, Any]:
             types = ", ".join(_TYPES)
             raise UsageError(f"'{shown}' is no field of a schema", hint=f"{_HINT}; types: {types}")
         properties[found["name"]] = {"type": kind}
+        names.append(found["name"])
     if not properties:
         raise UsageError("--schema names nothing", hint=_HINT)
+    if len(properties) < len(names):
+        raise _said_twice(names, "--schema")
     return {"type": "object", "properties": properties, "required": [*properties]}
+
+
+def _said_twice(names: list[str], where: str) -> UsageError:
+    name = next(name for place, name in enumerate(names) if name in names[:place])
+    return UsageError(f"{where} has '{one_line(name)[:40]}' twice", hint="keep one of the two")
 
 
 def check_json(answer: str) -> None:

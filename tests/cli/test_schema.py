@@ -72,6 +72,11 @@ def test_a_schema_is_taken_as_it_is_or_from_a_file(monkeypatch, tmp_path):
         ("list.json", "list.json holds no JSON schema"),
         ("deep.json", "deep.json holds no JSON"),
         ("bytes.json", "bytes.json"),
+        ("a, a int, a bool", "--schema has 'a' twice"),
+        ("a, b, a", "--schema has 'a' twice"),
+        ('{"type": "integer", "type": "string"}', "--schema has 'type' twice"),
+        ('{"properties": {"a": {"maximum": 1, "maximum": 2}}}', "--schema has 'maximum' twice"),
+        ("twice.json", "twice.json has 'type' twice"),
         (".", "is no field"),
         ("./", "is a folder"),
     ],
@@ -80,6 +85,7 @@ def test_what_is_none_is_told(given, said, monkeypatch, tmp_path):
     """In a line."""
     (tmp_path / "list.json").write_text("[1]")
     (tmp_path / "deep.json").write_text("[" * 200_000)
+    (tmp_path / "twice.json").write_text('{"type": "integer", "type": "integer"}')
     (tmp_path / "bytes.json").write_bytes(b"\xff\x00\xfe")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as error:
@@ -133,6 +139,8 @@ def test_an_answer_that_is_cut_is_told(softchat):
         (["--schema", "{"], "--schema holds no JSON"),
         (["--schema", '{"type": "nonsense"}'], "there is no type"),
         (["--schema", '{"items": {"type": "null"}, "maxItems": 3000}'], "a count is"),
+        (["--schema", '{"pattern": "^[[:alpha:]]$"}'], "in two ways"),
+        (["--schema", "a, a int"], "has 'a' twice"),
         (["--schema", "name", "--samples", "3"], "exclude each other"),
     ],
 )
