@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -144,12 +145,7 @@ def _last_boxed(text: str) -> str | None:
 
 
 def _last_match(expression: str) -> Callable[[str], str | None]:
-    try:
-        re.compile(expression)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(
-            f"not a regular expression: {expression}", hint=f"Python's re says: {error}"
-        ) from error
+    _check_expression(expression)
 
     def extract(text: str) -> str | None:
         answer = _matcher.ask({"expression": expression, "text": text})
@@ -162,6 +158,22 @@ def _last_match(expression: str) -> Callable[[str], str | None]:
         return found.strip() if found else None
 
     return extract
+
+
+def _check_expression(expression: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # [[:alpha:]] is letters to grep, not to Python
+        try:
+            re.compile(expression)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise UsageError(
+                f"not a regular expression: {expression}", hint=f"Python's re says: {error}"
+            ) from error
+        except Warning as warning:
+            raise UsageError(
+                f"a regular expression that can be read in two ways: {expression}",
+                hint=rf"{warning}; in [ ], signs are escaped: \[ \-- \&& \|| \~~",
+            ) from warning
 
 
 def _math() -> Reader:

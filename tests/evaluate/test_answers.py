@@ -140,6 +140,16 @@ def test_a_way_that_does_not_exist(name):
         make_reader(name)
 
 
+@pytest.mark.parametrize("inside", ["[a-z", "[:alpha:]", "a--b", "a&&b", "a||b", "a~~b"])
+def test_an_expression_that_python_warns_of_is_refused(inside, recwarn):
+    """In one line, and no warning of Python's on the terminal; an escape makes it plain."""
+    with pytest.raises(UsageError, match="in two ways") as error:
+        make_reader(f"regex:[{inside}]")
+    assert "\\[" in error.value.hint
+    assert not recwarn.list
+    assert make_reader(r"regex:[\[a-z]+").extract("see [x") == "[x"
+
+
 def test_numbers_only():
     """A question whose answer is a word can't be judged by numbers."""
     can_be = make_reader("number").can_be
