@@ -11,6 +11,7 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.keys import AnswerNow, StepKeys, listening, stepping
+from softchat.base.written import refuse_same
 from softchat.cli.idle import (
     SEEN_IN_ONE,
     refuse_cache_unlogged,
@@ -24,6 +25,7 @@ from softchat.cli.options import (
     Steps,
     System,
     TalkLoading,
+    file_named,
     flags_of,
     given,
     with_groups,
@@ -42,7 +44,6 @@ from softchat.cli.resume import (
 )
 from softchat.cli.samples import Sampling, ask_often
 from softchat.cli.schema import Schema, check_json, grammar_of
-from softchat.cli.traces import refuse_same
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Halted
@@ -99,8 +100,7 @@ def ask(
     if schema is not None and sampling.samples > 1:
         raise UsageError("--schema and --samples exclude each other", hint="choose one")
     waits = (lambda: keys.waits) if keys else None
-    for one in file or []:
-        refuse_same(outputs.trace, one)
+    refuse_same(outputs.trace, *file or (), file_named(system), schema, by="--trace")
     outputs = outputs.after(config)
     if schema is not None and outputs.markdown is None:
         outputs = replace(outputs, markdown=False)  # JSON is shown as it is

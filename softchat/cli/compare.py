@@ -83,7 +83,9 @@ def _asked(words: list[str] | None, path: Path | None) -> list[str]:
     from softchat.evaluate.questions import read_questions
 
     asked = " ".join(words or ()).strip()
-    if bool(asked) == (path is not None):
+    if asked and path is not None:
+        raise UsageError("a question and --questions exclude each other", hint="choose one")
+    if not asked and path is None:
         raise UsageError(
             "a question, or a file of them, is needed",
             hint="softchat compare 'What is 17 plus 25?', or --questions FILE",

@@ -13,6 +13,7 @@ import typer
 
 from softchat.base.interrupt import Interrupt, catch_interrupt
 from softchat.base.text import one_line, printable
+from softchat.base.written import refuse_same
 from softchat.cli.idle import (
     SEEN_IN_ONE,
     refuse_force_alone,
@@ -21,7 +22,7 @@ from softchat.cli.idle import (
 )
 from softchat.cli.options import Loading, SettingFlags, flags_of, given, with_groups
 from softchat.cli.outputs import Force, Trace, open_trace
-from softchat.cli.traces import TraceFile, Turn, only_run, read_runs, refuse_same
+from softchat.cli.traces import TraceFile, Turn, only_run, read_runs
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, ModelNotFoundError, UsageError
 from softchat.events import Event, ModelInfo, was_interrupted
@@ -81,7 +82,7 @@ def fork(
         refuse_idle(context, *SEEN_IN_ONE, beside="here", hint="with --json, or --trace FILE")
     refuse_force_alone(context, out)
     run = only_run(read_runs(trace, turn))
-    refuse_same(out, trace)
+    refuse_same(out, trace, by="--trace")
     started, step = _parting(run, at)
     flags = flags_of(context)
     once = {k: v for k, v in given(context).values.items() if k in KNOBS and k in flags}

@@ -29,7 +29,9 @@ Name = Annotated[
 
 def info(
     name: Name,
-    ctx: Annotated[int, typer.Option(metavar="N", min=1, help="Memory at this context.")] = 4096,
+    ctx: Annotated[
+        int, typer.Option(metavar="N", min=1, max=2**24, help="Memory at this context.")
+    ] = 4096,
     prove: Annotated[
         bool, typer.Option("--prove", help="Load it, and prove that soft thinking is exact on it.")
     ] = False,

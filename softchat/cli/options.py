@@ -11,6 +11,7 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, make_dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
 import typer
@@ -110,6 +111,11 @@ def given(context: typer.Context) -> Source:
     )
 
 
+def file_named(text: str | None) -> Path | None:
+    """The file that a system prompt names behind an @; None: it is the text itself."""
+    return expand(text[1:]) if text and text.startswith("@") and text != "@" else None
+
+
 def from_file(text: str) -> str:
     """The text; or, if it is the name of a file behind an @, what is in that.
 
@@ -117,13 +123,14 @@ def from_file(text: str) -> str:
         UsageError: there is no such file, or it holds no text.
 
     """
-    if not text.startswith("@"):
-        return text
     if text == "@":
         raise UsageError("no file is named behind the @", hint="--system @FILE")
+    file = file_named(text)
+    if file is None:
+        return text
     from softchat.prompt.attached import read_file
 
-    return read_file(expand(text[1:])).text.strip()
+    return read_file(file).text.strip()
 
 
 def flags_of(context: typer.Context) -> set[str]:

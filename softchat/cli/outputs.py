@@ -15,6 +15,7 @@ import typer
 
 from softchat.base.keys import can_listen
 from softchat.base.text import is_unicode, one_line
+from softchat.base.written import refuse_stdout
 from softchat.cli.options import flag, option
 from softchat.errors import UsageError
 from softchat.events import Event, Finished, Started
@@ -196,11 +197,13 @@ def open_trace(path: Path, *, force: bool) -> TraceWriter:
     """A trace in this file.
 
     Raises:
-        UsageError: it can't be written, or holds something else than a trace, and not `force`.
+        UsageError: it can't be written, or holds something else than a trace, and not `force`; or
+            stdout goes there.
 
     """
     from softchat.record.trace import TraceWriter, is_trace
 
+    refuse_stdout(path, by="--trace", hint="--json writes the events to stdout")
     if not force and path.is_file() and path.stat().st_size and not is_trace(path):
         shown = one_line(str(path))
         raise UsageError(f"{shown} exists, and is no trace", hint="--force writes over it")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.text import one_line
+from softchat.base.written import refuse_foreign, refuse_same, refuse_stdout, write_named
 from softchat.cli.traces import Turn, read_runs
 from softchat.errors import UsageError
 
@@ -47,7 +48,10 @@ def plot(
             one_line(f"can't draw '{out.name}'"),
             hint=f"its name must end in {', '.join(_FORMS[:-1])} or {_FORMS[-1]}",
         )
-    from softchat.base.files import replace_file
+    refuse_stdout(out, by="-o", hint="name another file")
+    refuse_same(out, *traces, by="-o" if not told else one_line(str(out)))
+    if told:
+        refuse_foreign(out, _is_page, what="page of softchat's")
     from softchat.plots.data import labels_of, run_plots
 
     held = [read_runs(trace, turn, forked=True) for trace in traces]
@@ -58,7 +62,7 @@ def plot(
         raise UsageError("no step to draw", hint="was it not to think, or to answer at once?")
     content = _draw(plots, form)
     try:
-        replace_file(out, content)
+        write_named(out, content)
     except OSError as error:
         raise UsageError(
             one_line(f"can't write {out}: {error.strerror}"),
@@ -81,6 +85,11 @@ def _beside(trace: str) -> Path:
         return path.with_suffix(".html")
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", trace).strip("-") or "run"
     return Path(f"softchat-{safe}.html")
+
+
+def _is_page(beginning: bytes) -> bool:
+    """Whether a file that begins so is a page that was drawn here."""
+    return b"<title>softchat plot</title>" in beginning
 
 
 def _draw(plots: Sequence[RunPlot], form: str) -> bytes:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.interrupt import Interrupt, catch_interrupt
+from softchat.base.written import refuse_same
 from softchat.cli import complain
 from softchat.cli.idle import refuse_force_alone, refuse_idle
 from softchat.cli.options import with_groups
 from softchat.cli.outputs import Outputs
-from softchat.cli.traces import TraceFile, Turn, read_runs, refuse_same
+from softchat.cli.traces import TraceFile, Turn, read_runs
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Error, Event
 
@@ -47,7 +48,7 @@ def replay(
         refuse_idle(context, "markdown", beside="with --json")
     refuse_force_alone(context, outputs.trace)
     runs = read_runs(recording, turn)
-    refuse_same(outputs.trace, recording)
+    refuse_same(outputs.trace, recording, by="--trace")
     if step and outputs.trace is not None:
         raise UsageError("--step and --trace exclude each other", hint="--speed 0 --trace FILE")
     errors = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.text import one_line
+from softchat.base.written import refuse_foreign, refuse_stdout
 from softchat.cli.completion import session_ids
 from softchat.cli.resume import open_log, sessions_folder
+from softchat.errors import UsageError
 
 if TYPE_CHECKING:
     from softchat.record.session_format import SessionRecord
@@ -100,11 +103,16 @@ def export(
     file: Annotated[str, typer.Argument(metavar="FILE|-")],
 ) -> None:
     """Write a session to FILE: Markdown if it ends in .md, else JSON; '-': Markdown to stdout."""
-    from softchat.record.session_format import to_markdown, write_file
+    from softchat.record.session_format import is_export, to_markdown, write_file
     from softchat.record.sessions import load_session
 
     saved = load_session(sessions_folder(), name)
     if file == "-":
         print(to_markdown(saved), end="")
-    else:
-        write_file(Path(file), saved)
+        return
+    out = Path(file)
+    if Path(os.path.realpath(out)).parent == Path(os.path.realpath(sessions_folder())):
+        raise UsageError(f"{one_line(file)} is among softchat's own", hint="name another folder")
+    refuse_stdout(out, by=one_line(file), hint="softchat sessions export ID - writes to stdout")
+    refuse_foreign(out, is_export, what="exported session")
+    write_file(out, saved)

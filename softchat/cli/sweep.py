@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softchat.base.files import open_sink
 from softchat.base.text import one_line
+from softchat.base.written import refuse_foreign, refuse_same, refuse_stdout, write_named
 from softchat.cli import print_json
 from softchat.cli.evaluate import Data, Evaluating, evaluate_file, show_tables
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
@@ -47,6 +47,10 @@ def sweep(
         raise UsageError(
             "no setting has several values", hint="softchat sweep DATA --tau 0.01,0.05,0.1"
         )
+    if csv_file is not None:
+        refuse_stdout(csv_file, by="--csv", hint="--json writes the table to stdout")
+        refuse_same(csv_file, data, evaluating.out, loading.model, by="--csv")
+        refuse_foreign(csv_file, _is_table, what="table of a sweep")
     evaluation = evaluate_file(data, grid, (), context, loading, evaluating, answers=False)
     if evaluation is None:
         return _INTERRUPTED
@@ -87,13 +91,19 @@ def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
     try:
-        with io.TextIOWrapper(open_sink(path), encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
+        write_named(path, table.getvalue())
     except OSError as error:
         raise UsageError(
             f"can't write {one_line(str(path))}: {error.strerror}",
             hint="name another file with --csv",
         ) from error
+
+
+def _is_table(beginning: bytes) -> bool:
+    """Whether a file that begins so is a table that was written here."""
+    return b",questions,right,accuracy," in beginning.partition(b"\n")[0]

@@ -70,13 +70,6 @@ def only_run(runs: list[Run]) -> Run:
     return runs[0]
 
 
-def refuse_same(trace: Path | None, read: str) -> None:
-    """Raise UsageError if what is written would be what is read."""
-    if trace is not None and trace.exists() and is_file(Path(read)) and trace.samefile(read):
-        hint = "name another file"
-        raise UsageError(f"--trace would overwrite {one_line(read)}, which is read", hint=hint)
-
-
 def _asked(name: str, *, forked: bool) -> list[Run]:
     """The runs of what was asked last, or of a number of the log."""
     from softchat.cli.resume import open_log, sessions_folder

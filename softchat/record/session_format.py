@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from softchat.base import files
-from softchat.base.files import replace_file
 from softchat.base.text import one_line, printable
+from softchat.base.written import write_named
 from softchat.errors import UsageError
 from softchat.events import from_dict, to_dict
 from softchat.record.recall import Events, newest, recalled
@@ -25,6 +25,7 @@ from softchat.talk.conversation import Turn, now
 
 SCHEMA = 1
 _LARGEST = 2**26  # bytes of a file that is read; years of talk are less
+_MARKDOWN = "# A chat with "
 ASK = "ask-"  # how the id of a session begins that `softchat ask` has made
 
 
@@ -106,16 +107,21 @@ def write_file(path: Path, content: SessionContent) -> None:
     try:
         if path.exists() and not path.is_file():  # a device would be one no more
             raise UsageError(f"can't write {shown}: it is no file", hint="name another file")
-        replace_file(path, text)
+        write_named(path, text)
     except OSError as error:
         raise UsageError(
             f"can't write {shown}: {error.strerror}", hint="name another file"
         ) from error
 
 
+def is_export(beginning: bytes) -> bool:
+    """Whether a file that begins so was written by `write_file`."""
+    return beginning.startswith((_MARKDOWN.encode(), b'{"schema": '))
+
+
 def to_markdown(content: SessionContent) -> str:
     """All that was said, for people to read; a terminal finds nothing to obey in it."""
-    parts = [f"# A chat with {one_line(content.model_name)}"]
+    parts = [_MARKDOWN + one_line(content.model_name)]
     if content.system:
         parts.append("*" + " ".join(content.system.split()) + "*")
     for turn in content.turns:

@@ -164,6 +164,27 @@ def test_sweep(softchat, data, tmp_path):
     assert softchat("sweep", str(blank)).status == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("data.jsonl", "--csv would overwrite"),
+        ("here.jsonl", "--csv would overwrite here.jsonl"),
+        ("notes.txt", "notes.txt exists, and is no table of a sweep"),
+        ("/dev/stdout", "--csv is the file that stdout goes to"),
+    ],
+)
+def test_a_table_takes_no_other_files_place(softchat, tmp_path, name, said):
+    """Neither that of the questions or results; told before a model is loaded."""
+    for file in ("data.jsonl", "notes.txt"):
+        (tmp_path / file).write_text('{"question": "Why?"}')
+    command = ("sweep", "data.jsonl", "--tau", "0,1", "--out", "here.jsonl", "--csv", name)
+    done = softchat(*command)
+    assert (done.status, done.out) == (2, "")
+    assert said in done.err
+    assert (tmp_path / "data.jsonl").read_text() == '{"question": "Why?"}'
+    assert (tmp_path / "notes.txt").read_text() == '{"question": "Why?"}'
+
+
 def test_a_users_defaults(softchat, data, tmp_path, real_model):
     """config.toml holds for measuring too, weaker than flags, and its τ is none for hard."""
     (tmp_path / "config.toml").write_text("tau = 0.2\npatience = 3\nsystem = 'Be brief.'\n")

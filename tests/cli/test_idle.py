@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+MULTIPLEX = ("--strategy", "multiplex")
 DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
 
 
@@ -35,8 +36,7 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("ask", "x", "--strategy", "hard", "--topn", "3"), "--topn does nothing with strategy h"),
         (("ask", "x", "--samples", "2", "--selar-k", "3"), "--selar-k does nothing with strategy"),
         (
-            ("ask", "x", "--strategy", "multiplex", "--multiplex-k", "1")
-            + ("--multiplex-weights", "probability"),
+            ("ask", "x", *MULTIPLEX, "--multiplex-k", "1", "--multiplex-weights", "equal"),
             "--multiplex-weights does nothing with multiplex_k 1",
         ),
         (("ask", "x", "--halt", "deer", "--eat-alpha", "0.3"), "--eat-alpha does nothing with h"),

@@ -48,11 +48,19 @@ def test_labels_are_the_names_of_the_traces(softchat, tmp_path):
         (("one.jsonl", "-o", "nowhere/plot.html"), "can't write", "-o"),
         (("none.jsonl", "-o", "plot.html"), "no step", "to think"),
         (("missing.jsonl", "-o", "plot.html"), "can't read", "file"),
+        (("trace.html",), "trace.html would overwrite trace.html", "another file"),
+        (("trace.svg", "-o", "trace.svg"), "-o would overwrite trace.svg", "another file"),
+        (("kept.jsonl",), "kept.html exists, and is no page", "another file"),
     ],
 )
-def test_a_mistake_is_one_line_and_a_hint(softchat, arguments, says, helps):
-    """Status 2."""
+def test_a_mistake_is_one_line_and_a_hint(softchat, tmp_path, arguments, says, helps):
+    """Status 2; what is there stays."""
+    for name in ("trace.html", "trace.svg", "kept.jsonl"):
+        write_trace(tmp_path / name, run_of(step(0)))
+    (tmp_path / "kept.html").write_text("mine")
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
     result = softchat("plot", *arguments)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
     assert (result.status, result.out) == (2, ""), result
     error, hint = result.err.splitlines()
     assert says in error
@@ -87,3 +95,4 @@ def test_without_a_name_the_page_lies_beside_the_trace(softchat, tmp_path):
     done = softchat("plot", "sub/one.jsonl")
     assert (done.status, done.out) == (0, "sub/one.html\n")
     assert "<html" in (tmp_path / "sub/one.html").read_text("utf-8")
+    assert softchat("plot", "sub/one.jsonl").status == 0  # its own page is drawn anew

@@ -346,6 +346,19 @@ def test_sessions_are_listed_and_resumed(repl, softchat, environ):
     leave(two)
     exported = softchat("sessions", "export", name, "chat.md", **home)
     assert exported.status == 0, exported
+    again = softchat("sessions", "export", name, "chat.md", **home)
+    assert again.status == 0, again
+    folder = Path(environ["SOFTCHAT_HOME"])
+    (folder / "mine.sh").write_text("mine")
+    for out, said in {
+        folder / "mine.sh": "mine.sh exists, and is no exported session",
+        folder / "sessions" / f"{name}.json": "is among softchat's own",
+        Path("/dev/stdout"): "is the file that stdout goes to",
+    }.items():
+        refused = softchat("sessions", "export", name, str(out), **home)
+        assert refused.status == 2
+        assert said in refused.err
+    assert (folder / "mine.sh").read_text() == "mine"
     assert softchat("sessions", "rm", name, **home).out == f"removed {name}\n"
     assert softchat("sessions", **home).out == ""
     missing = softchat("sessions", "rm", name, **home)
