@@ -76,7 +76,7 @@ def read_file(path: Path) -> Attached:
         with open_stream(path) as file:
             return Attached(name=one_line(path.name), text=read(file, shown))
     except IsADirectoryError as error:
-        raise UsageError(f"{shown} is a folder", hint="name its files, each with -f") from error
+        raise UsageError(f"{shown} is a folder", hint="name its files, one by one") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"can't read {shown}: {reason}", hint=missing_hint(path)) from error

@@ -9,12 +9,17 @@ finished prompt it is put back, as the ordinary tokens that spell it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
 from softchat.engine.protocol import Engine
+from softchat.errors import UsageError
 
 _FIRST = 0x100000  # plane 16: private use, and in no chat template
 _LAST = 0x10FFFD
+_STAND_INS = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]+")
+_MOST = 4096  # markers in one prompt: each is looked for in all of it
+_LONG = 256  # signs of a marker, of which each may have to be spelled alone
 # What could become a marker together with what the template writes beside it.
 _OPEN_AT_END = re.compile(r"[<\[](?=[^<>\[\]\s]{0,64}$)")
 _CLOSE_AT_START = re.compile(r"(?<=^)([^<>\[\]\s]{0,64})([>\]])")
@@ -41,8 +46,10 @@ class Contents:
         """The text of a message, with a stand-in for each marker."""
         if text == MARK:  # a vocabulary that can't spell it would end the process
             return text
-        text = "".join(chr(0xFFFD) if _FIRST <= ord(sign) <= _LAST else sign for sign in text)
-        text = self._without_markers(text)
+        text = _STAND_INS.sub(lambda match: chr(0xFFFD) * len(match[0]), text)
+        while markers := self._markers(text):  # where one was, another one may come to be
+            for marker in sorted(markers, key=len, reverse=True):
+                text = text.replace(marker, self._stand_in(marker))
         text = _OPEN_AT_END.sub(lambda match: self._stand_in(match[0]), text)
         return _CLOSE_AT_START.sub(lambda match: match[1] + self._stand_in(match[2]), text)
 
@@ -51,38 +58,47 @@ class Contents:
         engine = self._engine
         if not self._stand_ins:
             return engine.tokenize(text, special=True)
-        spelled = {stand_in: marker for marker, stand_in in self._stand_ins.items()}
+        spelled = {stand_in: self._plain(marker) for marker, stand_in in self._stand_ins.items()}
         tokens: list[int] = []
         for part in re.split(f"([{''.join(spelled)}])", text):
             if part in spelled:
-                tokens += self._plain(spelled[part])
+                tokens += spelled[part]
             elif part:
                 tokens += engine.tokenize(part, special=True)
         return tokens
 
-    def _without_markers(self, text: str) -> str:
-        marker = max(self._markers(text), key=len, default="")
-        if not marker:
-            return text
-        parts = map(self._without_markers, text.split(marker))
-        return self._stand_in(marker).join(parts)
-
     def _stand_in(self, marker: str) -> str:
         return self._stand_ins.setdefault(marker, chr(_FIRST + len(self._stand_ins)))
 
-    def _markers(self, text: str) -> Iterator[str]:
-        """What the vocabulary takes for markers in a text, as it is spelled there."""
-        engine = self._engine
-        for token in set(engine.tokenize(text, special=True)):
+    def _markers(self, text: str) -> set[str]:
+        """What the vocabulary takes for markers in a text, as it is spelled there.
+
+        Raises:
+            UsageError: they are too many.
+
+        """
+        engine, found = self._engine, set()
+        parts = filter(None, _STAND_INS.split(text))  # not every vocabulary can spell a stand-in
+        for token in {token for part in parts for token in engine.tokenize(part, special=True)}:
             if engine.is_special(token):
                 marker = engine.piece(token).decode("utf-8", "replace")
                 control = token not in engine.tokenize(marker)
-                if marker in text and (control or marker in self._template):
-                    yield marker
+                is_there = marker and marker in text and not _STAND_INS.search(marker)
+                if is_there and (control or marker in self._template):
+                    found.add(marker)
+        if len(found | self._stand_ins.keys()) > _MOST:
+            raise UsageError(
+                f"the text names more than {_MOST} special tokens of this model",
+                hint="is it a vocabulary? ask about a part of it",
+            )
+        return found
 
     def _plain(self, marker: str) -> Sequence[int]:
         """The marker in ordinary tokens."""
-        tokens = self._engine.tokenize(marker)
-        if len(marker) > 1 and any(map(self._engine.is_special, tokens)):
-            return [*self._plain(marker[:1]), *self._plain(marker[1:])]
-        return tokens
+        tokenize, tokens = self._engine.tokenize, list[int]()
+        for place in range(min(len(marker), _LONG)):
+            rest = tokenize(marker[place:])
+            if not any(map(self._engine.is_special, rest)):
+                return [*tokens, *rest]
+            tokens += tokenize(marker[place])
+        return [*tokens, *chain(*map(tokenize, marker[_LONG:]))]

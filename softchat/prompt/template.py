@@ -7,7 +7,7 @@ file, so from a stranger: see `softchat.prompt.sandbox`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from softchat.base.child import ChildError
@@ -93,7 +93,7 @@ def make_text(
     """The messages in the model's chat template, up to the open thinking tag, or a closed one.
 
     Raises:
-        ModelRefusedError: the template fails.
+        ModelRefusedError: the template fails, or leaves out the question or the system prompt.
         UsageError: it knows no effort, and one is wanted.
 
     """
@@ -114,6 +114,7 @@ def make_text(
                 hint="--max-think N thinks less, --no-think not at all",
             )
     text = render(template, messages, **special)
+    _refuse_left_out(template, messages, text, special)
     if settings.think:
         return PromptText(_opened(text, tags), contents, engine)
     off = render(template, messages, **special, enable_thinking=False, thinking=False)
@@ -121,6 +122,36 @@ def make_text(
     if not has_switch and _knows(engine, tags):
         off = _closed(text, tags)
     return PromptText(off, contents, engine)
+
+
+def _refuse_left_out(
+    template: str, messages: Sequence[Message], text: str, special: Mapping[str, object]
+) -> None:
+    """Raise ModelRefusedError if the question or the system prompt makes no difference to it.
+
+    Args:
+        template: the chat template.
+        messages: what it was given.
+        text: what it made of that.
+        special: the other variables that it was given.
+
+    """
+    asked = [place for place, one in enumerate(messages) if one["role"] == "user"][-1:]
+    for place in ([0] if messages[0]["role"] == "system" else []) + asked:
+        one = messages[place]
+        if not one["content"].strip() or one["content"].strip() in text:
+            continue
+        other = [*messages[:place], {**one, "content": _QUESTION}, *messages[place + 1 :]]
+        try:  # it may have put it in changed, as in capitals
+            left_out = render(template, other, **special) == text
+        except ModelRefusedError:
+            continue
+        if left_out:
+            what = "system prompt" if one["role"] == "system" else "question"
+            raise ModelRefusedError(
+                f"the model's chat template leaves out the {what}",
+                hint="--system '' goes without one" if one["role"] == "system" else _DAMAGED,
+            )
 
 
 def _knows(engine: Engine, tags: ThinkTags) -> bool:
@@ -187,6 +218,7 @@ def find_tags(
     )
 
 
+_DAMAGED = "the file is damaged, or no chat model"
 _QUESTION, _THOUGHT, _ANSWER = "~question~", "~thought~", "~answer~"
 _TAG_AT_END = re.compile(r"(<[^<>\s]+>|\[[^\[\]\s]+\])\s*$")
 

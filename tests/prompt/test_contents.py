@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from softchat.errors import UsageError
 from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import Settings
 from softchat.testing import FakeEngine
@@ -96,6 +97,34 @@ def test_whatever_a_template_does_with_them(template, content):
     found = markers_in(engine, make_prompt(engine, single_turn(content)))
     found.remove("<think>")  # which opens the thoughts
     assert len(found) == ours
+
+
+def test_a_text_that_names_a_whole_vocabulary():
+    """All stay text, however many there are, and it takes no long; more than 4,096 are told."""
+    markers = [f"<|m{number}|>" for number in range(5000)]
+    engine = FakeEngine([*LETTERS, *markers], [{"a": 1.0}], special=markers)
+    engine.chat_template = "{{ messages[0].content }}"
+    text = "x".join(markers[:3000])
+    prompt = make_prompt(engine, single_turn(text))
+    assert not markers_in(engine, prompt)
+    assert text_of(engine, prompt.tokens).startswith(text)
+    with pytest.raises(UsageError, match="more than 4096 special tokens"):
+        make_prompt(engine, single_turn("x".join(markers)))
+
+
+def test_a_marker_that_is_made_of_markers():
+    """What each of its signs spells is one by itself: it is spelled all the same."""
+
+    class Added(FakeEngine):
+        def tokenize(self, text, *, special=False):
+            return super().tokenize(text, special=True)
+
+    long = "<" + "ab" * 2000 + ">"
+    engine = Added([*LETTERS, "ab", long], [{"a": 1.0}], special=["ab", long])
+    engine.chat_template = "{{ messages[0].content }}" + f"{{# {long} #}}"
+    prompt = make_prompt(engine, single_turn(f"x{long}y"))
+    assert long not in markers_in(engine, prompt)
+    assert text_of(engine, prompt.tokens).startswith(f"x{long}y")
 
 
 def test_added_tokens_of_the_template_are_markers_and_others_are_not():

@@ -265,6 +265,35 @@ def test_a_model_without_tags_is_asked_as_its_template_has_it(engine):
     assert text.endswith("<think>\n\n</think>\n\n")
 
 
+@pytest.mark.parametrize(
+    ("template", "system", "said"),
+    [
+        ("{# nothing #}", "", "leaves out the question"),
+        ("always the same", "", "leaves out the question"),
+        ("{{ messages[-1].content }}", "Be brief.", "leaves out the system prompt"),
+    ],
+)
+def test_a_template_that_leaves_something_out_is_refused(engine, template, system, said):
+    """Or an answer to nothing would be taken for one."""
+    engine.chat_template = template
+    with pytest.raises(ModelRefusedError, match=said):
+        make_prompt(engine, single_turn("Why?", system))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ messages[-1].content | upper }}{{ messages[0].content | trim }}",
+        "{% for one in messages %}{{ one.content[:3] }}{% endfor %}",
+        "{{ messages | tojson }}",
+    ],
+)
+def test_a_template_may_change_what_it_is_given(engine, template):
+    """As long as it makes a difference."""
+    engine.chat_template = template
+    assert make_prompt(engine, single_turn('  Why "so"?', " Be brief. ")).tokens
+
+
 def test_effort_goes_to_the_template(engine):
     """gpt-oss is told how much to think; a template that can't be told says so."""
     engine.chat_template = template("gpt-oss")
