@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,12 +10,14 @@ from softchat.config.file import Config
 from softchat.doctor.report import Tell
 from softchat.errors import SoftchatError
 from softchat.models import Located, find_model
-from softchat.models.catalogue import user_catalogue
+from softchat.models.catalogue import Catalogue, user_catalogue
 from softchat.models.fetch import installed
 from softchat.models.local import LOCAL
 from softchat.models.locate import is_path
 from softchat.models.machine import fits, memory_bytes
 from softchat.models.store import default_store
+
+_ALIKE = 0.85  # of two names, from which one is likely a slip of the other
 
 
 def default_model(
@@ -47,6 +50,7 @@ def _of_default(
     test: Callable[[Located], dict[str, Any]],
 ) -> dict[str, Any]:
     catalogue = user_catalogue(environ)
+    _check_names(config, catalogue, tell)
     named, own = environ.get("SOFTCHAT_MODEL"), config.model
     spec = named or own or catalogue.default
     by = "SOFTCHAT_MODEL" if named else "config.toml" if own else "models.toml"
@@ -60,6 +64,14 @@ def _of_default(
     size = found.path.stat().st_size
     told = {"name": found.name, "by": by, "here": True, "bytes": size}
     return told | test(found) if _check_size(found.name, size, tell) else told
+
+
+def _check_names(config: Config, catalogue: Catalogue, tell: Tell) -> None:
+    """Tell of models in config.toml that are called nearly as others; a file can have any name."""
+    names = [name for one in catalogue.entries.values() for name in (one.name, *one.aliases)]
+    for name in config.models.keys() - set(names):
+        for near in difflib.get_close_matches(name.lower(), names, n=1, cutoff=_ALIKE):
+            tell(f"config.toml has settings for '{name}', which is no model", f"is '{near}' meant?")
 
 
 def _check_size(name: str, size: int, tell: Tell) -> bool:

@@ -84,8 +84,10 @@ def parse_run(text: str) -> tuple[str, dict[str, object]]:
             raise UsageError(
                 f"'{word}' in --run '{text}' is no setting", hint="as in --run 'cool: soft tau=0.1'"
             )
-        settings[key] = parse(key.replace("-", "_"), value)
-    settings = {key.replace("-", "_"): value for key, value in settings.items()}
+        key = key.replace("-", "_")
+        if key in settings:
+            raise UsageError(f"{key} twice in --run '{text}'", hint="which of the two is meant?")
+        settings[key] = parse(key, value)
     name = name.strip() if colon else run_name(settings)
     if not name:
         raise UsageError("a run without a name or a setting", hint="as in --run 'cool: soft tau=1'")

@@ -249,7 +249,7 @@ def _replace(file: Path, text: str) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
-            one_line(f"cannot write {file}: {reason}"), hint="may you write it?"
+            one_line(f"cannot write {file}: {reason}"), hint="may you write it, and is there room?"
         ) from error
 
 

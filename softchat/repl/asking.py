@@ -222,5 +222,7 @@ def _pairs(text: str) -> dict[str, object]:
                 hint="/again tau=0.1 topn=3",
             )
         name = name.replace("-", "_")
+        if name in once:
+            raise UsageError(f"{name} is there twice", hint="which of the two is meant?")
         once[name] = parse(name, value)
     return once

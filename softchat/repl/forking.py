@@ -78,6 +78,8 @@ def _wish(rest: str) -> _Wish:
     for word in behind.split():
         name, equals, value = word.partition("=")
         name = name.replace("-", "_")
+        if name in settings:
+            raise UsageError(f"{name} is there twice", hint="which of the two is meant?")
         if equals and name in KNOBS:
             settings[name] = parse(name, value)
         else:

@@ -39,7 +39,7 @@ def _page(command: str, console: Console, renderable: RenderableType) -> bool:
     # As git does: or less would spell the colours out, and stay for what fits the terminal.
     environ = {"LESS": "FRX", **os.environ}
     encoding = console.encoding
-    pager = subprocess.Popen(  # noqa: S602  # a command line, as PAGER is everywhere
+    pager = subprocess.Popen(  # a command line, as PAGER is everywhere
         command, shell=True, env=environ, stdin=subprocess.PIPE, encoding=encoding, errors="replace"
     )
     assert pager.stdin is not None
@@ -50,9 +50,10 @@ def _page(command: str, console: Console, renderable: RenderableType) -> bool:
                     console.print(lot)
                 to.write(captured.get())
     finally:
-        while True:  # Ctrl-C is the pager's, too
-            with suppress(KeyboardInterrupt):
-                return pager.wait() not in _NO_COMMAND
+        while pager.returncode is None:
+            with suppress(KeyboardInterrupt):  # it is the pager's, too
+                pager.wait()
+    return pager.returncode not in _NO_COMMAND
 
 
 def _lots(console: Console, renderable: RenderableType) -> Iterator[Segments]:

@@ -120,6 +120,14 @@ def test_the_model_that_is_tested_is_the_one_that_is_used(mine, tmp_path):
     assert whats(report)[0].startswith("no model 'nowhere'")
 
 
+def test_settings_for_a_model_with_a_slip_in_its_name(mine, tmp_path):
+    """They would be passed over in silence; a file of one's own can have any name."""
+    (mine / "config.toml").write_text("[models.smolm2-135m]\ntopn = 3\n[models.mine]\ntopn = 3\n")
+    report = examine(with_model(mine), self_test=lambda *_: (1, 1))
+    assert whats(report) == ["config.toml has settings for 'smolm2-135m', which is no model"]
+    assert report.problems[0].hint == "is 'smollm2-135m' meant?"
+
+
 def test_a_model_that_kills_llama_cpp(mine):
     """It kills a worker, as it is loaded there first; in this process it then never is."""
 

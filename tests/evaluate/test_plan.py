@@ -47,9 +47,12 @@ def test_the_grid_with_nothing_varied():
     assert [run.name for run in make_runs(DEFAULTS, {})] == ["soft"]
 
 
-@pytest.mark.parametrize("text", ["a: tua=1", "a: tau", "soft tau=x", ":", "", "a: tau=-1"])
+@pytest.mark.parametrize(
+    "text",
+    ["a: tua=1", "a: tau", "soft tau=x", ":", "", "a: tau=-1", "hard soft", "a: top-k=1 top_k=2"],
+)
 def test_a_run_that_says_nothing(text):
-    """A word that is no setting, or a value that it can't have, is refused."""
+    """A word that is no setting, a value that it can't have, and two values are refused."""
     with pytest.raises(UsageError):
         parse_run(text)
 

@@ -261,6 +261,8 @@ def test_where_the_steps_are_shown_it_says_how_to_take_another_token(repl):
         ("/fork 1 d max_think=1", "max_think 1 ends it before the fork at 1"),
         ("/fork 1 max_think=0", "max_think 0 ends it before the fork at 1"),
         ("/fork 1 strategy=hard topn=3", "topn does nothing with strategy hard"),
+        ("/fork 1 topn=2 topn=3", "topn is there twice"),
+        ("/again tau=0.1 tau=0.2", "tau is there twice"),
         ("/again selar_k=4", "selar_k does nothing with strategy soft"),
         ("/retry strategy=hard patience=4", "patience does nothing with tau 0"),
     ],
