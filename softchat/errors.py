@@ -17,6 +17,7 @@ The command line catches the root once; whatever else is raised is a bug and kee
 
 from __future__ import annotations
 
+from types import UnionType
 from typing import ClassVar
 
 
@@ -97,3 +98,9 @@ class DecodeAbortedError(SoftchatError):
 
     exit_status = 130
     kind = "interrupted"
+
+
+def check_type(name: str, value: object, kind: type | UnionType, wanted: str) -> None:
+    """Raise UsageError unless a value is of this kind, which bool never is: it may be anything."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise UsageError(f"{name} is {value!r:.99}", hint=f"it must be {wanted}")

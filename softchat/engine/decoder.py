@@ -90,7 +90,13 @@ class Decoder:
             self._checkpoints.save(self._position)
             tokens = tokens[-_TAIL:]
         self._decode_batches(tokens, start)
-        return self.context.logits()
+        logits = self.context.logits()
+        if len(tokens) > 1:
+            # A run stands behind its prompt until it is asked for more: the model may be freed by
+            # then. Behind a step it has read them already, and none is copied there.
+            logits = logits.copy()
+            logits.flags.writeable = False
+        return logits
 
     def _decode_batches(self, tokens: Sequence[int], undo_to: int, *, logits: bool = True) -> None:
         size = self.context.n_batch
@@ -116,7 +122,13 @@ class Decoder:
 
         What can't be cut there (recurrent states) goes back to a checkpoint before it, or to the
         beginning: `position` tells.
+
+        Raises:
+            ValueError: it is negative.
+
         """
+        if position < 0:
+            raise ValueError(f"there is no position {position}")
         if position >= self._position:
             return
         memory = llama_cpp.llama_get_memory(self.context.handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import llama_cpp
 import numpy as np
@@ -25,7 +26,7 @@ from softchat.engine.native import Context, load_model, reason
 from softchat.engine.offload import Offload
 from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.proof import CUT, Claim, prove
-from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
+from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora, hold_of, was_closed
 from softchat.engine.rpc import no_silence
 from softchat.engine.servers import of_servers
 from softchat.engine.shortage import is_shortage
@@ -33,6 +34,9 @@ from softchat.engine.threads import default_threads
 from softchat.engine.vocabulary import Vocabulary
 from softchat.errors import DecodeAbortedError, ModelRefusedError
 from softchat.events import ModelInfo
+
+# What leads to native memory or to the open file, by name: gone once they are freed.
+_NATIVE = ("_model", "_vocab", "context", "_table")
 
 
 class LlamaEngine(Vocabulary, Decoder, Closeable):
@@ -249,8 +253,23 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         return "\0".join(parts)
 
     def close(self) -> None:
-        """Free everything native. The engine is of no use afterwards."""
-        self._owned.close()
+        """Free everything native, when a step that is under way on another thread is over.
+
+        Whatever would need it raises SoftchatError afterwards: native code would end the process.
+        """
+        with hold_of(self) as hold:
+            hold.closed = True
+            self._owned.close()
+            for name in _NATIVE:
+                vars(self).pop(name, None)
+
+    if not TYPE_CHECKING:  # to whom it would say that there is an attribute of any name
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Asked only for what is not there, so it costs nothing as long as the model is."""
+            if name in _NATIVE:
+                raise was_closed()
+            raise AttributeError(f"an engine has no {name!r}", name=name, obj=self)
 
 
 def _aborts_on_embeddings(model: int, architecture: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 import softchat.engine.native as native
 from softchat.engine import llama
+from softchat.engine.batch import run_together
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT
@@ -19,10 +20,12 @@ from softchat.errors import (
     DecodeError,
     ModelRefusedError,
     NumericsError,
+    SoftchatError,
 )
 from softchat.events import Mode, Step
 from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import StrategyName, resolve
+from softchat.thinking.prompt import Prompt
 from softchat.thinking.think import think
 from tests import tiny
 
@@ -172,6 +175,67 @@ def test_a_cancelled_decode_is_undone(tiny_model):
         stop[0] = False
         assert engine.position == len(PROMPT)
         assert engine.decode_tokens([9]).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda engine: engine.decode_tokens([5]),
+        lambda engine: engine.decode_embedding(np.ones(tiny.WIDTH, np.float32)),
+        lambda engine: engine.embedding_rows([5]),
+        lambda engine: engine.rollback(0),
+        lambda engine: engine.tokenize("a"),
+        lambda engine: engine.piece(7),
+        lambda engine: engine.is_end(7),
+        lambda engine: engine.is_special(7),
+        lambda engine: engine.special_text("bos"),
+        lambda engine: engine.adds_bos,
+        lambda engine: engine.chat_template,
+        lambda engine: engine.grammar('root ::= "a"'),
+        lambda engine: engine.save_state(),
+        lambda engine: engine.load_state(b"", 1),
+        lambda engine: engine.context.logits(),
+        lambda engine: list(run_together(engine, [lambda lane: lane.position])),
+    ],
+)
+def test_a_closed_engine_says_so(tiny_model, use):
+    """Whatever would need native memory is an error, not the end of the process; also twice."""
+    engine = LlamaEngine(tiny_model, n_ctx=64, n_threads=1)
+    engine.decode_tokens(PROMPT)
+    for _ in range(2):
+        engine.close()
+        with pytest.raises(SoftchatError, match="the model was closed") as info:
+            use(engine)
+        assert info.value.hint == "use it inside its `with` block"
+    assert engine.info.n_ctx == 256
+    assert not hasattr(engine, "frobnicate")
+
+
+@pytest.mark.parametrize("taken", range(1, 8))
+def test_a_run_on_an_engine_that_is_closed(tiny_model, taken):
+    """Wherever it stands, it tells nothing wrong: at most one event more, then the error."""
+    tag = tiny.LETTERS[0]
+    prompt = Prompt(tokens=tuple(PROMPT), close=tag, inject=tag)
+    settings = resolve({}, {"seed": 1, "tau": 0.0, "max_answer": 8})
+    with LlamaEngine(tiny_model, n_ctx=64, n_threads=1) as engine:
+        expected = timeless(think(engine, prompt, settings))
+        engine.rollback(0)
+        run = think(engine, prompt, settings)
+        told = [next(run) for _ in range(taken)]
+    with pytest.raises(SoftchatError, match="the model was closed"):
+        told += run
+    assert len(told) <= taken + 1
+    assert timeless(told) == expected[: len(timeless(told))]
+
+
+def test_no_rollback_to_before_the_beginning(engine):
+    """A negative position is refused, and the sequence stays as it is."""
+    engine.decode_tokens(PROMPT)
+    expected = engine.decode_tokens([9]).copy()
+    engine.rollback(len(PROMPT))
+    with pytest.raises(ValueError, match="no position -1"):
+        engine.rollback(-1)
+    assert engine.decode_tokens([9]).tobytes() == expected.tobytes()
 
 
 def test_a_file_without_its_weights_is_refused(tmp_path):
