@@ -14,8 +14,9 @@ from typing import Any, Self
 from softchat.base.closeable import Closeable
 from softchat.base.keys import AnswerNow
 from softchat.engine.placement import ALL, BY_DEFAULT, Placement
-from softchat.engine.protocol import Engine, Lora, close_engine
+from softchat.engine.protocol import ANY_CONTEXT, Engine, Lora, close_engine, run_alone
 from softchat.engine.schema import grammar_of
+from softchat.errors import UsageError, check_type
 from softchat.events import Event
 from softchat.models import Located, find_model
 from softchat.prompt.tags import ThinkTags
@@ -27,7 +28,7 @@ from softchat.thinking.think import think
 
 
 class ThinkingRun:
-    """The events of a run, as they come."""
+    """The events of a run, as they come. It begins when the first one is asked for."""
 
     def __init__(self, events: Generator[Event, None, None], wanted: AnswerNow) -> None:
         self._events, self._wanted = events, wanted
@@ -83,28 +84,40 @@ class Model(Closeable):
             given: settings by name, as in `settings`.
 
         Raises:
-            UsageError: there is no such setting, it can't have this value, or the schema is none.
+            UsageError: there is no such setting, it can't have this value, the schema is none, or
+                the question no text; at once, and all else as the events are asked for.
             ContextError: the question does not fit.
             ModelRefusedError: the model's chat template fails.
             DecodeError: the model failed.
+            SoftchatError: the model was closed, or a later run has begun on it.
 
         """
         wanted = AnswerNow()
+        _check_question(question, system)
+        settings = self.settings(**given)
+        grammar = None if schema is None else grammar_of(schema)
 
         def events() -> Generator[Event, None, None]:
-            settings = self.settings(**given)
             self.engine.rollback(0)
             prompt = self.prompt(question, system, settings)
-            if schema is not None:
-                prompt = replace(prompt, grammar=self.engine.grammar(grammar_of(schema)))
+            if grammar is not None:
+                prompt = replace(prompt, grammar=self.engine.grammar(grammar))
             yield from think(self.engine, prompt, settings, cancelled=cancelled, answer_now=wanted)
 
-        return ThinkingRun(events(), wanted)
+        return ThinkingRun(run_alone(self.engine, events()), wanted)
 
     def prompt(
         self, question: str, system: str | None = None, settings: Settings | None = None
     ) -> Prompt:
-        """The question in the model's chat template, up to the open thinking tag."""
+        """The question in the model's chat template, up to the open thinking tag.
+
+        Raises:
+            UsageError: the question or the system prompt is no text.
+            ModelRefusedError: the template fails.
+            SoftchatError: the model was closed.
+
+        """
+        _check_question(question, system)
         messages = single_turn(question, self.system if system is None else system)
         return make_prompt(self.engine, messages, tags=self.tags, settings=settings)
 
@@ -141,13 +154,33 @@ def load(
     Raises:
         ModelNotFoundError: there is no such name or file, or it cannot be fetched.
         ModelRefusedError: it can't be loaded, or not be proven.
+        UsageError: an argument is of another type or out of its range, or there is no such device.
 
     """
+    check_type("the model", name, str | Path | None, "a name or a path")
+    _check_count("n_ctx", n_ctx)
+    _check_count("n_threads", n_threads)
+    check_type("n_gpu_layers", n_gpu_layers, int | None, "a whole number")
+    check_type("placement", placement, Placement, "a Placement")
+    check_type("loras", loras, Sequence | None, "a list of Lora")
+    for lora in loras or ():
+        check_type("one of loras", lora, Lora, "a Lora, as Lora(path=Path('adapter.gguf'))")
     found = find_model(str(name.absolute()) if isinstance(name, Path) else name)
     if n_gpu_layers is not None:
         placement = replace(placement, gpu_layers=max(ALL, n_gpu_layers))
     how = Load.of(found, n_ctx=n_ctx, n_threads=n_threads, placement=placement, loras=loras)
     return Model.of(found, how.engine(cancelled=cancelled))
+
+
+def _check_question(question: object, system: object) -> None:
+    check_type("the question", question, str, "text")
+    check_type("the system prompt", system, str | None, "text")
+
+
+def _check_count(name: str, value: int) -> None:
+    check_type(name, value, int, "a whole number")
+    if not 0 <= value <= ANY_CONTEXT:  # llama.cpp would take it for another one
+        raise UsageError(f"{name} is {value}", hint=f"it must be from 0 to {ANY_CONTEXT}")
 
 
 def settings_of(defaults: Mapping[str, object], given: Mapping[str, object]) -> Settings:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from softchat.errors import NumericsError, WorkerDiedError
+from softchat.errors import NumericsError, WorkerDiedError, check_type
 from softchat.events import Answer, Error, Event, Finished, was_interrupted
 from softchat.prompt.tags import ThinkTags
 from softchat.settings import Settings
@@ -73,10 +73,14 @@ class Conversation:
     """Turns with one model.
 
     Args:
-        backend: who answers; or an engine, emptied, and used by nobody else.
+        backend: who answers; or an engine, emptied. Several conversations may take turns on one.
         tags: how an engine's thinking is opened and closed; None: as its template says.
         system: the system prompt; empty for none.
         keep_thoughts: leave thoughts in the history, as the soft positions that they were.
+
+    Raises:
+        UsageError: the system prompt is no text.
+        SoftchatError: the engine was closed.
 
     """
 
@@ -88,6 +92,7 @@ class Conversation:
         system: str = "",
         keep_thoughts: bool = False,
     ) -> None:
+        check_type("the system prompt", system, str, "text")
         if not isinstance(backend, Backend):
             from softchat.talk.local import (
                 LocalBackend,  # the maths: not needed to ask another process
@@ -139,9 +144,11 @@ class Conversation:
             keys: of thinking by hand, as `Backend.ask`.
 
         Raises:
-            SoftchatError: as `Backend.ask`.
+            UsageError: the question is no text, or the settings are none.
+            SoftchatError: as `Backend.ask`; or a later run has begun on the same engine.
 
         """
+        _check_settings(settings)
         number = next(_numbers) if keep else None
         asked = replace(self.question(question, number=number), fork=fork, grammar=grammar)
         events: list[Event] = []
@@ -172,6 +179,7 @@ class Conversation:
             SoftchatError: as `Backend.ask`; the turn is as it was.
 
         """
+        _check_settings(settings)
         turn = self.turns[-1]
         asked = replace(
             self.question(turn.question, number=turn.number),
@@ -190,7 +198,13 @@ class Conversation:
         return self.backend.room(self.question(question), settings)
 
     def question(self, text: str, *, number: int | None = None) -> ChatRequest:
-        """The question with all that was said before, as the turn of this number."""
+        """The question with all that was said before, as the turn of this number.
+
+        Raises:
+            UsageError: it is no text.
+
+        """
+        check_type("the question", text, str, "text")
         return ChatRequest(
             text=text,
             system=self.system,
@@ -218,6 +232,10 @@ class Conversation:
                 number=number,
             )
         )
+
+
+def _check_settings(settings: object) -> None:
+    check_type("settings", settings, Settings, "a Settings, as Settings(tau=0.1)")
 
 
 def _longer(turn: Turn, events: Sequence[Event], end: Finished) -> Turn:

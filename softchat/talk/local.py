@@ -7,13 +7,13 @@ templates do, unless they are to be kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
 from softchat.base.text import storable
 from softchat.engine.detokenizer import Detokenizer
 from softchat.engine.kv_cache import CachedSequence, Item
-from softchat.engine.protocol import Engine, close_engine
+from softchat.engine.protocol import Engine, close_engine, hold_of, run_alone
 from softchat.errors import UsageError
 from softchat.events import Event, Finished, ModelInfo
 from softchat.prompt.attached import in_short
@@ -70,7 +70,7 @@ class LocalBackend(Backend):
     """A model in this process.
 
     Args:
-        engine: emptied, and used by nobody else.
+        engine: emptied. Others may use it between turns; then all of a prompt is read again.
         tags: how the model's thinking is opened and closed; None: as its template says.
         prompt_cache: long prompts that were read in earlier processes; None: none are kept.
         note: what its user should be told of how it was loaded.
@@ -88,7 +88,11 @@ class LocalBackend(Backend):
         self._engine = engine
         self._prompt_cache = prompt_cache
         self._note = note
-        self._sequence = CachedSequence(engine)
+        self._hold = hold_of(engine)
+        with self._hold as hold:
+            self._last = hold.begin()  # the run of which the sequence knows what is in memory
+            hold.check(self._last)
+            self._sequence = CachedSequence(engine)
         self._tags = tags or tags_of(engine)
         self._made: _Made | None = None
         self._thoughts: dict[int, _Thought] = {}  # by turn
@@ -123,8 +127,22 @@ class LocalBackend(Backend):
         answer_now: Callable[[], bool] = lambda: False,
         keys: Callable[[], str] | None = None,
     ) -> Iterator[Event]:
-        """Run a turn. See `Backend`."""
-        if question.fresh:
+        """Run a turn. See `Backend`. What can be raised beside: see `run_alone`."""
+        turn = self._turn(question, settings, cancelled, answer_now, keys)
+        return run_alone(self._engine, turn)
+
+    def _turn(
+        self,
+        question: ChatRequest,
+        settings: Settings,
+        cancelled: Callable[[], bool],
+        answer_now: Callable[[], bool],
+        keys: Callable[[], str] | None,
+    ) -> Generator[Event, None, None]:
+        """Run a turn, which has the engine to itself."""
+        others = self._hold.begun - self._last - 1
+        self._last = self._hold.begun
+        if question.fresh or others:
             self._sequence.rollback(0)
         prompt, items = self._prompt(question, settings)
         if question.grammar:
