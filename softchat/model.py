@@ -13,8 +13,9 @@ from typing import Any, Self
 
 from softchat.base.closeable import Closeable
 from softchat.base.keys import AnswerNow
+from softchat.engine.hold import run_alone
 from softchat.engine.placement import ALL, BY_DEFAULT, Placement
-from softchat.engine.protocol import ANY_CONTEXT, Engine, Lora, close_engine, run_alone
+from softchat.engine.protocol import ANY_CONTEXT, Engine, Lora, close_engine
 from softchat.engine.schema import grammar_of
 from softchat.errors import UsageError, check_type
 from softchat.events import Event

@@ -201,13 +201,13 @@ def open_trace(path: Path, *, force: bool) -> TraceWriter:
             stdout goes there.
 
     """
-    from softchat.record.trace import TraceWriter, is_trace
+    from softchat.record.trace import TraceWriter, is_free
 
     refuse_stdout(path, by="--trace", hint="--json writes the events to stdout")
-    if not force and path.is_file() and path.stat().st_size and not is_trace(path):
+    if not force and not is_free(path):
         shown = one_line(str(path))
         raise UsageError(f"{shown} exists, and is no trace", hint="--force writes over it")
-    return TraceWriter(path)
+    return TraceWriter(path, force=True)
 
 
 class _CutNote:

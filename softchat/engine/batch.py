@@ -203,7 +203,6 @@ class _Lane(Delegate, Generic[Result]):
         self._native, self.sequence, self._news = engine, sequence, news
         self.lock = lock
         """Of all lanes: whoever calls llama.cpp, or reads the file of rows, holds it."""
-        self._memory = llama_cpp.llama_get_memory(engine.context.handle)
         self.position = 0
         self.wanted: Sequence[int] | Floats = ()
         """What the job waits for: tokens, or (n, D) embeddings; nothing when it has ended."""
@@ -213,6 +212,11 @@ class _Lane(Delegate, Generic[Result]):
         """With what the sequence begins in memory; may be there for others when its job is over."""
         self.behind = self.logits
         """The logits behind it."""
+
+    @property
+    def _memory(self) -> int:
+        memory: int = llama_cpp.llama_get_memory(self._native.context.handle)  # raises when closed
+        return memory
 
     # -- for whoever runs the job ----------------------------------------------------------------
 

@@ -22,11 +22,12 @@ from softchat.engine.decoder import Decoder
 from softchat.engine.describe import memory_hint
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.gguf import all_parts, find_matrix, open_header
+from softchat.engine.hold import hold_of, was_closed
 from softchat.engine.native import Context, load_model, reason
 from softchat.engine.offload import Offload
 from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.proof import CUT, Claim, prove
-from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora, hold_of, was_closed
+from softchat.engine.protocol import LONGEST_DEFAULT_CONTEXT, Lora
 from softchat.engine.rpc import no_silence
 from softchat.engine.servers import of_servers
 from softchat.engine.shortage import is_shortage

@@ -49,13 +49,22 @@ class TraceWriter:
 
     What the file holds goes when the first event comes: a run that never began costs no other one.
 
+    Args:
+        path: the file.
+        force: write over a file that holds something else than a trace.
+
     Raises:
-        UsageError: the file can't be opened for writing.
+        UsageError: the file can't be opened for writing, or holds something else.
 
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, force: bool = False) -> None:
         self._shown = one_line(str(path))
+        if not force and not is_free(Path(path)):
+            raise UsageError(
+                f"{self._shown} exists, and is no trace",
+                hint="name another file; force=True writes over it",
+            )
         try:
             # Questions and answers are nobody else's business: readable by the owner only.
             file = open_sink(path, keep=True)
@@ -67,12 +76,14 @@ class TraceWriter:
         self._holds_another = os.fstat(file.fileno()).st_size > 0
 
     def write(self, event: Event) -> None:
-        """Append one event.
+        """Append one event. An error alone, of a run that never began, costs no other run.
 
         Raises:
             SoftchatError: it can't be written; the disk may be full.
 
         """
+        if self._holds_another and isinstance(event, Error):
+            return
         try:
             if self._holds_another:
                 self._file.truncate(0)
@@ -96,10 +107,15 @@ class TraceWriter:
     ) -> None:
         """Close the file; if the run failed, with the error as its last line."""
         with suppress(SoftchatError):  # it may be the very one that this trace has raised
-            if isinstance(value, SoftchatError) and not self._holds_another:
+            if isinstance(value, SoftchatError):
                 self.write(Error.of(value))
         with suppress(OSError):  # what was left of a write that failed; that was told then
             self._file.close()
+
+
+def is_free(path: Path) -> bool:
+    """Whether a trace can be written here that costs nobody anything but another trace."""
+    return not path.is_file() or not path.stat().st_size or is_trace(path)
 
 
 def is_trace(path: Path) -> bool:

@@ -280,7 +280,8 @@ def _trace_over(repl: Host, rest: str) -> None:
         repl.end_trace()
     else:
         path = _path(rest, "/trace! t.jsonl")
-        trace = TraceWriter(path)  # first: if it can't be opened, the one before goes on
+        # First: if it can't be opened, the one before goes on.
+        trace = TraceWriter(path, force=True)
         repl.end_trace()
         repl.trace, repl.trace_path = trace, path
     repl.say(f"trace {one_line(rest)}", "dim")

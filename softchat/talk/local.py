@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from softchat.base.text import storable
 from softchat.engine.detokenizer import Detokenizer
+from softchat.engine.hold import hold_of, run_alone
 from softchat.engine.kv_cache import CachedSequence, Item
-from softchat.engine.protocol import Engine, close_engine, hold_of, run_alone
+from softchat.engine.protocol import Engine, close_engine
 from softchat.errors import UsageError
 from softchat.events import Event, Finished, ModelInfo
 from softchat.prompt.attached import in_short

@@ -67,9 +67,10 @@ def think(
     parts = make_parts(
         engine, prompt, settings, tally=tally, cancelled=cancelled, answer_now=answer_now
     )
+    check_room(engine, prompt, reserved=parts.reserved)  # or it would begin and end at once
     yield started(engine, prompt, settings, fork)
     try:
-        logits = yield from prefill(engine, prompt, reserved=parts.reserved, tally=tally)
+        logits = yield from prefill(engine, prompt, tally=tally)
         ending = Ending(reason=HaltReason.STEP_LIMIT, lead=prompt.half)
         if thinks:
             thought = yield from think_on(parts, logits, settings.max_think, fork=fork, hand=hand)
@@ -109,23 +110,23 @@ def started(engine: Engine, prompt: Prompt, settings: Settings, fork: Fork | Non
     )
 
 
-def prefill(
-    engine: Engine, prompt: Prompt, *, reserved: int, tally: Tally
-) -> Generator[Prefill, None, Floats | None]:
-    """Decode the prompt, and what was thought behind it; the logits there, None of nothing.
-
-    Raises:
-        ContextError: it leaves less than `reserved` positions.
-
-    """
-    cached, n_ctx = engine.position, engine.info.n_ctx
-    decoded = len(prompt.tokens) + len(prompt.thought)
-    if cached + decoded + reserved > n_ctx:
+def check_room(engine: Engine, prompt: Prompt, *, reserved: int) -> None:
+    """Raise ContextError if the prompt leaves less than `reserved` positions."""
+    needed = engine.position + len(prompt.tokens) + len(prompt.thought)
+    n_ctx = engine.info.n_ctx
+    if needed + reserved > n_ctx:
         raise ContextError(
-            f"the prompt has {cached + decoded} tokens; with room to answer, a context of "
+            f"the prompt has {needed} tokens; with room to answer, a context of "
             f"{n_ctx} holds {max(0, n_ctx - reserved)}",
             hint="shorten it, or give more with --ctx",
         )
+
+
+def prefill(
+    engine: Engine, prompt: Prompt, *, tally: Tally
+) -> Generator[Prefill, None, Floats | None]:
+    """Decode the prompt, and what was thought behind it; the logits there, None of nothing."""
+    cached, decoded = engine.position, len(prompt.tokens) + len(prompt.thought)
     began = tally.clock()
     logits = engine.decode_tokens(prompt.tokens) if prompt.tokens else None
     # One by one, as they were thought: in a batch they would meet other kernels, with other sums.

@@ -11,7 +11,7 @@ import softchat.engine.native as native
 from softchat.engine.batch import run_together
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Lora
-from softchat.errors import ContextError, DecodeAbortedError
+from softchat.errors import ContextError, DecodeAbortedError, SoftchatError
 from tests import zoo
 
 # The largest difference of logits that is taken as the same result, where they span 12: for several
@@ -206,6 +206,15 @@ def test_whoever_leaves_stops_all(together):
     assert next(results)[0] == 0
     results.close()
     assert ended == [2, 1000, 1000]
+
+
+def test_runs_that_outlive_their_engine_end_with_an_error(tiny_model):
+    """Taken on behind its `with` block they raise, where native code would end the process."""
+    with LlamaEngine(tiny_model, n_ctx=128, n_threads=1, sequences=2) as engine:
+        results = run_together(engine, [job_of(3, steps) for steps in (1, 30, 3, 4)])
+        next(results)
+    with pytest.raises(SoftchatError, match="the model was closed"):
+        list(results)
 
 
 def test_cancelling_reaches_every_run(tiny_model):

@@ -295,10 +295,26 @@ def test_a_run_that_never_began_costs_no_other_one(tmp_path):
     before = path.read_bytes()
     with pytest.raises(UsageError), TraceWriter(path):
         raise UsageError("no model", hint="name one")
+    with TraceWriter(path) as trace:
+        trace.write(Error.of(UsageError("too long", hint="")))
     assert path.read_bytes() == before
     with TraceWriter(path) as trace:
         trace.write(RUN[0])
     assert list(replay(path)) == RUN[:1]
+
+
+def test_a_file_that_is_no_trace_is_not_written_over(tmp_path):
+    """Unless that is asked for; an empty file, or another trace, costs nobody anything."""
+    path = tmp_path / "notes.txt"
+    path.write_text("mine\n")
+    with pytest.raises(UsageError, match=r"notes\.txt exists, and is no trace"):
+        TraceWriter(str(path))
+    assert path.read_text() == "mine\n"
+    with TraceWriter(path, force=True) as trace:
+        trace.write(RUN[0])
+    assert list(replay(path)) == RUN[:1]
+    path.write_bytes(b"")
+    TraceWriter(path).__exit__(None, None, None)
 
 
 def test_a_trace_that_cannot_be_opened_is_a_mistake_of_the_users(tmp_path):
