@@ -460,9 +460,9 @@ def test_a_retry_is_another_draw(begin, released):
     repl, out = begin(answer_temperature=0.0, seed=7)
     repl.handle("Hi")
     repl.handle("/again")
-    assert "/retry draws another" not in out.getvalue()  # it did change
+    assert "/retry draws one" not in out.getvalue()  # it did change
     repl.handle("/again")
-    assert "/retry draws another" in out.getvalue()
+    assert "/retry draws one" in out.getvalue()
     assert repl.session.last().settings["seed"] == 7
     repl.handle("/retry tau=0.2")
     settings = repl.session.last().settings
