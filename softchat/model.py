@@ -17,6 +17,7 @@ from softchat.engine.hold import run_alone
 from softchat.engine.placement import ALL, BY_DEFAULT, Placement
 from softchat.engine.protocol import ANY_CONTEXT, Engine, Lora, close_engine
 from softchat.engine.schema import grammar_of
+from softchat.engine.threads import MOST_THREADS
 from softchat.errors import UsageError, check_type
 from softchat.events import Event
 from softchat.models import Located, find_model
@@ -159,8 +160,8 @@ def load(
 
     """
     check_type("the model", name, str | Path | None, "a name or a path")
-    _check_count("n_ctx", n_ctx)
-    _check_count("n_threads", n_threads)
+    _check_count("n_ctx", n_ctx, ANY_CONTEXT)
+    _check_count("n_threads", n_threads, MOST_THREADS)
     check_type("n_gpu_layers", n_gpu_layers, int | None, "a whole number")
     check_type("placement", placement, Placement, "a Placement")
     check_type("loras", loras, Sequence | None, "a list of Lora")
@@ -178,10 +179,10 @@ def _check_question(question: object, system: object) -> None:
     check_type("the system prompt", system, str | None, "text")
 
 
-def _check_count(name: str, value: int) -> None:
+def _check_count(name: str, value: int, most: int) -> None:
     check_type(name, value, int, "a whole number")
-    if not 0 <= value <= ANY_CONTEXT:  # llama.cpp would take it for another one
-        raise UsageError(f"{name} is {value}", hint=f"it must be from 0 to {ANY_CONTEXT}")
+    if not 0 <= value <= most:  # llama.cpp would take it for another one, or end the process
+        raise UsageError(f"{name} is {value}", hint=f"it must be from 0 to {most}")
 
 
 def settings_of(defaults: Mapping[str, object], given: Mapping[str, object]) -> Settings:

@@ -315,6 +315,7 @@ def test_a_question_that_is_refused_disturbs_no_run():
         (lambda _: load(n_ctx=-1), "n_ctx is -1"),
         (lambda _: load(n_ctx=2**32 + 512), "n_ctx is 4294967808"),
         (lambda _: load(n_threads=-1), "n_threads is -1"),
+        (lambda _: load(n_threads=100_000), "n_threads is 100000"),
         (lambda _: load(n_gpu_layers=True), "n_gpu_layers is True"),
         (lambda _: load(placement="cpu"), "placement is 'cpu'"),
         (lambda _: load(loras=5), "loras is 5"),

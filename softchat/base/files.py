@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import select
 import stat
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from softchat.base.text import one_line
+from softchat.base.waiting import readable
 
 _HALF = ".tmp-"  # what a file is called until it is whole
 _STALE_S = 24 * 60 * 60
@@ -115,7 +115,7 @@ class _Pipe(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any other
-        if not select.select([self._handle], [], [], _PATIENCE_S)[0]:
+        if not readable(self._handle, within_s=_PATIENCE_S):
             said = f"nothing has come out of it for {_PATIENCE_S:g} seconds"
             raise OSError(errno.ETIMEDOUT, said, str(self._path))
         data = os.read(self._handle, len(buffer))
@@ -195,6 +195,26 @@ def sweep(folder: Path) -> None:
         with suppress(OSError):  # gone just now, or no right to
             if time.time() - path.stat().st_mtime > _STALE_S:
                 path.unlink()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other softchat is in here with this folder, which must be there.
+
+    So what is read, changed and written back loses nothing of theirs. Windows has no such lock.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def replace_file(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import struct
 import sys
 import threading
@@ -17,6 +16,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from softchat.base.waiting import readable
 
 if sys.platform != "win32":
     import fcntl
@@ -196,7 +197,7 @@ class _Listener:
 
     def _waits(self, longest_s: float | None = None) -> bool:
         """Wait for a line; False if it is over, or for too long."""
-        ready, _, _ = select.select([self._terminal, self._woken], [], [], longest_s)
+        ready = readable(self._terminal, self._woken, within_s=longest_s)
         return self._terminal in ready and self._woken not in ready and self._in_front()
 
     def _waiting(self) -> int:
@@ -228,11 +229,11 @@ class _Reader(_Listener):
 
     def _listen(self) -> None:
         while True:
-            ready, _, _ = select.select([self._terminal, self._woken], [], [])
+            ready = readable(self._terminal, self._woken)
             if self._woken in ready:
                 return
             if not self._in_front():  # what is typed now is somebody else's; `fg` comes back
-                select.select([self._woken], [], [], _PAUSE_S)
+                readable(self._woken, within_s=_PAUSE_S)
                 continue
             data = os.read(self._terminal, 4096)
             if not data:  # it has gone

@@ -110,13 +110,14 @@ def ask(
         )
         before = earlier(resume, last=continue_)
         stronger = flags_of(context) | prompt.chosen.values.keys()  # than what that session had
+        wanted = prompt.model if loading.model is None else loading.model
         # Ctrl-C here ends it all, as nothing has begun.
         found = (
-            find(loading.model or prompt.model, config=config, quiet=outputs.quiet)
+            find(wanted, config=config, quiet=outputs.quiet)
             if before is None or "model" in stronger
             else model_of(before, find, "ask")
         )
-        if before is None and not (loading.model or prompt.model or config.model or outputs.quiet):
+        if before is None and not (wanted or config.model or outputs.quiet):
             tell_of_default(found)
         layers = Layers(suits=config.suits(found), chosen=[given(context).over(prompt.chosen)])
         wording = layers.value("system", "")

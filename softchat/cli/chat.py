@@ -100,7 +100,7 @@ def chat(
     chosen = given(context).over(prompt.chosen)
     flags = flags_of(context) | prompt.chosen.values.keys()
     found = (
-        find(loading.model or prompt.model, config=config)
+        find(prompt.model if loading.model is None else loading.model, config=config)
         if restored is None or "model" in flags
         else model_of(restored, find, "chat")
     )

@@ -209,7 +209,7 @@ def read_judged(
         questions, usual = gym_questions(str(data), limit=limit, seed=seed), "exact"
     else:
         questions = read_questions(data, answers=answers)
-    reader = make_reader(extract or usual)
+    reader = make_reader(usual if extract is None else extract)
     for question in questions.questions:
         if question.answer and not reader.can_be(question.answer):
             raise UsageError(
@@ -241,17 +241,24 @@ def load_for(
 
 def _model_of(found: Located, load: Load) -> dict[str, Any]:
     """What tells a model and its adapters from others."""
+    from softchat.engine.placement import BY_DEFAULT
     from softchat.provenance import sha256_of
 
     merged = {"merged": True} if load.merge else {}
-    return merged | {
-        "name": found.name,
-        "sha256": sha256_of(found.path),
-        "adapters": [
-            {"name": lora.path.name, "sha256": sha256_of(lora.path), "scale": lora.scale}
-            for lora in load.loras
-        ],
-    }
+    cache_type = load.placement.cache_type
+    rounded = {"cache_type": cache_type} if cache_type != BY_DEFAULT.cache_type else {}
+    return (
+        merged
+        | rounded
+        | {
+            "name": found.name,
+            "sha256": sha256_of(found.path),
+            "adapters": [
+                {"name": lora.path.name, "sha256": sha256_of(lora.path), "scale": lora.scale}
+                for lora in load.loras
+            ],
+        }
+    )
 
 
 def evaluate_file(

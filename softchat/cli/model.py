@@ -52,17 +52,21 @@ def agreed(entry: ModelEntry) -> bool:
     return typer.confirm(one_line(f"Fetch {entry.name} ({size})?"), err=True)
 
 
+def tell_of_hub(spec: str | None, *, quiet: bool = False) -> None:
+    """Tell people that the hub is asked: its client tries for half a minute without a network."""
+    if spec and spec.startswith(HUB) and sys.stderr.isatty() and not quiet:
+        print(f"asking the hub for {one_line(spec)}…", file=sys.stderr)
+
+
 def find(
     spec: str | None, *, config: Config | None = None, quiet: bool = False, agree: Agree = agreed
 ) -> Located:
     """The model that `spec` names; None is the user's default one. Raises as `find_model` does."""
     own = config.model if config and spec is None else None
-    if spec and spec.startswith(HUB) and sys.stderr.isatty() and not quiet:
-        # Its client tries for half a minute where there is no network.
-        print(f"asking the hub for {one_line(spec)}…", file=sys.stderr)
+    tell_of_hub(spec, quiet=quiet)
     with progress_bar(quiet=quiet) as progress:
         try:
-            found = find_model(spec or own, progress=progress, agree=agree)
+            found = find_model(own if spec is None else spec, progress=progress, agree=agree)
             if found.note and not quiet:
                 note(found.note)
             return found

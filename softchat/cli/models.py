@@ -142,7 +142,7 @@ def add(
 
     A file behind an https address is fetched now, as its size and sha256 are written down with it.
     """
-    from softchat.cli.model import progress_bar
+    from softchat.cli.model import progress_bar, tell_of_hub
     from softchat.models.catalogue import own_file
     from softchat.models.entry import HubSource, UrlSource
     from softchat.models.fetch import fetch_new
@@ -151,6 +151,7 @@ def add(
 
     file = own_file(os.environ)
     check_free(file, name)
+    tell_of_hub(source)
     found = read_source(source, os.environ)
     if isinstance(found, UrlSource):
         with progress_bar() as progress:

@@ -78,7 +78,7 @@ def ask_often(
     plan = Plan(
         questions=[Question(index=0, text=asked, answer="")],
         runs=[Run(name="ask", settings=settings, varied={})],
-        reader=make_reader(sampling.extract or "number"),
+        reader=make_reader("number" if sampling.extract is None else sampling.extract),
         system=system,
         tags=found.tags,
         samples=sampling.samples,

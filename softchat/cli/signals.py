@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
+from softchat.base.waiting import writable
+
 if sys.platform != "win32":
     import termios
 
@@ -180,7 +182,7 @@ class _Terminal:
         if cursor and os.environ.get("TERM", "") not in DUMB:
             with suppress(OSError):
                 # One that is held (Ctrl-S) takes nothing; one that is slow does soon.
-                if select.select([], [self._descriptor], [], _SOON_S)[1]:
+                if writable(self._descriptor, within_s=_SOON_S):
                     os.write(self._descriptor, _SHOW_CURSOR)
 
     def stop(self, number: int, _frame: FrameType | None) -> None:

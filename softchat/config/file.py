@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from softchat.config.layers import Source
 from softchat.config.named_prompts import NamedPrompt, is_well_formed
 from softchat.engine.placement import Placement
+from softchat.engine.threads import MOST_THREADS
 from softchat.errors import UsageError
 from softchat.settings import KNOBS, check
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from softchat.models import Located
     from softchat.models.tables import Table
 
-SIZES = {"ctx": (0, 2**24), "threads": (0, 1024)}
+SIZES = {"ctx": (0, 2**24), "threads": (0, MOST_THREADS)}
 """Options of how a model is loaded that are numbers: the range of each."""
 PLACES = ("gpu_layers", "device", "rpc", "cache_type", "flash_attn")
 """Options of where it computes and how its KV cache is kept; `Placement` knows their values."""

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+MOST_THREADS = 1024  # of many thousands llama.cpp ends the process
+
 
 def default_threads() -> int:
     """The cores that are free now, one at the least; on a machine that is not busy, all.

@@ -190,12 +190,19 @@ def _difference(head: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
         theirs = head.get(key)
         if theirs == mine:
             continue
+        if key == "model" and _is_same_file(theirs, mine):
+            return "another way to load the model: --cache-type, or with its adapter beside it"
         if key in ("model", "data"):
             return f"another {'model' if key == 'model' else 'file of questions'}"
         if key == "runs" and isinstance(theirs, dict):
             return _run_difference(theirs, mine)
         return one_line(f"{key} was {theirs!r} and is {mine!r}")
     return ""
+
+
+def _is_same_file(theirs: object, mine: Mapping[str, Any]) -> bool:
+    keys = ("name", "sha256", "adapters")
+    return isinstance(theirs, dict) and all(theirs.get(key) == mine.get(key) for key in keys)
 
 
 def _run_difference(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> str:

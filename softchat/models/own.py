@@ -6,14 +6,15 @@ Nothing is replaced before the new text has been read and checked as softchat re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from softchat.base.files import make_private, read_file, replace_file, shown_size
+from softchat.base.files import alone_in, make_private, read_file, replace_file, shown_size
 from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models.catalogue import (
@@ -121,7 +122,6 @@ def add_model(file: Path, name: str, source: HubSource | PathSource | UrlSource)
         UsageError: the name or the source is wrong, or the file can't be changed.
 
     """
-    check_free(file, name)
     values: dict[str, str | int]
     match source:
         case PathSource(path=path):
@@ -132,7 +132,9 @@ def add_model(file: Path, name: str, source: HubSource | PathSource | UrlSource)
             values = {"type": "hub", "repository": source.repository, "file": source.file}
             if source.revision != "main":
                 values["revision"] = source.revision
-    _change(file, {("models", name): {"source": values}})
+    with _alone(file):
+        check_free(file, name)
+        _change(file, {("models", name): {"source": values}})
 
 
 def name_for(model: str) -> str:
@@ -148,7 +150,8 @@ def use_model(file: Path, name: str) -> None:
         UsageError: the file can't be changed.
 
     """
-    _change(file, {("default",): name})
+    with _alone(file):
+        _change(file, {("default",): name})
 
 
 def forget_model(file: Path, name: str) -> bool:
@@ -158,10 +161,11 @@ def forget_model(file: Path, name: str) -> bool:
         UsageError: the file can't be changed, or names the model as its default.
 
     """
-    if name not in _read(file)[1].get("models", {}):
-        return False
-    _change(file, {("models", name): None})
-    return True
+    with _alone(file):
+        if name not in _read(file)[1].get("models", {}):
+            return False
+        _change(file, {("models", name): None})
+        return True
 
 
 def set_defaults(file: Path, name: str, values: Mapping[str, object]) -> None:
@@ -172,7 +176,8 @@ def set_defaults(file: Path, name: str, values: Mapping[str, object]) -> None:
 
     """
     way = ("models", name, "defaults")
-    _change(file, {(*way, setting): value for setting, value in values.items()})
+    with _alone(file):
+        _change(file, {(*way, setting): value for setting, value in values.items()})
 
 
 def defaults_text(name: str, values: Mapping[str, object]) -> str:
@@ -185,6 +190,25 @@ def defaults_text(name: str, values: Mapping[str, object]) -> str:
 
 def _new_table() -> Any:  # noqa: ANN401  # a table that tomlkit writes only if it holds values
     return tomlkit.table(is_super_table=True)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """What is done in here is not done by another softchat meanwhile."""
+    folder = file.resolve().parent
+    try:
+        make_private(folder)
+        with alone_in(folder):
+            yield
+    except OSError as error:
+        raise _not_written(file, error) from error
+
+
+def _not_written(file: Path, error: OSError) -> UsageError:
+    reason = error.strerror or error
+    return UsageError(
+        one_line(f"cannot write {file}: {reason}"), hint="may you write it, and is there room?"
+    )
 
 
 def _change(file: Path, changes: Mapping[tuple[str, ...], object]) -> None:
@@ -244,13 +268,9 @@ def _replace(file: Path, text: str) -> None:
             raise UsageError(message, hint=error.hint) from error
 
     try:
-        make_private(file.parent)
         replace_file(file, text, check=check)
     except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(
-            one_line(f"cannot write {file}: {reason}"), hint="may you write it, and is there room?"
-        ) from error
+        raise _not_written(file, error) from error
 
 
 def _read(file: Path) -> tuple[str, dict[str, Any]]:

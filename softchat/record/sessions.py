@@ -46,6 +46,7 @@ def load_session(folder: Path, name: str) -> SessionRecord:
     # An empty name, as of a variable that was never set, is no session's beginning.
     there = files.files_in(folder, ".json")
     paths = sorted(path for path in there if name and path.stem.startswith(name))
+    paths = [path for path in paths if path.stem == name] or paths
     if len(paths) != 1:
         what = "no session" if not paths else f"{len(paths)} sessions"
         raise UsageError(one_line(f"{what} '{name}'"), hint="see 'softchat sessions'")

@@ -152,3 +152,11 @@ def test_signs_that_a_terminal_lacks(softchat):
     )  # fmt: skip
     assert done.status == 2
     assert done.err.startswith("error: can't read the trace nowhere")
+
+
+@pytest.mark.parametrize("command", [("ask", "hi"), ("compare", "hi"), ("bench",)])
+def test_an_empty_name_is_no_model(softchat, command):
+    """As of a variable that was never set: it is not taken for none."""
+    done = softchat(*command, "-m", "")
+    assert (done.status, done.out) == (3, ""), done
+    assert done.err.startswith("error: no model ''")

@@ -83,6 +83,11 @@ def test_a_torn_first_line(tmp_path):
     ("key", "value", "says"),
     [
         ("model", {"name": "m", "sha256": "2"}, "another model"),
+        (
+            "model",
+            {"name": "m", "sha256": "0", "cache_type": "q4_0"},
+            "another way to load the model: --cache-type",
+        ),
         ("data", {"name": "data.jsonl", "sha256": "2"}, "another file of questions"),
         ("extract", "exact", "extract was 'number' and is 'exact'"),
         ("runs", {"soft": {"tau": 0.2}}, "tau of soft was 0.1 and is 0.2"),

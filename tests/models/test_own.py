@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +84,19 @@ def test_added_and_used_and_forgotten(file, text, source):
     assert after.get("models", {}) == before.get("models", {})
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["models.toml"]
+
+
+def test_several_at_once_lose_nothing(file):
+    """What is read, changed and written by one is not read by another meanwhile."""
+    source = PathSource(path=Path("/models/a.gguf"))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: add_model(file, f"m{number}", source), range(24)))
+    known = load_catalogue([shipped_file(), file])
+    assert all(known.get(f"m{number}") for number in range(24))
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda number: forget_model(file, f"m{number}"), range(24)))
+    known = load_catalogue([shipped_file(), file])
+    assert not any(known.get(f"m{number}") for number in range(24))
 
 
 def test_made_where_there_was_none(file):

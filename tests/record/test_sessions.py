@@ -57,6 +57,9 @@ def test_an_id_may_be_shortened_but_not_ambiguous(begin, tmp_path):
     assert load_session(tmp_path, names[0]).id == names[0]
     with pytest.raises(UsageError, match="2 sessions"):
         load_session(tmp_path, names[0][:8])
+    whole = tmp_path / f"{names[0]}.json"
+    (tmp_path / f"{names[0]}.bak.json").write_bytes(whole.read_bytes())
+    assert load_session(tmp_path, names[0]).id == names[0]  # which another one begins with
 
 
 def test_a_name_that_begins_another_is_no_hindrance(tmp_path):

@@ -35,6 +35,7 @@ _PASSED_ON_BY_BEGINNING = (
     *("LC_", "DYLD_", "OMP_", "GOMP_", "KMP_", "OPENBLAS_", "MKL_", "GGML_", "LLAMA_"),
     *("CUDA_", "NVIDIA_", "HIP_", "HSA_", "ROCR_", "ROCM_", "VK_", "MTL_", "SYCL_", "ONEAPI_"),
 )
+_OFF = {"0", "off", "no", "false"}
 _SECRET = ("TOKEN", "KEY", "SECRET", "PASSWORD")  # in a name: never passed on
 _LOOK_MS = 10  # how soon a Ctrl-C is told to the worker
 # Steps are read in lots. To wake for each of them takes a core from the model for 0.2 ms a step.
@@ -62,8 +63,8 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_isolated(environ: Mapping[str, str]) -> bool:
-    """Whether models are loaded in workers: not on Windows, nor with SOFTCHAT_WORKER=0."""
-    return os.name == "posix" and environ.get("SOFTCHAT_WORKER") != "0"
+    """Whether models are loaded in workers: not on Windows, nor with SOFTCHAT_WORKER=0, or off."""
+    return os.name == "posix" and environ.get("SOFTCHAT_WORKER", "").lower() not in _OFF
 
 
 class Worker:
