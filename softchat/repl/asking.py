@@ -24,6 +24,7 @@ from softchat.views.unsure import answer_tokens, token_in_full, unsure_answer
 from softchat.views.wording import number, plural
 
 _WARM = 0.6  # temperature at which an answer is drawn that would be argmax
+_SOME_STEPS = 200  # an example
 _MOST_PAIRS = 10_000  # characters of settings on one line
 
 
@@ -97,7 +98,7 @@ def think(repl: Host, rest: str) -> None:
         repl.say("it thinks" if rest == "on" else "it answers at once; /think on", "dim")
         return
     turn = _turn(repl, rest)
-    steps = _steps(turn)
+    steps = _steps(repl, turn)
     lenses = [event for event in turn.events if isinstance(event, Lens)]
     halted = next((event for event in turn.events if isinstance(event, Halted)), None)
     text = thoughts(thought(steps, halted), repl.glyphs)
@@ -141,7 +142,7 @@ def why(repl: Host, rest: str) -> None:
         _why_answer(repl, of.strip())
         return
     turn = _turn(repl, of.strip())
-    steps, index = _steps(turn), whole_number(wanted)
+    steps, index = _steps(repl, turn), whole_number(wanted)
     if index is None or not 0 <= index < len(steps):
         raise UsageError(
             f"no step {one_line(wanted) or 'given'}",
@@ -183,18 +184,28 @@ def _turn(repl: Host, text: str) -> Turn:
     return repl.session.turn(named)
 
 
-def _steps(turn: Turn) -> tuple[Step, ...]:
+def _steps(repl: Host, turn: Turn) -> tuple[Step, ...]:
     steps = Run.of(turn.events).steps
     if not turn.events:
         seed = turn.settings.get("seed")
-        once_more = "/again" if not isinstance(seed, int) else f"/again seed={seed}"
+        once_more = how_to_think(repl, *([f"seed={seed}"] if isinstance(seed, int) else []))
         raise UsageError(
             "the steps of this turn were not kept: it is from a saved session",
-            hint=f"{once_more} thinks once more; /trace FILE keeps the steps of turns that follow",
+            hint=f"{once_more}; /trace FILE keeps the steps of turns that follow",
         )
     if not steps:
-        raise UsageError("this turn has no steps", hint="is max_think 0?")
+        raise UsageError("this turn has no steps", hint=how_to_think(repl))
     return steps
+
+
+def how_to_think(repl: Host, *once: str) -> str:
+    """What has the last question thought about once more, as the settings are now."""
+    settings = repl.session.settings
+    needed = [
+        *([] if settings.think else ["think=on"]),
+        *([] if settings.max_think else [f"max_think={_SOME_STEPS}"]),
+    ]
+    return f"{' '.join(['/again', *needed, *once])} thinks once more"
 
 
 def whole_number(text: str) -> int | None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import base64
 import difflib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import message_line, one_line, printable
@@ -39,6 +41,7 @@ from softchat.views.comparison import comparison
 from softchat.views.thoughts import LEGEND
 from softchat.views.wording import plural, whereabouts
 
+_SETTING = re.compile(r"([^\s=]*)\s*(=?)\s*(.*)", re.DOTALL)  # NAME VALUE, or NAME=VALUE
 _ROOMY = 76  # cells; in a narrower window /set has no place for what each setting does
 
 
@@ -109,23 +112,47 @@ def _set(repl: Host, rest: str) -> None:
             )
             repl.console.print(table)
         return
-    name, _, value = rest.replace("=", " ", 1).partition(" ")
-    name = name.replace("-", "_")
-    if not value.strip():
+    name, equals, value = _named(rest)
+    if not (value or equals):
         _show(repl, name, about=f": {help_of(name)}" if name in {**KNOBS, **OPTIONS} else "")
         return
+    _refuse_fixed(name, by="/set")
+    if not value:
+        _refuse_nothing(name)
     if name in LOADING:
-        _reload(repl, name, value.strip())
+        _reload(repl, name, value)
         return
-    if name in OPTIONS:
-        flag = f"--{name.replace('_', '-')}, or {name} in config.toml"
-        hint = {"model": "/model NAME", "system": "/system TEXT"}.get(name, flag)
-        raise UsageError(f"/set does not change {name}", hint=hint)
-    repl.session.layers.session[name] = parse(name, value.strip())
+    repl.session.layers.session[name] = parse(name, value)
     repl.keep()
     idle = repl.session.settings.idle(name)  # it may be set before what it goes with is
     but = f": does nothing with {idle.beside}; it does with {idle.unlike}" if idle else ""
     repl.say(f"{name} {repl.session.layers.session[name]}{but}", "yellow" if idle else "dim")
+
+
+def _named(rest: str) -> tuple[str, str, str]:
+    """A setting's name, the equals sign if there is one, and what stands behind."""
+    found = _SETTING.fullmatch(rest)
+    name, equals, value = found.groups() if found else (rest, "", "")
+    return name.replace("-", "_"), equals, value.strip()
+
+
+def _refuse_fixed(name: str, *, by: str) -> None:
+    """Raise UsageError if this is an option that holds for the whole session."""
+    if name in OPTIONS and name not in LOADING:
+        flag = f"--{name.replace('_', '-')}, or {name} in config.toml"
+        system = "/system TEXT; /system none for no system prompt"
+        hint = {"model": "/model NAME", "system": system}.get(name, flag)
+        raise UsageError(f"{by} does not change {name}", hint=hint)
+
+
+def _refuse_nothing(name: str) -> NoReturn:
+    """Raise UsageError, as a setting was named and no value."""
+    if name not in LOADING and name not in KNOBS:
+        check(name, None)  # says that there is no such setting
+    raise UsageError(
+        f"no value given for {name}",
+        hint=f"/set {name} VALUE; /set {name} shows it, /unset {name} takes /set back",
+    )
 
 
 def _reload(repl: Host, name: str, text: str | None) -> None:
@@ -144,6 +171,7 @@ def _unset(repl: Host, rest: str) -> None:
     if not rest:
         raise UsageError("no setting named", hint="/unset tau; /set shows all settings")
     name = rest.replace("-", "_")
+    _refuse_fixed(name, by="/unset")
     if name in LOADING:
         _reload(repl, name, None)
         _show(repl, name)
@@ -226,10 +254,10 @@ def _drop(repl: Host, rest: str) -> None:
     count = whole_number(rest or "1")
     turns = len(repl.session.turns)
     if count is None or not 0 < count <= turns:
+        there = f"there {'is' if turns == 1 else 'are'} {plural(turns, 'turn')}"
+        why = "it must be a whole number of at least 1" if count is None or count < 1 else there
         raise UsageError(
-            f"can't forget {one_line(rest) or 'a turn'}: "
-            f"there {'is' if turns == 1 else 'are'} {plural(turns, 'turn')}",
-            hint="/drop N forgets the N oldest",
+            f"can't forget {one_line(rest) or 'a turn'}: {why}", hint="/drop N forgets the N oldest"
         )
     repl.session.drop(count)
     repl.keep()
@@ -237,14 +265,22 @@ def _drop(repl: Host, rest: str) -> None:
 
 
 def _save(repl: Host, rest: str) -> None:
-    path = _path(rest, "/save chat.json, or /save chat.md to read")
+    path = _path_to_save(repl, rest, "/save chat.json, or /save chat.md to read")
     if not repl.is_own(path):
         _keep_what_is_there(path, "/save!")
     repl.save_as(path)
 
 
 def _save_over(repl: Host, rest: str) -> None:
-    repl.save_as(_path(rest, "/save! chat.json"))
+    repl.save_as(_path_to_save(repl, rest, "/save! chat.json"))
+
+
+def _path_to_save(repl: Host, rest: str, hint: str) -> Path:
+    """The file that is named. Raises UsageError if none is, or there is nothing to write."""
+    path = _path(rest, hint)
+    if not repl.session.turns:
+        raise UsageError("nothing to save yet", hint="ask something first")
+    return path
 
 
 def _keep_what_is_there(path: Path, instead: str) -> None:
@@ -280,6 +316,7 @@ def _trace_over(repl: Host, rest: str) -> None:
         repl.end_trace()
     else:
         path = _path(rest, "/trace! t.jsonl")
+        repl.refuse_kept(path, by="/trace")
         # First: if it can't be opened, the one before goes on.
         trace = TraceWriter(path, force=True)
         repl.end_trace()

@@ -10,6 +10,7 @@ from softchat.base.keys import can_listen
 from softchat.base.text import one_line
 from softchat.errors import UsageError
 from softchat.record.runs import Run
+from softchat.repl.asking import how_to_think
 from softchat.repl.host import Host
 from softchat.settings import KNOBS, parse
 from softchat.thinking.fork import find_token, make_fork
@@ -34,7 +35,7 @@ def fork(repl: Host, rest: str) -> None:
     turn = repl.session.last()
     run = Run.of(turn.events)
     if run.started is None or not run.steps:
-        raise UsageError("the steps of the last turn are not there", hint="/again thinks once more")
+        raise UsageError("the steps of the last turn are not there", hint=how_to_think(repl))
     wish = _wish(rest)
     if not 0 <= wish.step < len(run.steps):
         raise UsageError(f"no step {wish.step}", hint=f"there are steps 0 to {len(run.steps) - 1}")

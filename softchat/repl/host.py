@@ -45,10 +45,13 @@ class Host(Protocol):
         """Write the session to a file of the user's. Raises UsageError."""
 
     def is_own(self, path: Path) -> bool:
-        """Whether this session was written to this file, or comes from it."""
+        """Whether this file holds what this session has written there, or comes from."""
+
+    def refuse_kept(self, path: Path, *, by: str) -> None:
+        """Raise UsageError if this is a file in which softchat keeps the session itself."""
 
     def load_from(self, path: Path) -> None:
-        """Take up a session from a file. Raises UsageError."""
+        """Take up a session from a file; the one so far stays as it is. Raises UsageError."""
 
     def end_trace(self) -> None:
         """Close the trace, if there is one."""

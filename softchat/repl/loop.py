@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,15 +14,18 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from softchat.base import files
 from softchat.base.interrupt import TWICE_S, catch_interrupt
 from softchat.base.keys import listening, stepping
 from softchat.base.text import message_line, one_line, printable
 from softchat.base.version import __version__
+from softchat.base.written import refuse_same
 from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
 from softchat.events import Answer, Event, Halted, was_interrupted
 from softchat.models import Located
 from softchat.prompt.attached import Attached, in_short, join, split
-from softchat.record.session_file import SessionFile
+from softchat.record.recall import trace_of
+from softchat.record.session_file import SessionFile, Unkept
 from softchat.record.session_format import SessionRecord, read_file, write_file
 from softchat.record.sessions import find_killed, leave_killed, load_session, newest_session
 from softchat.record.trace import TraceWriter
@@ -83,7 +87,7 @@ class Repl:
         self._pending = ""  # what stands on the next line already
         self._offered = ""  # the id of a session that was killed
         self.attached: list[Attached] = []  # texts that go with the next question
-        self._own: set[Path] = set()  # files that hold this session, as it was once
+        self._own: dict[Path, str] = {}  # files that hold this session, with a digest of each
 
     def greet(self) -> None:
         """The first line."""
@@ -361,21 +365,60 @@ class Repl:
 
     def save_as(self, path: Path) -> None:
         """Write the session to a file of the user's. Raises UsageError."""
+        self.refuse_kept(path, by="/save")
+        self._refuse_trace(path)
         write_file(path, self.session)
-        self._own.add(path.resolve())
+        self._own[path.resolve()] = _digest(path)
         self.say(f"written to {one_line(str(path))}", "dim")
 
     def is_own(self, path: Path) -> bool:
-        """Whether this session was written to this file, or comes from it."""
-        return path.resolve() in self._own
+        """Whether this file holds what this session has written there, or comes from."""
+        written = self._own.get(path.resolve())
+        return bool(written) and written == _digest(path)
+
+    def refuse_kept(self, path: Path, *, by: str) -> None:
+        """Raise UsageError if this is a file in which softchat keeps the session itself."""
+        folder, id_ = self._saved.folder, self._saved.id
+        refuse_same(path, folder / f"{id_}.json", trace_of(folder, id_), by=by)
+
+    def _refuse_trace(self, path: Path) -> None:
+        """Raise UsageError if turns are written to this file: those that follow would be lost."""
+        try:
+            refuse_same(path, self.trace_path if self.trace else None, by="/save")
+        except UsageError as error:
+            error.hint = "/trace writes there: /trace off ends that; or name another file"
+            raise
 
     def load_from(self, path: Path) -> None:
-        """Take up a session from a file. Raises UsageError."""
+        """Take up a session from a file; the one so far stays as it is. Raises UsageError."""
         restored = read_file(path)
-        self._own = {path.resolve()}
+        self._set_aside()
+        self._own = {path.resolve(): _digest(path)}
         self.session.turns[:] = restored.turns
         self.session.system = restored.system
         self.keep()
+
+    def _set_aside(self) -> None:
+        """Have what was said so far be a session of its own; what comes is kept in another file.
+
+        Raises:
+            UsageError: it can't be kept.
+
+        """
+        before = self._saved
+        if not self.session.turns:
+            return
+        try:
+            before.write(self.session)
+        except OSError as error:
+            raise UsageError(
+                f"what was said so far can't be kept: {error.strerror or error}",
+                hint="/save FILE keeps it elsewhere; /clear forgets it",
+            ) from error
+        self._saved = type(before)(before.folder)
+        before.close(self.session)
+        where = "not kept" if isinstance(before, Unkept) else f"session {before.id}"
+        self.say(f"what was said before is {where}", "dim")
 
     def say(self, text: str, style: str = "") -> None:
         """A line of softchat's own, wrapped at words, unless that would break one, as a path."""
@@ -416,3 +459,11 @@ class Repl:
             stack.callback(self.session.close)
             stack.callback(self.end_trace)
             stack.callback(self._saved.close, self.session)
+
+
+def _digest(path: Path) -> str:
+    """Of what this file holds; nothing if it can't be read."""
+    try:
+        return hashlib.sha256(files.read_file(path)).hexdigest()
+    except OSError:
+        return ""

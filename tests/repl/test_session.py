@@ -17,7 +17,8 @@ from softchat.config.layers import Source
 from softchat.errors import DecodeAbortedError, ModelRefusedError, ServerError, UsageError
 from softchat.events import Finished, FinishReason, Halted, HaltReason
 from softchat.models import Located
-from softchat.record.session_file import SessionFile
+from softchat.record.runs import Run
+from softchat.record.session_file import SessionFile, Unkept
 from softchat.record.session_format import SessionRecord, read_file
 from softchat.record.sessions import load_session
 from softchat.repl.commands import Leave
@@ -264,8 +265,18 @@ def test_a_trace_that_can_not_be_written_costs_no_turn(begin, released):
     [
         ("/why ²", "no step ²"),
         ("/why -1", "no step -1"),
-        ("/drop x", "can't forget x: there is 1 turn"),
-        ("/drop 0", "can't forget 0: there is 1 turn"),
+        ("/drop x", "can't forget x: it must be a whole number of at least 1"),
+        ("/drop 0", "can't forget 0: it must be a whole number of at least 1"),
+        ("/drop -1", "can't forget -1: it must be a whole number of at least 1"),
+        ("/drop 2", "can't forget 2: there is 1 turn"),
+        ("/set tau=", "no value given for tau"),
+        ("/set ctx =", "no value given for ctx"),
+        ("/set tou=", "did you mean 'tau'?"),
+        ("/set system=", "/set does not change system"),
+        ("/unset system", "/unset does not change system"),
+        ("/unset system", "hint: /system TEXT; /system none for no system prompt"),
+        ("/unset model", "/unset does not change model\nhint: /model NAME"),
+        ("/unset log", "/unset does not change log\nhint: --log, or log in config.toml"),
         ("/undo 3", "/undo takes nothing behind it"),
         ("/clear all", "/clear takes nothing behind it"),
         ("/HELP", "did you mean /help?"),
@@ -384,7 +395,7 @@ def test_a_dumb_terminal_gets_no_escape_sequence(begin, released, monkeypatch):
 
 def test_no_file_is_written_over_unasked(begin, released, tmp_path):
     """But for one that holds this session already; with an exclamation mark any."""
-    repl, out = begin(saved(Turn(question="a", answer="b", settings={})))
+    repl, out = begin(saved(*(Turn(question=name, answer="b", settings={}) for name in "xa")))
     notes = tmp_path / "notes.md"
     notes.write_text("mine")
     for command in ("/save", "/trace"):
@@ -410,13 +421,13 @@ def test_no_file_is_written_over_unasked(begin, released, tmp_path):
 
 def test_a_session_can_be_saved_to_where_it_was_loaded_from(begin, released, tmp_path):
     """As in an editor; `/save!` needs a name all the same."""
-    repl, _ = begin(saved(Turn(question="a", answer="b", settings={})))
+    repl, _ = begin(saved(*(Turn(question=name, answer="b", settings={}) for name in "xa")))
     repl.handle(f"/save {tmp_path}/x.json")
     other, said = begin()
     other.handle(f"/load {tmp_path}/x.json")
     other.handle("/undo")
     other.handle(f"/save {tmp_path}/x.json")
-    assert not read_file(tmp_path / "x.json").turns
+    assert [turn.question for turn in read_file(tmp_path / "x.json").turns] == ["x"]
     for command in ("/save", "/save!", "/trace!"):
         other.handle(command)
         assert said.getvalue().count("error: no file named") == 1
@@ -839,5 +850,205 @@ def test_a_file_of_another_session_is_not_this_ones_own(begin, released, tmp_pat
     repl.load_from(second)
     assert repl.is_own(second)
     assert not repl.is_own(first)
+    released.set()
+    repl.close()
+
+
+def questions(record):
+    return [turn.question for turn in record.turns]
+
+
+def write_other(begin, path):
+    """A file that another session has written, with one turn."""
+    other, _ = begin(saved(Turn(question="alpha", answer="b", settings={})))
+    other.save_as(path)
+    other.close()
+
+
+def test_what_was_said_before_another_is_loaded_stays_a_session(begin, released, tmp_path):
+    """It is left as it is, under the id that is told; the one that was loaded has its own file."""
+    released.set()
+    write_other(begin, tmp_path / "other.json")
+    repl, out = begin()
+    mine = repl._saved.id
+    for line in ("beta", "gamma", f"/load {tmp_path / 'other.json'}"):
+        repl.handle(line)
+    assert f"what was said before is session {mine}\n1 turn\n" in out.getvalue()
+    repl.handle("delta")
+    goes_on = repl._saved.id
+    repl.close()
+    folder = tmp_path / "sessions"
+    assert questions(load_session(folder, mine)) == ["beta", "gamma"]
+    assert load_session(folder, mine).closed
+    assert load_session(folder, mine).turns[0].events
+    assert questions(load_session(folder, goes_on)) == ["alpha", "delta"]
+    assert not list(folder.glob("*.lock"))
+
+
+def test_a_session_without_turns_is_not_kept_when_another_is_loaded(begin, released, tmp_path):
+    """Nothing is told of it, and what was loaded goes on in its file."""
+    released.set()
+    write_other(begin, tmp_path / "other.json")
+    repl, out = begin()
+    for line in ("beta", "/clear", f"/load {tmp_path / 'other.json'}"):
+        repl.handle(line)
+    assert "what was said before" not in out.getvalue()
+    mine = repl._saved.id
+    repl.close()
+    assert questions(load_session(tmp_path / "sessions", mine)) == ["alpha"]
+
+
+def test_nothing_is_loaded_over_what_can_not_be_kept(begin, released, tmp_path, monkeypatch):
+    """A full disk, or a file that is no session: what was said goes on."""
+    released.set()
+    write_other(begin, tmp_path / "other.json")
+    repl, out = begin()
+    repl.handle("beta")
+    mine = repl._saved.id
+    repl.handle(f"/load {tmp_path / 'nowhere.json'}")
+    assert "what was said before" not in out.getvalue()
+
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(SessionFile, "write", refuse)
+        repl.handle(f"/load {tmp_path / 'other.json'}")
+    assert "error: what was said so far can't be kept: No space left" in out.getvalue()
+    assert (questions(repl.session), repl._saved.id) == (["beta"], mine)
+    repl.close()
+
+
+def test_a_session_that_leaves_no_trace_says_so_when_another_is_loaded(begin, released, tmp_path):
+    """What was said is in no file then."""
+    released.set()
+    write_other(begin, tmp_path / "other.json")
+    repl, out = begin()
+    repl._saved = Unkept(tmp_path / "sessions")
+    repl.handle("beta")
+    repl.handle(f"/load {tmp_path / 'other.json'}")
+    assert "what was said before is not kept\n" in out.getvalue()
+    repl.close()
+    assert [one.stem for one in (tmp_path / "sessions").glob("*.json")] == ["x"]  # the other one
+
+
+@pytest.mark.parametrize("first", ["save", "load"])
+def test_a_file_that_has_changed_since_is_not_written_over_unasked(
+    begin, released, tmp_path, first
+):
+    """Whatever it is now, though this session wrote it or was loaded from it."""
+    released.set()
+    path = tmp_path / "a.json"
+    write_other(begin, path)
+    repl, out = begin()
+    repl.handle("Hi")
+    repl.handle(f"/load {path}" if first == "load" else f"/save! {path}")
+    path.write_text("mine")
+    repl.handle(f"/save {path}")
+    assert f"error: {path} exists\nhint: /save! {path} writes over it" in out.getvalue()
+    assert path.read_text() == "mine"
+    repl.handle(f"/save! {path}")
+    repl.handle(f"/save {path}")
+    assert questions(read_file(path)) == questions(repl.session)
+    path.unlink()
+    repl.handle(f"/save {path}")  # there is nothing to lose
+    assert path.exists()
+    repl.close()
+
+
+def test_a_session_without_turns_is_not_saved(begin, released, tmp_path):
+    """A file with turns does not become one without."""
+    released.set()
+    path = tmp_path / "a.json"
+    write_other(begin, path)
+    before = path.read_bytes()
+    repl, out = begin()
+    repl.handle(f"/load {path}")
+    repl.handle("/undo")
+    for number, line in enumerate((f"/save {path}", f"/save! {path}"), 1):
+        repl.handle(line)
+        assert out.getvalue().count("error: nothing to save yet") == number
+    assert path.read_bytes() == before
+    repl.close()
+
+
+def test_a_file_that_can_not_be_written_is_told(begin, released):
+    """With its reason; the session goes on."""
+    repl, out = begin(saved(Turn(question="a", answer="b", settings={})))
+    repl.handle("/save /nowhere/x.json")
+    assert "error: can't write /nowhere/x.json: No such file" in out.getvalue()
+    released.set()
+    repl.close()
+
+
+def test_a_session_is_not_saved_to_the_file_of_its_trace(begin, released, tmp_path):
+    """By that name or another, as long as turns are written there; then it may be."""
+    released.set()
+    path, link = tmp_path / "t.jsonl", tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    repl, out = begin()
+    repl.handle(f"/trace {path}")
+    repl.handle("Hi")
+    for number, line in enumerate((f"/save! {path}", f"/save! {link}"), 1):
+        repl.handle(line)
+        assert out.getvalue().count("error: /save would overwrite") == number
+    assert "hint: /trace writes there: /trace off ends that" in out.getvalue()
+    repl.handle("Hi")
+    assert path.read_text().count('"event": "started"') == 2
+    repl.handle("/trace off")
+    repl.handle(f"/save! {path}")
+    assert questions(read_file(path)) == ["Hi", "Hi"]
+    repl.handle(f"/trace! {path}")  # nobody uses it
+    repl.handle(f"/save {path}")  # its own, but for the trace
+    assert out.getvalue().count("error: /save would overwrite") == 3
+    repl.handle("Hi")
+    assert path.read_text().count('"event": "started"') == 1
+    repl.close()
+
+
+def test_a_session_is_kept_in_files_of_its_own(begin, released, tmp_path):
+    """Neither /save! nor /trace! writes into those."""
+    released.set()
+    repl, out = begin()
+    repl.handle("Hi")
+    for suffix in (".json", ".jsonl"):
+        for command in ("/save!", "/trace!"):
+            repl.handle(f"{command} {tmp_path / 'sessions' / repl._saved.id}{suffix}")
+    assert out.getvalue().count(" would overwrite ") == 4
+    assert repl.trace is None
+    mine = repl._saved.id
+    repl.close()
+    assert load_session(tmp_path / "sessions", mine).turns[0].events
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        (("/think off",), "/again think=on thinks once more"),
+        (("/set max_think 0",), "/again max_think=200 thinks once more"),
+        (("/think off", "/set max_think 0"), "/again think=on max_think=200 thinks once more"),
+    ],
+)
+def test_a_turn_without_steps_says_how_to_have_them(begin, released, settings, hint):
+    """As the settings are now: what it says to type gives a turn that has thought."""
+    released.set()
+    repl, out = begin()
+    for line in (*settings, "Hi"):
+        repl.handle(line)
+    for line in ("/think", "/why 0", "/fork 1"):
+        out.truncate(out.seek(0))
+        repl.handle(line)
+        assert f"hint: {hint}\n" in out.getvalue(), line
+    repl.handle(hint.removesuffix(" thinks once more"))
+    assert Run.of(repl.session.last().events).steps
+    repl.close()
+
+
+def test_the_value_of_a_setting_may_hold_an_equals_sign(begin, released):
+    """Behind the name one is as good as a space."""
+    repl, _ = begin()
+    for line, value in (("/set stop a=b", "a=b"), ("/set stop=c=d", "c=d"), ("/set stop = e", "e")):
+        repl.handle(line)
+        assert repl.session.settings.stop == value
     released.set()
     repl.close()
