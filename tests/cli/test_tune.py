@@ -15,7 +15,9 @@ OWN = '# mine\n[models.tiny]\nsource = {{ type = "path", path = "{path}" }} # he
 @pytest.fixture
 def model(tmp_path):
     """A models.toml of one's own that knows the tiny model."""
-    path = tiny.write(tmp_path / "tiny.gguf", chat_template="{{ '<think>' }}", letters=tiny.ASCII)
+    # The first letter alone: all questions make one prompt, so one answer is that of all.
+    template = "{{ messages[0].content[:1] }}<think>"
+    path = tiny.write(tmp_path / "tiny.gguf", chat_template=template, letters=tiny.ASCII)
     file = tmp_path / "own.toml"
     file.write_text(OWN.format(path=path))
     return ("-m", "tiny", "--models-file", str(file)), file

@@ -226,7 +226,7 @@ FAULTS = (
     Fault(
         "a prompt may leave no room for an answer",
         "softchat/thinking/think.py",
-        "if cached + decoded + reserved > n_ctx:",
+        "if needed + reserved > n_ctx:",
         "if False:",
         "tests/faults/test_engine_limits.py -k full",
     ),
@@ -269,8 +269,8 @@ FAULTS = (
     Fault(
         "llama.cpp runs in softchat's own process",
         "softchat/talk/worker/process.py",
-        'return os.name == "posix" and environ.get("SOFTCHAT_WORKER") != "0"',
-        "return False",
+        'return os.name == "posix" and environ',
+        "return False and environ",
         "tests/faults/test_mutants.py -k mutated",
     ),
     Fault(
