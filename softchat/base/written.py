@@ -54,7 +54,7 @@ def refuse_foreign(out: Path, is_ours: Callable[[bytes], bool], *, what: str) ->
     Args:
         out: the file.
         is_ours: whether what it begins with is of the kind that would be written.
-        what: this kind, with its article.
+        what: this kind, to stand behind `no`.
 
     """
     try:

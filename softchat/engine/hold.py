@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
-from types import TracebackType
-from typing import Self
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 from softchat.engine.protocol import Engine
@@ -14,14 +13,7 @@ from softchat.events import Event
 
 
 class Hold:
-    """Whose an engine's sequence is: that of the run that began last. Held while a step is made.
-
-    Another thread waits until the step is over.
-
-    Raises:
-        UsageError: on entering, if this very thread is in the middle of a step.
-
-    """
+    """Whose an engine's sequence is: that of the run that began last."""
 
     def __init__(self) -> None:
         self._lock, self._busy = threading.RLock(), False
@@ -45,24 +37,25 @@ class Hold:
                 hint="finish a run before the next, or load a second model for it",
             )
 
-    def __enter__(self) -> Self:
-        self._lock.acquire()
-        if self._busy:
-            self._lock.release()
-            raise UsageError(
-                "the model is in the middle of a step", hint="wait until the run gives its event"
-            )
-        self._busy = True
-        return self
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Have the engine alone; another thread waits until it is over.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._busy = False
-        self._lock.release()
+        Raises:
+            UsageError: this very thread is in the middle of a step.
+
+        """
+        with self._lock:
+            if self._busy:
+                raise UsageError(
+                    "the model is in the middle of a step",
+                    hint="wait until the run gives its event",
+                )
+            self._busy = True
+            try:
+                yield
+            finally:
+                self._busy = False
 
 
 _holds: WeakKeyDictionary[Engine, Hold] = WeakKeyDictionary()
@@ -84,7 +77,7 @@ def run_alone(engine: Engine, events: Generator[Event, None, None]) -> Generator
     hold, number = hold_of(engine), 0
     try:
         while True:
-            with hold:
+            with hold.step():
                 number = number or hold.begin()
                 hold.check(number)
                 event = next(events, None)

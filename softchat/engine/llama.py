@@ -258,7 +258,8 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
 
         Whatever would need it raises SoftchatError afterwards: native code would end the process.
         """
-        with hold_of(self) as hold:
+        hold = hold_of(self)
+        with hold.step():
             hold.closed = True
             self._owned.close()
             for name in _NATIVE:

@@ -90,9 +90,9 @@ class LocalBackend(Backend):
         self._prompt_cache = prompt_cache
         self._note = note
         self._hold = hold_of(engine)
-        with self._hold as hold:
-            self._last = hold.begin()  # the run of which the sequence knows what is in memory
-            hold.check(self._last)
+        with self._hold.step():
+            self._last = self._hold.begin()  # the run of which the sequence knows what is in memory
+            self._hold.check(self._last)
             self._sequence = CachedSequence(engine)
         self._tags = tags or tags_of(engine)
         self._made: _Made | None = None
