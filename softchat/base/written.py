@@ -37,9 +37,14 @@ def refuse_same(out: Path | None, *others: Path | str | None, by: str) -> None:
 
 
 def refuse_stdout(out: Path | None, *, by: str, hint: str) -> None:
-    """Raise UsageError if what is written would go where stdout goes, each spoiling the other."""
+    """Raise UsageError if what is written would go where stdout goes, each spoiling the other.
+
+    So it would be with `-`, which is stdout's name to many, and would be a file's to softchat.
+    """
     if out is None:
         return
+    if str(out) == "-":
+        raise UsageError(f"{by} wants the name of a file, not -", hint=hint)
     try:
         mine, its = os.fstat(sys.stdout.fileno()), out.stat()
     except (OSError, ValueError):  # there is none of the two

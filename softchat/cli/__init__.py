@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
 from softchat.cli import signals, watch
 from softchat.cli.default import talks
-from softchat.errors import SoftchatError
+from softchat.errors import SoftchatError, UsageError
 
 if TYPE_CHECKING:
     from softchat.talk.worker.process import Worker
@@ -188,8 +188,10 @@ def _command(early: Worker | None) -> int:
     except SystemExit:
         stdout.flush()  # typer exits when its reader has gone: with what is left, main has to deal
         raise
-    except typer.Abort:
+    except typer.Abort as aborted:
         print(file=sys.stderr)  # Ctrl-C or Ctrl-D in place of an answer: its line is still open
+        if isinstance(aborted.__context__, EOFError) and not sys.stdin.isatty():
+            raise UsageError("nobody answers on stdin", hint="--yes goes ahead") from None
         raise KeyboardInterrupt from None
     except typer.TyperException as error:
         if not error.format_message():

@@ -15,6 +15,7 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import one_line
+from softchat.base.written import refuse_stdout
 from softchat.cli import print_json, watch
 from softchat.cli.idle import refuse_idle, refuse_unseen, refuse_unused
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
@@ -290,6 +291,7 @@ def evaluate_file(
     from softchat.evaluate.summary import summarise
     from softchat.models.folders import state_folder
 
+    refuse_stdout(how.out, by="--out", hint="--json writes what it comes to to stdout")
     questions, reader = read_judged(
         data, how.extract, answers=answers, limit=how.limit, seed=int(str(grid.get("seed", [0])[0]))
     )

@@ -19,6 +19,7 @@ import typer
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import one_line, printable
+from softchat.base.written import refuse_stdout
 from softchat.cli import print_json, watch
 from softchat.cli.evaluate import Named, about_results, load_for, read_judged
 from softchat.cli.idle import refuse_unseen, refuse_unused
@@ -103,6 +104,7 @@ def tune(
     from softchat.evaluate.results import ResultFile, default_path
     from softchat.models.folders import state_folder
 
+    refuse_stdout(tuning.out, by="--out", hint="--json writes what it comes to to stdout")
     grid = grid_of(settings)
     if len(grid.get("seed", ())) > 1:
         raise UsageError("tune takes one --seed", hint="what wins by its draws is no setting")

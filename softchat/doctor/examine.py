@@ -14,7 +14,7 @@ from softchat.doctor.report import Problem, Report, Tell
 from softchat.engine import system
 from softchat.engine.shortage import CLOSE, is_shortage
 from softchat.engine.system import Build
-from softchat.errors import SoftchatError
+from softchat.errors import SoftchatError, UsageError
 from softchat.models import Located
 from softchat.talk.load import Load
 from softchat.talk.worker.process import Worker, is_isolated
@@ -78,11 +78,18 @@ def examine(
     def tell(what: str, hint: str) -> None:
         problems.append(Problem(what=what, hint=hint))
 
+    try:
+        isolated = is_isolated(environ)
+    except UsageError as error:
+        tell(error.message, error.hint)
+        environ = {name: value for name, value in environ.items() if name != "SOFTCHAT_WORKER"}
+        isolated = is_isolated(environ)
+
     def test(found: Located) -> dict[str, Any]:
         if built is None:
             return {}
         try:
-            if is_isolated(environ):  # as a session does it
+            if isolated:  # as a session does it
                 load(found)
             ratio, bare = self_test(found, environ)
         except SoftchatError as error:
@@ -101,7 +108,6 @@ def examine(
     facts["settings"], config = settings(environ, tell)
     rpc = str(environ.get("SOFTCHAT_RPC") or config.values.get("rpc", ""))
     facts["servers"] = servers(rpc, tell)
-    isolated = is_isolated(environ)
     facts["worker"] = {"on": isolated, "starts": built is not None if isolated else None}
     try:
         facts["default_model"] = default_model(environ, config, tell, test=test)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +91,10 @@ def test_stdout_is_no_second_file(tmp_path):
     assert "--trace is the file" in said("/dev/stdout", subprocess.PIPE)
     assert not said(os.devnull, subprocess.DEVNULL)
     refuse_stdout(None, by="--trace", hint="")
+
+
+def test_stdouts_other_name_is_no_files():
+    """Else a file called `-` would be made."""
+    with pytest.raises(UsageError, match="--csv wants the name of a file, not -") as caught:
+        refuse_stdout(Path("-"), by="--csv", hint="--json writes it")
+    assert caught.value.hint == "--json writes it"

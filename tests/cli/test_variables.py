@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 
@@ -35,3 +37,21 @@ def test_nothing_is_told_of_those_that_are_read(softchat, tmp_path, name):
     path.touch()
     values = {"SOFTCHAT_MODELS": str(path), "SOFTCHAT_HOME": str(tmp_path / "home")}
     assert "nothing reads" not in softchat("sessions", **{name: values.get(name, "1")}).err
+
+
+@pytest.mark.parametrize("command", [["ask", "x"], ["eval", "x.jsonl"]])
+def test_a_worker_is_on_or_off(softchat, command):
+    """Any other word is a mistake: whoever means off must not be taken to mean on."""
+    done = softchat(*command, SOFTCHAT_WORKER="offf\x1b[2J")
+    assert (done.status, done.out) == (2, "")
+    error, hint = done.err.splitlines()
+    assert error == "error: SOFTCHAT_WORKER is offf␛[2J, neither on nor off"
+    assert hint == "hint: SOFTCHAT_WORKER=0 does without a worker"
+
+
+def test_doctor_names_a_worker_that_is_neither(softchat):
+    """And looks at the rest as if the variable was not there."""
+    done = softchat("doctor", SOFTCHAT_WORKER="maybe")
+    assert done.status == 1
+    assert "problem: SOFTCHAT_WORKER is maybe, neither on nor off" in done.out
+    assert re.search("^worker +", done.out, re.M)

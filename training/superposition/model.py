@@ -1,4 +1,4 @@
-"""The base model with low-rank layers that learn, on a CPU in floats or on a card in bfloat16.
+"""The base model with low-rank layers that learn, on a CPU or on a card.
 
 Needs torch only: its weights come as a dictionary, whoever has read them. It takes embeddings, as
 thoughts are mixtures, and any mask of who sees whom, as several questions share what is told.
@@ -70,6 +70,8 @@ class Model(nn.Module):
         shape: of the base.
         beneath: an adapter that is added to the frozen matrices, (a, b) under `layer.module`.
         device: where it is to be.
+        dtype: what the frozen matrices are held and multiplied in; None: bfloat16 on a card, else
+            float32. On a CPU the head stays in float32, as bfloat16 would round its logits.
 
     """
 
@@ -82,12 +84,14 @@ class Model(nn.Module):
         shape: Shape | None = None,
         beneath: Mapping[str, tuple[Tensor, Tensor]] | None = None,
         device: str = "cpu",
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.shape, self.first, self.device = shape or Shape(), first, torch.device(device)
-        dtype = torch.float32 if device == "cpu" else torch.bfloat16
+        on_card = self.device.type != "cpu"
+        dtype = dtype or (torch.bfloat16 if on_card else torch.float32)
         self.table = weights["embed_tokens.weight"].float().to(self.device)
-        self.head = self.table.to(dtype)
+        self.head = self.table.to(dtype) if on_card else self.table
         self.norm = weights["norm.weight"].float().to(self.device)
         self.lora = nn.ParameterDict()
         self.blocks: list[tuple[list[Tensor], list[_Layer]]] = []

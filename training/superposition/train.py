@@ -77,7 +77,9 @@ class Trainer:
         self.pack, self.options = pack, options
         self.encoder = Encoder(pack.vocabulary, Style(options.style))
         torch.manual_seed(options.seed)
-        self.model = make_model(pack, options.lora_rank, options.first, options.device)
+        self.model = make_model(
+            pack, options.lora_rank, options.first, options.device, options.dtype
+        )
         self.weights = list(self.model.lora.values())
         self.optimizer = torch.optim.AdamW(
             self.weights, lr=options.lr, betas=(0.9, 0.99), weight_decay=0.0
@@ -232,9 +234,10 @@ class Trainer:
         self.positions = state["positions"]
 
 
-def make_model(pack: Pack, rank: int, first: int, device: str) -> Model:
+def make_model(pack: Pack, rank: int, first: int, device: str, dtype: str | None = None) -> Model:
     """The base with the adapter beneath and new low-rank layers."""
-    return Model(pack.weights, rank, first, beneath=pack.beneath, device=device)
+    held: torch.dtype | None = getattr(torch, dtype) if dtype else None
+    return Model(pack.weights, rank, first, beneath=pack.beneath, device=device, dtype=held)
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
@@ -269,6 +272,11 @@ def parser_of() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        help="of the frozen matrices; without it bfloat16 on a card, float32 on a CPU",
+    )
     parser.add_argument("--start", type=Path, help="an adapter to begin with, .pt or .gguf")
     parser.add_argument("--begin", type=float, default=0.0, help="where the curriculum begins, 0–1")
     parser.add_argument(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from softchat.base.text import one_line, printable
-from softchat.errors import WorkerDiedError
+from softchat.errors import UsageError, WorkerDiedError
 from softchat.events import Event, Step, from_dict
 from softchat.talk.worker.wire import error_of, write_line
 
@@ -35,7 +35,7 @@ _PASSED_ON_BY_BEGINNING = (
     *("LC_", "DYLD_", "OMP_", "GOMP_", "KMP_", "OPENBLAS_", "MKL_", "GGML_", "LLAMA_"),
     *("CUDA_", "NVIDIA_", "HIP_", "HSA_", "ROCR_", "ROCM_", "VK_", "MTL_", "SYCL_", "ONEAPI_"),
 )
-_OFF = {"0", "off", "no", "false"}
+_ON, _OFF = {"", "1", "on", "yes", "true"}, {"0", "off", "no", "false"}
 _SECRET = ("TOKEN", "KEY", "SECRET", "PASSWORD")  # in a name: never passed on
 _LOOK_MS = 10  # how soon a Ctrl-C is told to the worker
 # Steps are read in lots. To wake for each of them takes a core from the model for 0.2 ms a step.
@@ -63,8 +63,20 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_isolated(environ: Mapping[str, str]) -> bool:
-    """Whether models are loaded in workers: not on Windows, nor with SOFTCHAT_WORKER=0, or off."""
-    return os.name == "posix" and environ.get("SOFTCHAT_WORKER", "").lower() not in _OFF
+    """Whether models are loaded in workers: not on Windows, nor with SOFTCHAT_WORKER=0, or off.
+
+    Raises:
+        UsageError: the variable has another value.
+
+    """
+    said = environ.get("SOFTCHAT_WORKER", "")
+    meant = said.strip().lower()
+    if meant not in _ON | _OFF:
+        raise UsageError(
+            f"SOFTCHAT_WORKER is {one_line(said)}, neither on nor off",
+            hint="SOFTCHAT_WORKER=0 does without a worker",
+        )
+    return os.name == "posix" and meant not in _OFF
 
 
 class Worker:
