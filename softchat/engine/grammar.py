@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import llama_cpp
@@ -29,8 +29,9 @@ class Grammar:
     """What has been said so far of a text in a grammar, and what can come next.
 
     Args:
-        vocab: the native vocabulary, which must outlive it.
+        vocab: the native vocabulary.
         text: the grammar in GBNF, llama.cpp's own notation; its rule `root` is all of the text.
+        check: raises if the vocabulary has been freed.
 
     Checked first, as llama.cpp would come to no end of it, or to a bad one: its length (2^18
     characters), brackets in brackets (1,000), and what `check_cost` bounds: ways to go on in one
@@ -43,7 +44,9 @@ class Grammar:
 
     """
 
-    def __init__(self, vocab: int, text: str) -> None:
+    def __init__(
+        self, vocab: int, text: str, *, check: Callable[[], object] = lambda: None
+    ) -> None:
         if not text.strip() or len(text) > _LONGEST or _depth(text) > _DEEPEST:
             raise UsageError(
                 "the grammar is empty, too long or nested too deep",
@@ -53,7 +56,7 @@ class Grammar:
         sampler = llama_cpp.llama_sampler_init_grammar(vocab, text.encode(errors="replace"), _ROOT)
         if not sampler:
             raise UsageError("llama.cpp can't read the grammar", hint="try a simpler schema")
-        self._sampler = sampler
+        self._sampler, self._check = sampler, check
         count = int(llama_cpp.llama_vocab_n_tokens(vocab))
         self._candidates = np.zeros(count, _CANDIDATES)
         self._unspoken = np.array([_is_unspoken(vocab, token) for token in range(count)])
@@ -61,6 +64,8 @@ class Grammar:
 
     def allows(self, token: int) -> bool:
         """Whether this token can come next; one that ends the text, only where all is said."""
+        if not 0 <= token < self._unspoken.size:
+            return False
         return bool(np.isfinite(self._left(np.array([token]), np.zeros(1, np.float32)))[0])
 
     def mask(self, logits: Floats) -> Floats:
@@ -78,11 +83,19 @@ class Grammar:
         return left
 
     def accept(self, token: int) -> None:
-        """Say this token, which must be one that it `allows`: any other ends the process."""
+        """Say this token.
+
+        Raises:
+            UsageError: it is none that it `allows`; llama.cpp would end the process.
+
+        """
+        if not self.allows(token):
+            raise UsageError(f"the grammar does not allow token {token} here", hint="see `allows`")
         with _bounded():
             llama_cpp.llama_sampler_accept(self._sampler, token)
 
     def _left(self, tokens: np.ndarray, logits: Floats) -> Floats:
+        self._check()
         candidates = self._candidates[: tokens.size]
         candidates["id"], candidates["logit"] = tokens, logits
         array = llama_cpp.llama_token_data_array(

@@ -88,4 +88,4 @@ class Vocabulary:
 
     def grammar(self, text: str) -> Grammar:
         """The grammar (GBNF), at the beginning of a text. Raises UsageError if it is none."""
-        return Grammar(self._vocab, text)
+        return Grammar(self._vocab, text, check=lambda: self._vocab)

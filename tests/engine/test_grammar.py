@@ -10,7 +10,7 @@ import pytest
 
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.schema import grammar_of
-from softchat.errors import DecodeError, UsageError
+from softchat.errors import DecodeError, SoftchatError, UsageError
 from softchat.events import FinishReason
 from softchat.model import Model
 from softchat.prompt.tags import ThinkTags
@@ -204,3 +204,25 @@ def test_a_library_is_told_of_what_is_no_schema(engine):
     )
     with pytest.raises(UsageError, match="no type"):
         list(model.ask("a", schema={"type": "nonsense"}))
+
+
+def test_what_would_end_the_process_is_an_error(engine, tmp_path):
+    """A token that is not allowed, or is none; a model that was closed before its grammar."""
+    grammar = engine.grammar('root ::= "ab"')
+    (b,) = engine.tokenize("b", special=False)
+    for token in (b, -1, 10**9):
+        assert not grammar.allows(token)
+        with pytest.raises(UsageError, match=f"does not allow token {token} here"):
+            grammar.accept(token)
+    (a,) = engine.tokenize("a", special=False)
+    grammar.accept(a)
+    assert grammar.allows(b)
+
+    path = tiny.write(tmp_path / "m.gguf", letters=SIGNS, chat_template=TEMPLATE)
+    with LlamaEngine(path, n_ctx=256, n_threads=1) as other:
+        left = other.grammar('root ::= "ab"')
+        assert left.allows(a)
+    with pytest.raises(SoftchatError, match="the model was closed"):
+        left.allows(a)
+    with pytest.raises(SoftchatError, match="the model was closed"):
+        left.mask(np.zeros(other.info.n_vocab, np.float32))

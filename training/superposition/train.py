@@ -39,8 +39,6 @@ SHARES = {
     "signed": 1.0,
 }
 _LATER = ("closed", "signed")  # when the others are under way
-REHEARSED = 12
-"""Every so many steps are of today's families and of ordinary answers."""
 _OTHER_PORT = 29517
 
 
@@ -157,7 +155,7 @@ class Trainer:
         """One step, shared with the other process if there is one."""
         o, began = self.options, time.perf_counter()
         rng = Random(f"{o.seed} {self.step} {o.number}")
-        rehearsed = self.step % REHEARSED == REHEARSED - 1 and self.pack.rehearsed
+        rehearsed = self.step % o.rehearse == o.rehearse - 1 and self.pack.rehearsed
         loss, figures = self.rehearsal_loss(rng) if rehearsed else self.search_loss(rng)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -265,6 +263,13 @@ def parser_of() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=0, help="at the most; 0: as time allows")
     parser.add_argument("--batch", type=int, default=4, help="problems of two questions, a step")
     parser.add_argument("--lookups", type=int, default=10, help="a question")
+    parser.add_argument(
+        "--rehearse",
+        type=int,
+        default=12,
+        metavar="N",
+        help="every Nth step is of today's families and of ordinary answers",
+    )
     parser.add_argument("--style", default="frontier", choices=[str(style) for style in Style])
     parser.add_argument("--lora-rank", type=int, default=16)
     parser.add_argument("--first", type=int, default=0, help="the first layer that learns")

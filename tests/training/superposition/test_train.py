@@ -50,10 +50,9 @@ def lines(folder):
 
 
 @pytest.mark.parametrize("style", Style)
-def test_every_style_trains(style, tmp_path, monkeypatch):
+def test_every_style_trains(style, tmp_path):
     """Six steps, one of them of what was learned before; a checkpoint and a line each."""
-    monkeypatch.setattr(train, "REHEARSED", 5)
-    train.run(small.pack(), tmp_path, options(style=str(style)))
+    train.run(small.pack(), tmp_path, options(style=str(style), rehearse=5))
     log = lines(tmp_path)
     assert [line["step"] for line in log] == [1, 2, 3, 4, 5, 6]
     assert [line["step"] for line in log if "rehearsed" in line] == [5]
