@@ -90,9 +90,11 @@ def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
     tags = found.tags or find_tags(about.chat_template)
     rows = {
         "name": found.name,
+        "description": entry.description if entry else "",
         "calls itself": about.name or "",
         "file": str(found.path),
         "comes from": _origin(entry) if entry else "",
+        "adapter": _adapter(entry) if entry else "",
         "size": _size(about),
         "licence": about.licence or (entry.licence if entry else "") or "not said",
         "architecture": about.architecture or "not said",
@@ -132,6 +134,12 @@ def _size(about: Description) -> str:
     whole = about.file_bytes + about.missing_bytes
     here = f"{shown_size(about.file_bytes)} of {shown_size(whole)}{files}"
     return f"{here}: cut short, fetch it again"
+
+
+def _adapter(entry: ModelEntry) -> str:
+    if entry.lora is None:
+        return ""
+    return f"{entry.lora}" + ", put into the weights in a file that is made once" * entry.merge
 
 
 def _origin(entry: ModelEntry) -> str:

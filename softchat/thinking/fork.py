@@ -120,7 +120,7 @@ def find_token(step: Step, wanted: str, *, shown: Callable[[str], str] = repr) -
     more = f", and {len(entries) - 8} more" if len(entries) > 8 else ""
     if place is not None and place > len(entries):
         count = f"{len(entries)} tokens" if len(entries) > 1 else "one token"
-        raise UsageError(f"step {step.index} has {count}", hint=f"{there}{more}: take one of these")
+        raise UsageError(f"step {step.index} has {count}", hint=f"it has {there}{more}")
     raise UsageError(
         f"step {step.index} has no token {wanted!r}", hint=f"it has {there}{more}; or a number"
     )

@@ -25,7 +25,8 @@ LEGEND = {
     "cold": "how many steps in a row are cold, and how many end the thinking (patience)",
     "n": "tokens mixed into one step at the most; a bar is a token's weight in the mixture",
     "soft, hard": "what is fed back: the mixture of embeddings, or one token",
-    "a|b": "a place where both are thought at once, the heaviest first",
+    "a|b": "a place where both are thought at once, the heaviest first, if each has a third of its "
+    "weight at least",
     "would answer": "the likeliest answer if it ended now, and the highest H of its tokens (/lens)",
 }
 
@@ -50,8 +51,7 @@ def thoughts(steps: Iterable[Step], glyphs: Glyphs, *, line: bool = False) -> Te
     """
     text = Text()
     for step in steps:
-        place = _place(step, glyphs, line=line)
-        text = text.append_text(place) if text.plain else _without_space(place)
+        text = _joined(text, _place(step, glyphs, line=line))
     return text
 
 
@@ -59,7 +59,8 @@ def last_thoughts(steps: Sequence[Step], glyphs: Glyphs, *, cells: int) -> Text:
     """The end of what was thought, as one line of at most so many cells."""
     text = Text()
     for step in reversed(steps):
-        longer = _place(step, glyphs, line=True) + text
+        place = _place(step, glyphs, line=True)
+        longer = place + _gap(place, text) + text
         if longer.cell_len > cells:
             break
         text = longer
@@ -71,7 +72,7 @@ def first_thoughts(steps: Sequence[Step], glyphs: Glyphs, *, cells: int) -> Text
     text = Text()
     for step in steps:
         place = _place(step, glyphs, line=True)
-        longer = text + place if text.plain else _without_space(place)
+        longer = _joined(text.copy(), place)
         if longer.cell_len > cells - cell_len(glyphs.ellipsis):
             return text + Text(glyphs.ellipsis)
         text = longer
@@ -93,13 +94,30 @@ def _place(step: Step, glyphs: Glyphs, *, line: bool) -> Text:
     beside = _beside(step.concept)
     if not beside:
         return text.append(_words(first.piece, glyphs, line=line))
-    pieces = [_words(entry.piece, glyphs, line=True) for entry in (first, *beside[: _MOST - 1])]
-    more = len(beside) - (_MOST - 1)
-    return text.append("|".join(pieces) + (f"|+{more}" if more > 0 else ""), MIXED)
+    # With a space in front and without it, a word reads the same.
+    pieces = [*dict.fromkeys(_words(one.piece, glyphs, line=True) for one in (first, *beside))]
+    if len(pieces) == 1:
+        return text.append(pieces[0])
+    more = len(pieces) - _MOST
+    return text.append("|".join(pieces[:_MOST]) + (f"|+{more}" if more > 0 else ""), MIXED)
 
 
-def _without_space(place: Text) -> Text:
-    return place[1:] if place.plain.startswith(" ") else place
+def _joined(text: Text, place: Text) -> Text:
+    """What one more step makes of the text, which is changed."""
+    if not text.plain:
+        return place[1:] if place.plain.startswith(" ") else place
+    return text.append(_gap(text, place)).append_text(place)
+
+
+def _gap(text: Text, place: Text) -> str:
+    """A space, where digits of two steps would read as one number though one of them is mixed."""
+    if not (text.plain[-1:].isdigit() and place.plain[:1].isdigit()):
+        return ""
+    ends, begins = len(text), 0
+    mixed = any(one.end == ends for one in text.spans) or any(
+        one.start == begins for one in place.spans
+    )
+    return " " if mixed else ""
 
 
 def _beside(concept: Sequence[ConceptEntry]) -> list[ConceptEntry]:

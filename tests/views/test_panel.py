@@ -439,6 +439,28 @@ def test_words_stay_apart_wherever_the_text_is_cut():
     assert last_thoughts(steps, UNICODE, cells=9).spans[-1].style == MIXED
 
 
+def test_digits_of_two_steps_are_no_number_where_one_is_mixed():
+    """Digits have no space before them; those of a number that was thought whole stay together."""
+    steps = [
+        weighted(("5", 1.0)),
+        weighted(("3", 0.5), ("7", 0.5)),
+        weighted(("4", 0.4), ("2", 0.3), ("6", 0.3)),
+        weighted((" 1", 1.0)),
+        weighted(("2", 1.0)),
+    ]
+    said = "5 3|7 4|2|6 12"
+    assert thoughts(steps, UNICODE).plain == said
+    assert first_thoughts(steps, UNICODE, cells=99).plain == said
+    assert last_thoughts(steps, UNICODE, cells=99).plain == said
+
+
+def test_a_word_is_there_once():
+    """With a space in front and without, it is two tokens that read the same."""
+    assert texts_of(weighted((" red", 0.5), ("red", 0.5))) == "red"
+    assert texts_of(weighted((" red", 0.4), ("red", 0.3), (" blue", 0.3))) == "red|blue"
+    assert not thoughts([weighted((" red", 0.5), ("red", 0.5))], UNICODE).spans
+
+
 @pytest.mark.parametrize("width", [24, 60, 200])
 @pytest.mark.parametrize("height", [5, 24, 50])
 def test_a_step_that_waits_says_what_can_be_done(width, height):

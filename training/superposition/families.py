@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from training.superposition.phrases import PHRASES, draw, with_articles
 from training.superposition.words import COLOURS, DIGITS, NAMES, NOUNS
 
 Moves = Mapping[str, Sequence[str]]
+YES_NO = "Yes", "No"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class Question:
     levels: tuple[tuple[str, ...], ...]
     """The states that may be the case after 0, 1, 2, … moves, the last ones before the end."""
     path: tuple[str, ...]
-    """One way that leads to the answer, for those who think in single states."""
+    """One way to an end that can be had, for those who think in single states."""
     choices: tuple[str, str]
     answer: str
 
@@ -48,6 +50,8 @@ class Wording:
     move: str = ""
     between: str = ""
     before: str = ""
+    join: str = ""
+    """What joins moves that begin in the same state; empty: each is told by itself."""
     held_out: bool = False
 
 
@@ -60,6 +64,8 @@ class Kind:
     make: Callable[[Random, Sequence[str], int], Plan]
     least: int = 1
     """Moves."""
+    joined: str = ""
+    """What stands between what a plan has extra."""
     held_out: bool = False
 
 
@@ -72,8 +78,8 @@ class Plan:
     """The moves, in the order in which they are told."""
     asked: Sequence[tuple[str, str, str]]
     """Start, the choice that is right, the one that is wrong."""
-    extra: str = ""
-    """The forbidden states, or how many moves there are."""
+    extra: tuple[str, ...] = ()
+    """The forbidden states, what is added or taken, or how many moves there are."""
 
 
 def frontiers(moves: Sequence[Moves], start: str) -> tuple[tuple[str, ...], ...]:
@@ -143,9 +149,7 @@ def closed(rng: Random, words: Sequence[str], depth: int) -> Plan:
                 asked.append((tree[0][0][0], rng.choice(levels[-1]), rng.choice(lost)))
         if len(asked) == 2:
             rng.shuffle(told)
-            return Plan(
-                moves=(moves,) * depth, told=told, asked=asked, extra=f"{shut[0]} and {shut[1]}"
-            )
+            return Plan(moves=(moves,) * depth, told=told, asked=asked, extra=(shut[0], shut[1]))
 
 
 def machine(rng: Random, words: Sequence[str], depth: int) -> Plan:
@@ -165,7 +169,7 @@ def machine(rng: Random, words: Sequence[str], depth: int) -> Plan:
         if len(asked) >= 2:
             rng.shuffle(told)
             return Plan(
-                moves=(moves,) * depth, told=told, asked=rng.sample(asked, 2), extra=str(depth)
+                moves=(moves,) * depth, told=told, asked=rng.sample(asked, 2), extra=(str(depth),)
             )
 
 
@@ -187,9 +191,7 @@ def signed(rng: Random, words: Sequence[str], depth: int) -> Plan:
             if len(levels) == depth + 1 and never:
                 asked.append((start, rng.choice(levels[-1]), rng.choice(never)))
         if len(asked) >= 2:
-            return Plan(
-                moves=moves, told=(), asked=asked[:2], extra=", then ".join(map(str, numbers))
-            )
+            return Plan(moves=moves, told=(), asked=asked[:2], extra=tuple(map(str, numbers)))
 
 
 DEEPEST = 4
@@ -278,6 +280,7 @@ KINDS: Mapping[str, Kind] = {
         words=NOUNS,
         make=closed,
         least=2,
+        joined=" and ",
         wordings=(
             Wording(
                 move="{a} to {b}",
@@ -325,6 +328,7 @@ KINDS: Mapping[str, Kind] = {
     "signed": Kind(
         words=DIGITS,
         make=signed,
+        joined=", then ",
         wordings=(
             Wording(
                 before="Add or subtract {e}, staying from 0 to 9.",
@@ -381,6 +385,7 @@ KINDS: Mapping[str, Kind] = {
         words=NOUNS,
         make=closed,
         least=2,
+        joined=" and ",
         held_out=True,
         wordings=(
             Wording(
@@ -411,42 +416,96 @@ def split_of(puzzle: Puzzle) -> str:
 
 
 def make_of(
-    rng: Random, split: str, family: str, depth: int, *, held_out: bool = False, short: bool = False
+    rng: Random,
+    split: str,
+    family: str,
+    depth: int,
+    *,
+    held_out: bool = False,
+    short: bool = False,
+    freely: bool = False,
 ) -> Puzzle:
     """A problem of a split."""
-    while split_of(puzzle := make(rng, family, depth, held_out=held_out, short=short)) != split:
+    how = {"held_out": held_out, "short": short, "freely": freely}
+    while split_of(puzzle := make(rng, family, depth, **how)) != split:
         pass
     return puzzle
 
 
 def make(
-    rng: Random, family: str, depth: int, *, held_out: bool = False, short: bool = False
+    rng: Random,
+    family: str,
+    depth: int,
+    *,
+    held_out: bool = False,
+    short: bool = False,
+    freely: bool = False,
 ) -> Puzzle:
-    """A problem of a family that takes so many moves, in one of its wordings, or in that which
-    tells a move in the fewest letters; two moves at least if something is closed.
+    """A problem of a family that takes so many moves; two at least if something is closed.
+
+    Args:
+        rng: draws all of it.
+        family: one of KINDS.
+        depth: moves.
+        held_out: in one of the wordings that are only ever asked.
+        short: in the wording that tells a move in the fewest letters.
+        freely: in phrases that are put together anew.
+
     """
     kind = KINDS[family]
+    if freely:
+        phrases = draw(PHRASES[family], rng, depth)
+        plan = kind.make(rng, phrases.words, max(depth, kind.least))
+        words = Wording(
+            ask=phrases.ask,
+            move=phrases.move,
+            between=phrases.between,
+            before=phrases.before,
+            join=phrases.join,
+        )
+        return _put(family, plan, words, phrases.joined, rng, with_articles)
     wordings = [w for w in kind.wordings if w.held_out == held_out or kind.held_out]
     words = min(wordings, key=lambda w: len(w.move)) if short else rng.choice(wordings)
     plan = kind.make(rng, kind.words, max(depth, kind.least))
-    moves = words.between.join(f" {words.move.format(a=a, b=b)}" for a, b in plan.told)
-    told = words.before.format(e=plan.extra) + f"{moves}." * bool(moves)
+    return _put(family, plan, words, kind.joined, rng, lambda text: text)
+
+
+def _put(
+    family: str,
+    plan: Plan,
+    words: Wording,
+    joined: str,
+    rng: Random,
+    last: Callable[[str], str],
+) -> Puzzle:
+    """A plan put into words; `last` is done to every text."""
+    extra = joined.join(plan.extra)
+    together = [(a, [b]) for a, b in plan.told]
+    if words.join:
+        together = [*_as_moves(plan.told).items()]
+    moves = words.between.join(
+        f" {words.move.format(a=a, b=words.join.join(to))}" for a, to in together
+    )
+    told = words.before.format(e=extra) + f"{moves}." * bool(words.move)
     questions = []
     for start, right, wrong in plan.asked:
-        x, y = rng.sample([right, wrong], 2)
+        x, y = choices = rng.sample([right, wrong], 2)
+        answer = right
+        if "{y}" not in words.ask:
+            choices, answer = list(YES_NO), YES_NO[x == wrong]
         levels = frontiers(plan.moves, start)
         questions.append(
             Question(
-                ask=words.ask.format(s=start, x=x, y=y, e=plan.extra),
+                ask=last(words.ask.format(s=start, x=x, y=y, e=extra)),
                 levels=levels,
                 path=a_path(plan.moves, levels, right),
-                choices=(x, y),
-                answer=right,
+                choices=(choices[0], choices[1]),
+                answer=answer,
             )
         )
     return Puzzle(
         family=family,
-        told=told.strip(),
+        told=last(told.strip()),
         questions=tuple(questions),
         moves=plan.moves,
     )

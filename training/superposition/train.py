@@ -105,7 +105,14 @@ class Trainer:
         shares = {k: v for k, v in shares.items() if not (early and k in _LATER)}
         names = rng.choices(list(shares), list(shares.values()), k=self.options.batch)
         puzzles = [
-            make_of(rng, "train", name, depth, short=rng.random() < short_share(self.stage))
+            make_of(
+                rng,
+                "train",
+                name,
+                depth,
+                short=rng.random() < short_share(self.stage),
+                freely=rng.random() < self.options.freely,
+            )
             for name in names
         ]
         return [self.encoder.row(p, rng, lookups=self.options.lookups) for p in puzzles]
@@ -263,6 +270,13 @@ def parser_of() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=0, help="at the most; 0: as time allows")
     parser.add_argument("--batch", type=int, default=4, help="problems of two questions, a step")
     parser.add_argument("--lookups", type=int, default=10, help="a question")
+    parser.add_argument(
+        "--freely",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the problems, told in phrases that are put together anew",
+    )
     parser.add_argument(
         "--rehearse",
         type=int,

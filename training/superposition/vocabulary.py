@@ -14,14 +14,16 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from training.superposition.families import DEEPEST, KINDS, make
+from training.superposition.families import DEEPEST, KINDS, YES_NO, Puzzle, make
+from training.superposition.phrases import PHRASES
 
 if TYPE_CHECKING:
     from softchat.engine.protocol import Engine
 
 _PIECE = re.compile(r"\d| ?[^\W\d_]+| ?[^\s\w]+|\s")  # as SmolLM2 splits text before all else
 _MARK = "@@"
-_TOLD = 40  # problems of each kind, wording and depth from which the words are taken
+_TOLD = 40  # problems of each kind, wording and depth from which the words are taken, …
+_TOLD_FREELY = 3000  # … and of each kind, in phrases that are put together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,10 @@ def make_vocabulary(engine: Engine) -> Vocabulary:
     at = marked.index(mark)
     words = {piece for text in _texts() for piece in _PIECE.findall(text)}
     words |= {" "}
-    words |= {w if w.isdigit() else f" {w}" for kind in KINDS.values() for w in kind.words}
+    states = {*YES_NO} | {word for kind in KINDS.values() for word in kind.words}
+    states |= {w for phrases in PHRASES.values() for some in phrases.words for w in some}
+    words |= {word if word.isdigit() else f" {word}" for word in states}
+    words |= states  # with which a text may begin
     return Vocabulary(
         prefix=tuple(marked[:at]),
         suffix=tuple(marked[at + 1 :]),
@@ -83,5 +88,12 @@ def _texts() -> Iterable[str]:
             for depth in range(1, DEEPEST + 2):
                 for _ in range(_TOLD):
                     puzzle = make(rng, name, depth, held_out=held_out)
-                    yield puzzle.told
-                    yield from (f" {q.ask}" for q in puzzle.questions)
+                    yield from _told(puzzle)
+    for name in PHRASES:
+        for _ in range(_TOLD_FREELY):
+            yield from _told(make(rng, name, 2, freely=True))
+
+
+def _told(puzzle: Puzzle) -> Iterable[str]:
+    yield puzzle.told
+    yield from (f" {q.ask}" for q in puzzle.questions)

@@ -25,3 +25,39 @@ _COLOURS = "red blue green yellow white black pink grey brown purple orange gold
 COLOURS = tuple(_COLOURS.split())
 DIGITS = tuple("0123456789")
 """These have no space before them: a digit is a token whatever stands before it."""
+CAPITALS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+SMALL = tuple("bcdefghjklmnopqrstuvwxyz")  # a and I are words
+_CITIES = (
+    "Rome Oslo Bonn Paris Berlin London Madrid Lisbon Vienna Prague Warsaw Athens Cairo Tokyo "
+    "Delhi Lima Boston Dallas Denver Miami Chicago Seattle Toronto Sydney Moscow Milan Naples "
+    "Venice Zurich Geneva Dublin Oxford Cambridge York Leeds Bath Austin Phoenix Houston Kyoto "
+    "Seoul Beijing Shanghai Mumbai Havana Stockholm Helsinki Brussels Amsterdam Munich Hamburg "
+    "Florence"
+)
+CITIES = tuple(_CITIES.split())
+_PLACES = (
+    "farm mill bridge church harbour home park school lake forest village town city river market "
+    "station library museum castle tower garden hotel bank beach hill valley island port temple "
+    "square street bakery shop office airport zoo pool theater factory house cave field"
+)
+PLACES = tuple(_PLACES.split())
+_BEINGS = (
+    "cat dog bird fish pet hunter animal mammal bear wolf horse cow sheep goat lion tiger rabbit "
+    "mouse rat duck chicken eagle owl hawk frog snake turtle insect ant bee fly butterfly spider "
+    "plant tree flower rose oak farmer teacher doctor nurse singer dancer writer painter actor "
+    "artist student worker driver pilot sailor soldier king queen prince poet cook baker runner"
+)
+BEINGS = tuple(_BEINGS.split())
+_ADJECTIVES = (
+    "wild tame small large big round flat hot cold soft hard wet dry old new young fast slow tall "
+    "short rich poor brave calm kind smart strong weak sweet sour bitter clean dark light heavy "
+    "loud quiet happy sad rare common"
+)
+ADJECTIVES = tuple(_ADJECTIVES.split())
+_THINGS = (
+    "apple pear plum date fig kiwi lemon grape peach banana orange cherry bread cheese butter egg "
+    "milk honey cake pie soup salt sugar tea coffee pen book cup hat ring key ball coin drum shirt "
+    "shoe lamp desk chair table clock watch phone radio camera bike boat car kite doll puzzle "
+    "guitar piano flute violin knife fork spoon plate bowl"
+)
+THINGS = tuple(_THINGS.split())
