@@ -42,6 +42,8 @@ _HOMES = {
     "record.trace": ("TraceWriter", "replay"),
 }
 
+__all__ = [name for names in _HOMES.values() for name in names]  # once, above
+
 
 def __getattr__(name: str) -> object:
     for home, names in _HOMES.items():

@@ -31,3 +31,10 @@ def test_a_documented_program_runs(environ, tmp_path, program):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def test_a_star_imports_what_is_documented():
+    """What `from softchat import *` gives is what the package lists."""
+    names: dict[str, object] = {}
+    exec("from softchat import *", names)  # it can't stand in a function
+    assert {"load", "Model", "Settings", "TraceWriter", "replay", "Conversation"} <= names.keys()

@@ -197,6 +197,24 @@ def sweep(folder: Path) -> None:
                 path.unlink()
 
 
+def lock_file(handle: int) -> bool:
+    """Keep an open file for this process, until it is closed; False if another one has it.
+
+    Windows has no such lock, nor have some file systems: there it is True.
+    """
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Wait until no other softchat is in here with this folder, which must be there.

@@ -25,7 +25,6 @@ from softchat.cli.options import (
     Steps,
     System,
     TalkLoading,
-    file_named,
     flags_of,
     given,
     with_groups,
@@ -44,6 +43,7 @@ from softchat.cli.resume import (
 )
 from softchat.cli.samples import Sampling, ask_often
 from softchat.cli.schema import Schema, check_json, grammar_of
+from softchat.config.file import file_named
 from softchat.config.layers import Layers
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Halted
@@ -111,9 +111,10 @@ def ask(
         before = earlier(resume, last=continue_)
         stronger = flags_of(context) | prompt.chosen.values.keys()  # than what that session had
         wanted = prompt.model if loading.model is None else loading.model
+        named_by = f"prompt {prompt.name}" if wanted and loading.model is None else ""
         # Ctrl-C here ends it all, as nothing has begun.
         found = (
-            find(wanted, config=config, quiet=outputs.quiet)
+            find(wanted, config=config, quiet=outputs.quiet, place=named_by)
             if before is None or "model" in stronger
             else model_of(before, find, "ask")
         )
@@ -150,7 +151,7 @@ def ask(
         if layers.value("log", True):
             _keep(kept, asking, turns, changed=layers.session)
     if schema is not None and not turns[-1].interrupted:
-        check_json(turns[-1].answer)
+        check_json(turns[-1])
     return _INTERRUPTED if turns[-1].interrupted else 0
 
 

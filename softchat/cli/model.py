@@ -59,10 +59,22 @@ def tell_of_hub(spec: str | None, *, quiet: bool = False) -> None:
 
 
 def find(
-    spec: str | None, *, config: Config | None = None, quiet: bool = False, agree: Agree = agreed
+    spec: str | None,
+    *,
+    config: Config | None = None,
+    quiet: bool = False,
+    agree: Agree = agreed,
+    place: str = "",
 ) -> Located:
-    """The model that `spec` names; None is the user's default one. Raises as `find_model` does."""
+    """The model that `spec` names; None is the user's default one. Raises as `find_model` does.
+
+    `place` is where the user has named it, for a message; empty: on the command line.
+    """
     own = config.model if config and spec is None else None
+    if config and own is not None:
+        place = config.source.origin("model")
+    elif spec and spec == os.environ.get("SOFTCHAT_MODEL"):
+        place = place or "SOFTCHAT_MODEL"
     tell_of_hub(spec, quiet=quiet)
     with progress_bar(quiet=quiet) as progress:
         try:
@@ -71,9 +83,8 @@ def find(
                 note(found.note)
             return found
         except ModelNotFoundError as error:
-            if config is None or own is None:
+            if not place:
                 raise
-            place = config.source.origin("model")
             raise ModelNotFoundError(f"{place}: {error.message}", hint=error.hint) from error
 
 

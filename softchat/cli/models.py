@@ -17,6 +17,8 @@ from softchat.cli.info import Name, info
 from softchat.cli.options import ModelsFile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from softchat.errors import ModelNotFoundError
     from softchat.models.catalogue import Catalogue
     from softchat.models.entry import ModelEntry
@@ -212,7 +214,13 @@ def rm(
     if fetched is None and not added:
         raise _not_here(entry)
     size = _Row.of(entry, fetched).size if fetched else 0
-    if not yes and not typer.confirm(_question(entry, fetched, size, added=added), err=True):
+    others = [
+        one.name
+        for one in catalogue.entries.values()
+        if fetched is not None and one is not entry and installed(one, store=store) == fetched
+    ]
+    asked = _question(entry, fetched, size, added=added, others=others)
+    if not yes and not typer.confirm(asked, err=True):
         return
     if fetched is not None:
         try:
@@ -222,6 +230,8 @@ def rm(
             raise SoftchatError(one_line(message)) from error
         rest = " of the Hugging Face cache" if isinstance(entry.source, HubSource) else ""
         typer.echo(f"freed {shown_size(size)}{rest}")
+        if others:
+            typer.echo(f"{' and '.join(others)} had the same file", err=True)
     if added and forget_model(own_file(os.environ), entry.name):
         typer.echo(f"'{entry.name}' is no name any more")
 
@@ -247,12 +257,20 @@ def _named(name: str) -> ModelEntry:
     return _mine()[0].find(given)
 
 
-def _question(entry: ModelEntry, fetched: Path | None, size: float, *, added: bool) -> str:
+def _question(
+    entry: ModelEntry,
+    fetched: Path | None,
+    size: float,
+    *,
+    added: bool,
+    others: Sequence[str],
+) -> str:
     from softchat.models.entry import HubSource
 
     if fetched is None:
         return f"Forget the name '{entry.name}'?"
     where = ", in the cache that other programs share" * isinstance(entry.source, HubSource)
+    where += f", the file of {' and '.join(others)} too" if others else ""
     name = f", and forget the name '{entry.name}'" * added
     return one_line(f"Delete {fetched} ({shown_size(size)}{where}){name}?")
 

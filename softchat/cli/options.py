@@ -11,17 +11,15 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, make_dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
 import typer
 
 from softchat.cli.completion import model_names
-from softchat.config.file import LOADING, OPTIONS, PLACES, SIZES, SWITCHES
+from softchat.config.file import LOADING, OPTIONS, PLACES, SIZES, SWITCHES, from_file
 from softchat.config.layers import Layers, Source
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION, Placement
 from softchat.errors import UsageError
-from softchat.models.folders import expand
 from softchat.settings import KNOBS, Settings, choices, parse
 
 
@@ -109,28 +107,6 @@ def given(context: typer.Context) -> Source:
         values=values,
         origin=lambda name: variable(f"--{name}") if name in variables else flag_of(name),
     )
-
-
-def file_named(text: str | None) -> Path | None:
-    """The file that a system prompt names behind an @; None: it is the text itself."""
-    return expand(text[1:]) if text and text.startswith("@") and text != "@" else None
-
-
-def from_file(text: str) -> str:
-    """The text; or, if it is the name of a file behind an @, what is in that.
-
-    Raises:
-        UsageError: there is no such file, or it holds no text.
-
-    """
-    if text == "@":
-        raise UsageError("no file is named behind the @", hint="--system @FILE")
-    file = file_named(text)
-    if file is None:
-        return text
-    from softchat.prompt.attached import read_file
-
-    return read_file(file).text.strip()
 
 
 def flags_of(context: typer.Context) -> set[str]:

@@ -45,7 +45,7 @@ def plot(
     form = out.suffix.lower()
     if form not in _FORMS:
         raise UsageError(
-            one_line(f"can't draw '{out.name}'"),
+            one_line(f"can't draw '{out}'"),
             hint=f"its name must end in {', '.join(_FORMS[:-1])} or {_FORMS[-1]}",
         )
     refuse_stdout(out, by="-o", hint="name another file")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from softchat.base.text import one_line
 from softchat.cli.options import flag
 from softchat.errors import SoftchatError, UsageError
+from softchat.events import FinishReason
 from softchat.models.folders import expand, is_file
 from softchat.settings import ANSWER
+
+if TYPE_CHECKING:
+    from softchat.talk.conversation import Turn
 
 Schema = Annotated[
     str | None,
@@ -87,11 +91,12 @@ def _said_twice(names: list[str], where: str) -> UsageError:
     return UsageError(f"{where} has '{one_line(name)[:40]}' twice", hint="keep one of the two")
 
 
-def check_json(answer: str) -> None:
+def check_json(turn: Turn) -> None:
     """Raise SoftchatError unless an answer is JSON, as it is if it was not cut."""
     try:
-        json.loads(answer)
+        json.loads(turn.answer)
     except (ValueError, RecursionError) as error:
-        raise SoftchatError(
-            "the answer was cut, and is no JSON", hint="--max-answer N gives it more room"
-        ) from error
+        hint = "--max-answer N gives it more room"
+        if turn.finished and turn.finished.finish_reason is FinishReason.LOOP:
+            hint = "it went in circles: say more of what is wanted, or bound it in the schema"
+        raise SoftchatError("the answer was cut, and is no JSON", hint=hint) from error

@@ -73,14 +73,22 @@ class Config:
         return Source(values=self.values, origin=self._place)
 
     def suits(self, found: Located) -> list[Source]:
-        """What suits this model, the weakest first: models.toml, this file, its part on it."""
+        """What suits this model, the weakest first: models.toml, this file, its part on it.
+
+        Raises:
+            UsageError: the file has two parts on it, under two of its names.
+
+        """
         known = dict(found.defaults) | ({"system": found.system} if found.system else {})
         sources = [Source(values=known, origin=lambda _: "models.toml"), self.source]
         names = {found.name, *(found.entry.aliases if found.entry else ())}
-        for model, values in self.models.items():
-            if model in names:
-                origin = partial(self._place, "models", model)
-                sources.append(Source(values=values, origin=origin))
+        mine = [model for model in self.models if model in names]
+        if len(mine) > 1 and self._top is not None:
+            said = f"'{mine[0]}' and '{mine[1]}' are one model"
+            raise self._top.table("models").error(mine[1], said, hint="one table for each")
+        for model in mine:
+            origin = partial(self._place, "models", model)
+            sources.append(Source(values=self.models[model], origin=origin))
         return sources
 
     def _place(self, *keys: str) -> str:
@@ -178,6 +186,11 @@ def _read_values(table: Table) -> Mapping[str, object]:
             values[name] = _placed(table, name, value)
         elif name in SWITCHES:
             values[name] = table.switch(name)
+        elif name == "system":
+            try:
+                values[name] = from_file(table.text(name), beside=table.file_of(name).parent)
+            except UsageError as error:
+                raise table.error(name, error.message, hint=error.hint) from error
         elif name in OPTIONS:
             values[name] = table.text(name)
     return values
@@ -190,6 +203,36 @@ def _placed(table: Table, name: str, value: object) -> str | int:
         return check_place(name, value)
     except UsageError as error:
         raise table.error(name, error.message, hint=error.hint) from error
+
+
+def file_named(text: str | None, *, beside: Path | None = None) -> Path | None:
+    """The file that a system prompt names behind an @; None: it is the text itself."""
+    if not text or not text.startswith("@") or text == "@":
+        return None
+    from softchat.models.folders import expand
+
+    return (beside or Path()) / expand(text[1:])
+
+
+def from_file(text: str, *, beside: Path | None = None) -> str:
+    """A system prompt; or, if it is the name of a file behind an @, what is in that.
+
+    Args:
+        text: what was typed.
+        beside: the folder in which a file is looked for, if not in the current one.
+
+    Raises:
+        UsageError: there is no such file, or it holds no text.
+
+    """
+    if text == "@":
+        raise UsageError("no file is named behind the @", hint="as a system prompt: @FILE")
+    file = file_named(text, beside=beside)
+    if file is None:
+        return text
+    from softchat.prompt.attached import read_file
+
+    return read_file(file).text.strip()
 
 
 def check_place(name: str, value: str | int) -> str | int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from softchat.base.text import one_line
 from softchat.engine.servers import read_servers
 from softchat.errors import UsageError
 
@@ -79,9 +80,13 @@ class Placement:
         flash_attn: str = "auto",
     ) -> Placement:
         """What flags and config.toml say. Raises UsageError."""
+        devices = tuple(filter(None, (name.strip() for name in device.split(","))))
+        if device.strip() and not devices:
+            hint = "softchat doctor names them; none: the processor alone"
+            raise UsageError(f"device '{one_line(device)}' names no device", hint=hint)
         return cls(
             gpu_layers=read_layers(gpu_layers),
-            devices=tuple(filter(None, (name.strip() for name in device.split(",")))),
+            devices=devices,
             servers=read_servers(rpc),
             cache_type=cache_type,
             flash_attn=flash_attn,

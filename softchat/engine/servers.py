@@ -46,6 +46,8 @@ def read_servers(text: str) -> tuple[str, ...]:
         found.append(f"{host}:{int(port) if colon else PORT}")
         if found.count(found[-1]) > 1:
             raise UsageError(f"{found[-1]} is named twice", hint="each server once")
+    if text.strip() and not found:
+        raise UsageError(f"rpc '{one_line(text)}' names no server", hint="HOST[:PORT],…")
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from softchat.base.closeable import Closeable
-from softchat.base.files import make_private, open_file
+from softchat.base.files import lock_file, make_private, open_file
 from softchat.base.text import one_line
 from softchat.base.typed import read
 from softchat.errors import UsageError
@@ -85,7 +85,7 @@ class ResultFile(Closeable):
                 make_private(path.parent)
                 handle = open_file(path, os.O_RDWR | os.O_CREAT)
                 self._file = stack.enter_context(os.fdopen(handle, "r+b"))
-                if not _lock(handle):
+                if not lock_file(handle):
                     raise UsageError(
                         f"another softchat writes to {shown}",
                         hint="wait for it, or name another file with --out",
@@ -214,16 +214,3 @@ def _run_difference(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
             if was != value:
                 return one_line(f"{key} of {name} was {was} and is {value}")
     return "its runs have other settings"
-
-
-def _lock(handle: int) -> bool:
-    """Keep the file for this process; False if another has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -111,7 +111,7 @@ def make_text(
         if "reasoning_effort" not in template:
             raise UsageError(
                 "this model's chat template knows no effort",
-                hint="--max-think N thinks less, --no-think not at all",
+                hint="without --effort (/unset effort); max-think is another limit",
             )
     text = render(template, messages, **special)
     _refuse_left_out(template, messages, text, special)

@@ -31,7 +31,9 @@ def take_lock(path: Path) -> IO[bytes]:
 def refuse_open(folder: Path, id_: str) -> None:
     """Raise UsageError if another softchat has this session open."""
     if is_locked(lock_of(folder, id_)):
-        raise UsageError(one_line(f"session {id_} is open"), hint="leave it first")
+        raise UsageError(
+            one_line(f"session {id_} is open"), hint="leave it, or wait for its answer"
+        )
 
 
 def is_locked(path: Path) -> bool:

@@ -94,7 +94,7 @@ def write_file(path: Path, content: SessionContent) -> None:
         UsageError: it can't be written.
 
     """
-    if path.suffix == ".md":
+    if path.suffix.lower() == ".md":
         text = to_markdown(content)
     else:
         runs = newest([turn.events for turn in content.turns])

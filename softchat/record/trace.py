@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from softchat.base.files import missing_hint, open_file, open_sink, open_stream
+from softchat.base.files import lock_file, missing_hint, open_file, open_sink, open_stream
 from softchat.base.text import one_line
 from softchat.errors import SoftchatError, UsageError
 from softchat.events import (
@@ -54,7 +55,8 @@ class TraceWriter:
         force: write over a file that holds something else than a trace.
 
     Raises:
-        UsageError: the file can't be opened for writing, or holds something else.
+        UsageError: the file can't be opened for writing, holds something else, or another run
+            writes to it.
 
     """
 
@@ -72,8 +74,12 @@ class TraceWriter:
             raise UsageError(
                 f"can't write the trace {self._shown}: {error.strerror}", hint="name another file"
             ) from error
+        found = os.fstat(file.fileno())
+        if stat.S_ISREG(found.st_mode) and not lock_file(file.fileno()):
+            file.close()
+            raise UsageError(f"another run writes to {self._shown}", hint="name another file")
         self._file = io.TextIOWrapper(file, encoding="utf-8")
-        self._holds_another = os.fstat(file.fileno()).st_size > 0
+        self._holds_another = found.st_size > 0
 
     def write(self, event: Event) -> None:
         """Append one event. An error alone, of a run that never began, costs no other run.

@@ -37,7 +37,8 @@ def again(repl: Host, rest: str) -> None:
     now = repl.session.last()
     by_hand = repl.session.by_hand  # then it may well have been thought otherwise
     if now.answer == before.answer and now.settings.get("answer_temperature") == 0 and not by_hand:
-        repl.say("the same answer: at answer temperature 0 none is drawn; /retry draws one", "dim")
+        why = "with these settings too" if once else "as at answer temperature 0 none is drawn"
+        repl.say(f"the same answer, {why}; /retry draws one", "dim")
 
 
 def retry(repl: Host, rest: str) -> None:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from rich.console import Group
+
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import message_line, one_line, printable
-from softchat.config.file import LOADING, OPTIONS, read_loading
+from softchat.config.file import LOADING, OPTIONS, from_file, read_loading
 from softchat.errors import UsageError
 from softchat.events import Event
 from softchat.models.folders import expand
@@ -38,6 +40,7 @@ from softchat.repl.host import Host
 from softchat.repl.show import commands_table, help_of, settings_table, stats_table
 from softchat.settings import KNOBS, StrategyName, check, parse
 from softchat.views.comparison import comparison
+from softchat.views.paging import print_paged
 from softchat.views.thoughts import LEGEND
 from softchat.views.wording import plural, whereabouts
 
@@ -106,11 +109,13 @@ def explain_signs(repl: Host) -> None:
 def _set(repl: Host, rest: str) -> None:
     if not rest:
         values = repl.session.origins()
-        for names in (KNOBS, OPTIONS):
-            table = settings_table(
-                {name: values[name] for name in names}, helped=repl.console.width >= _ROOMY
-            )
-            repl.console.print(table)
+        helped = repl.console.width >= _ROOMY
+        tables = [
+            settings_table({name: values[name] for name in names}, helped=helped)
+            for names in (KNOBS, OPTIONS)
+        ]
+        lines = sum(table.row_count + 1 for table in tables)
+        print_paged(repl.console, Group(*tables), lines=lines)
         return
     name, equals, value = _named(rest)
     if not (value or equals):
@@ -216,7 +221,7 @@ def _system(repl: Host, rest: str) -> None:
     if not rest:
         repl.say(printable(repl.session.system) or "no system prompt")
         return
-    repl.session.system = "" if rest in ("none", '""', "''") else rest
+    repl.session.system = "" if rest in ("none", '""', "''") else from_file(rest)
     repl.keep()
     repl.say("from the next turn on", "dim")
 
@@ -412,7 +417,7 @@ def _commands() -> Iterator[Command]:
     yield Command(
         usage="/model [NAME]", help="Go on with another model.", takes="model", run=_model
     )
-    yield Command(usage="/system [TEXT|none]", help="Change the system prompt.", run=_system)
+    yield Command(usage="/system [TEXT|@FILE|none]", help="Change the system prompt.", run=_system)
     yield Command(usage="/undo", help="Take the last turn back.", run=_undo)
     yield Command(usage="/drop [N]", help="Forget the N oldest turns.", run=_drop)
     yield Command(usage="/clear", help="Forget all turns.", run=_clear)

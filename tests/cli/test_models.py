@@ -108,8 +108,12 @@ def test_rm_deletes_what_was_fetched_only(softchat, tmp_path, real_model, tiny_f
     kept = home / "models" / real_model.parent.name
     kept.mkdir(parents=True)
     shutil.copy(real_model, kept)
+    asked = softchat("models", "rm", "smollm2", stdin="n\n", SOFTCHAT_HOME=str(home))
+    assert "(98 MB, the file of " in asked.err
+    assert "smollm2-plain too)?" in asked.err
     done = softchat("models", "rm", "smollm2", "--yes", SOFTCHAT_HOME=str(home))
     assert done.out == "freed 98 MB\n"
+    assert re.search(r"^(.* and )?smollm2-plain had the same file$", done.err, re.M)
     assert list(kept.iterdir()) == []
     refused = softchat("models", "rm", str(tiny_file), "--yes", SOFTCHAT_HOME=str(home))
     assert refused.status == 2

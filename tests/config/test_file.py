@@ -198,3 +198,22 @@ def test_the_example_says_nothing_and_may_say_all_of_it(load):
     config = load(wanted)
     assert {"tau", "ctx", *OPTIONS} <= config.values.keys()
     assert config.models["smollm2-135m"]["topn"] == 3
+
+
+def test_one_model_has_one_part(load):
+    """Under its name and an alias, one of the two would count for nothing."""
+    config = load("[models.mine]\ntopn = 3\n[models.other]\ntopn = 4\n")
+    with pytest.raises(UsageError, match=r"config.toml:3: 'mine' and 'other' are one model"):
+        config.suits(found(aliases=("other",)))
+    assert Layers(suits=config.suits(found())).resolve().topn == 3
+
+
+def test_a_system_prompt_in_a_file(load, tmp_path):
+    """It is looked for beside config.toml; where there is none, the line is told."""
+    (tmp_path / "brief.txt").write_text("Be brief.\n")
+    config = load('system = "@brief.txt"\n[prompts.a]\nprompt = "x"\nsystem = "@brief.txt"\n')
+    assert config.values["system"] == "Be brief."
+    assert config.prompts["a"].chosen.values["system"] == "Be brief."
+    for text in ("@nosuch", "@"):
+        with pytest.raises(UsageError, match=r"config.toml:2: "):
+            load(f'topn = 3\nsystem = "{text}"\n')

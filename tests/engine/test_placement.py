@@ -52,4 +52,12 @@ def test_what_is_no_port(port):
 
 def test_nothing_is_no_server():
     """As it stands in a config.toml that was emptied."""
-    assert read_servers("") == read_servers(" , ") == ()
+    assert read_servers("") == read_servers(" ") == ()
+
+
+@pytest.mark.parametrize("given", [{"device": ","}, {"device": " , "}, {"rpc": ","}])
+def test_a_list_of_nothing_is_a_mistake(given):
+    """It would do nothing, in silence; empty, it is as if it was not given."""
+    with pytest.raises(UsageError, match=r"names no (device|server)"):
+        Placement.of(**given)
+    assert Placement.of(device="", rpc=" ") == Placement()

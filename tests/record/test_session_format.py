@@ -82,3 +82,9 @@ def test_a_file_of_nearly_the_same_name_is_hinted_at(tmp_path):
         read_file(tmp_path / "tolk.json")
     assert "did you mean" in error.value.hint
     assert "talk.json" in error.value.hint
+
+
+def test_markdown_in_capitals(tmp_path):
+    """`.MD` is Markdown as `.md` is."""
+    write_file(tmp_path / "chat.MD", Content([turn()]))
+    assert (tmp_path / "chat.MD").read_text().startswith("# ")

@@ -351,3 +351,17 @@ def test_what_is_no_event_is_no_event(value):
     """Whatever JSON can hold."""
     with pytest.raises(ValueError, match="no event of a run"):
         from_dict(value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such locks")
+def test_two_runs_do_not_write_to_one_trace(tmp_path):
+    """The second is refused before it begins, and what the first has written stays."""
+    path = tmp_path / "run.jsonl"
+    with TraceWriter(path) as trace:
+        trace.write(step(0))
+        with pytest.raises(UsageError, match="another run writes to "):
+            TraceWriter(path)
+        trace.write(step(1))
+    assert len(path.read_text().splitlines()) == 2
+    with TraceWriter(path):
+        pass

@@ -520,7 +520,7 @@ def test_a_dumb_terminal_without_colour(environ, terminal):
 
 def test_every_command_in_a_locale_without_unicode(environ, terminal):
     """LC_ALL=C: signs give way to simpler ones, and nothing ends the session."""
-    environ |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environ |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PAGER": ""}
     one = terminal("--max-think", "3", "--max-answer", "5", "--topn", "3", columns=60, lines=70)
     one.until(r" - context \d+/\d+$")
     say(one, "Was ist größer?", "thought 3 soft steps")

@@ -277,6 +277,8 @@ def test_a_trace_that_can_not_be_written_costs_no_turn(begin, released):
         ("/unset system", "hint: /system TEXT; /system none for no system prompt"),
         ("/unset model", "/unset does not change model\nhint: /model NAME"),
         ("/unset log", "/unset does not change log\nhint: --log, or log in config.toml"),
+        ("/system @nosuch.txt", "nosuch.txt: No such file"),
+        ("/system @", "no file is named behind the @"),
         ("/undo 3", "/undo takes nothing behind it"),
         ("/clear all", "/clear takes nothing behind it"),
         ("/HELP", "did you mean /help?"),
@@ -473,7 +475,9 @@ def test_a_retry_is_another_draw(begin, released):
     repl.handle("/again")
     assert "/retry draws one" not in out.getvalue()  # it did change
     repl.handle("/again")
-    assert "/retry draws one" in out.getvalue()
+    assert "as at answer temperature 0 none is drawn; /retry draws one" in out.getvalue()
+    repl.handle("/again max_answer=400")
+    assert "the same answer, with these settings too; /retry draws one" in out.getvalue()
     assert repl.session.last().settings["seed"] == 7
     repl.handle("/retry tau=0.2")
     settings = repl.session.last().settings
