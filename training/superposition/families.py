@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from training.superposition.phrases import PHRASES, draw, with_articles
+from training.superposition.phrases import PHRASES, draw, filled, joined
 from training.superposition.words import COLOURS, DIGITS, NAMES, NOUNS
 
 Moves = Mapping[str, Sequence[str]]
@@ -66,6 +66,8 @@ class Kind:
     """Moves."""
     joined: str = ""
     """What stands between what a plan has extra."""
+    freely: Callable[[Random, Sequence[str], int], Plan] | None = None
+    """What makes its puzzles where they are told freely; None: the same."""
     held_out: bool = False
 
 
@@ -80,6 +82,8 @@ class Plan:
     """Start, the choice that is right, the one that is wrong."""
     extra: tuple[str, ...] = ()
     """The forbidden states, what is added or taken, or how many moves there are."""
+    shut: tuple[tuple[str, str], ...] = ()
+    """The moves that lead to forbidden states."""
 
 
 def frontiers(moves: Sequence[Moves], start: str) -> tuple[tuple[str, ...], ...]:
@@ -101,11 +105,19 @@ def a_path(moves: Sequence[Moves], levels: Sequence[Sequence[str]], goal: str) -
     return tuple(reversed(path))
 
 
-def _tree(rng: Random, names: list[str], depth: int) -> list[list[tuple[str, str]]]:
-    """The moves of a tree, level by level: 1, 2, 2 to 3, 2 to 4, … states; takes the names away."""
+def _tree(
+    rng: Random, names: list[str], depth: int, *, thin: bool = False
+) -> list[list[tuple[str, str]]]:
+    """The moves of a tree, level by level: 1, 2, 2 to 3, 2 to 4, … states; takes the names away.
+
+    A thin one may begin with a single way, and rather goes on than parts.
+    """
     level, levels = [names.pop()], []
     for i in range(depth):
-        size = 2 if i == 0 else min(rng.choice([len(level), len(level) + 1]), 4)
+        more = [0, 0, 1] if thin else [0, 1]
+        size = 2 if i == 0 else min(len(level) + rng.choice(more), 4)
+        if thin and i == 0:
+            size = rng.choice([1, 2, 2])
         owners = [*level, *(rng.choice(level) for _ in range(size - len(level)))]
         level = [names.pop() for _ in owners]
         levels.append(list(zip(owners, level, strict=True)))
@@ -119,10 +131,10 @@ def _as_moves(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     return moves
 
 
-def two_trees(rng: Random, words: Sequence[str], depth: int) -> Plan:
+def two_trees(rng: Random, words: Sequence[str], depth: int, *, thin: bool = False) -> Plan:
     """Two trees of the same depth; which of two ends is one's own?"""
     names = rng.sample(list(words), len(words))
-    trees = [_tree(rng, names, depth) for _ in range(2)]
+    trees = [_tree(rng, names, depth, thin=thin) for _ in range(2)]
     told = [move for tree in trees for level in tree for move in level]
     rng.shuffle(told)
     ends = [[b for _, b in tree[-1]] for tree in trees]
@@ -131,6 +143,11 @@ def two_trees(rng: Random, words: Sequence[str], depth: int) -> Plan:
         right, wrong = rng.choice(ends[mine]), rng.choice(ends[1 - mine])
         asked.append((trees[mine][0][0][0], right, wrong))
     return Plan(moves=(_as_moves(told),) * depth, told=told, asked=asked)
+
+
+def two_thin_trees(rng: Random, words: Sequence[str], depth: int) -> Plan:
+    """The same of two trees that may be thin; as often as not they are."""
+    return two_trees(rng, words, depth, thin=rng.random() < 0.5)
 
 
 def closed(rng: Random, words: Sequence[str], depth: int) -> Plan:
@@ -150,6 +167,35 @@ def closed(rng: Random, words: Sequence[str], depth: int) -> Plan:
         if len(asked) == 2:
             rng.shuffle(told)
             return Plan(moves=(moves,) * depth, told=told, asked=asked, extra=(shut[0], shut[1]))
+
+
+def closed_or_not(rng: Random, words: Sequence[str], depth: int) -> Plan:
+    """A part of one tree of two, or of both, is closed; the wrong end may be of the other."""
+    while True:
+        names = rng.sample(list(words), len(words))
+        trees = [_tree(rng, names, depth, thin=rng.random() < 0.5) for _ in range(2)]
+        told = [move for tree in trees for level in tree for move in level]
+        some = trees if rng.random() < 0.4 else [rng.choice(trees)]
+        shut = [rng.choice(tree[rng.randrange(max(1, depth - 1))]) for tree in some]
+        moves = _as_moves([(a, b) for a, b in told if (a, b) not in shut])
+        ends = [[b for _, b in tree[-1]] for tree in trees]
+        asked = []
+        for mine, tree in enumerate(trees):
+            levels = frontiers((moves,) * depth, tree[0][0][0])
+            if len(levels) != depth + 1:
+                break
+            lost = [b for b in ends[mine] if b not in levels[-1]]
+            wrong = lost if lost and rng.random() < 0.7 else ends[1 - mine]
+            asked.append((tree[0][0][0], rng.choice(levels[-1]), rng.choice(wrong)))
+        if len(asked) == 2:
+            rng.shuffle(told)
+            return Plan(
+                moves=(moves,) * depth,
+                told=told,
+                asked=asked,
+                extra=tuple(b for _, b in shut),
+                shut=tuple(shut),
+            )
 
 
 def machine(rng: Random, words: Sequence[str], depth: int) -> Plan:
@@ -201,6 +247,7 @@ KINDS: Mapping[str, Kind] = {
     "reach": Kind(
         words=NOUNS,
         make=two_trees,
+        freely=two_thin_trees,
         wordings=(
             Wording(move="{a} {b}", between=",", ask="From {s}: {x} or {y}?", before="Paths:"),
             Wording(
@@ -233,6 +280,7 @@ KINDS: Mapping[str, Kind] = {
     "kinds": Kind(
         words=NOUNS,
         make=two_trees,
+        freely=two_thin_trees,
         wordings=(
             Wording(
                 move="Every {a} is a {b}", between=".", ask="Tom is a {s}. Is Tom a {x} or a {y}?"
@@ -254,6 +302,7 @@ KINDS: Mapping[str, Kind] = {
     "key": Kind(
         words=NAMES,
         make=two_trees,
+        freely=two_thin_trees,
         wordings=(
             Wording(
                 move="{a} gives to {b}",
@@ -279,6 +328,7 @@ KINDS: Mapping[str, Kind] = {
     "closed": Kind(
         words=NOUNS,
         make=closed,
+        freely=closed_or_not,
         least=2,
         joined=" and ",
         wordings=(
@@ -345,6 +395,7 @@ KINDS: Mapping[str, Kind] = {
     "trade": Kind(
         words=NOUNS,
         make=two_trees,
+        freely=two_thin_trees,
         wordings=(
             Wording(
                 move="a {a} for a {b}",
@@ -455,7 +506,7 @@ def make(
     kind = KINDS[family]
     if freely:
         phrases = draw(PHRASES[family], rng, depth)
-        plan = kind.make(rng, phrases.words, max(depth, kind.least))
+        plan = (kind.freely or kind.make)(rng, phrases.words, max(depth, kind.least))
         words = Wording(
             ask=phrases.ask,
             move=phrases.move,
@@ -463,28 +514,40 @@ def make(
             before=phrases.before,
             join=phrases.join,
         )
-        return _put(family, plan, words, phrases.joined, rng, with_articles)
+        return _put(family, plan, words, phrases.joined, rng)
     wordings = [w for w in kind.wordings if w.held_out == held_out or kind.held_out]
     words = min(wordings, key=lambda w: len(w.move)) if short else rng.choice(wordings)
     plan = kind.make(rng, kind.words, max(depth, kind.least))
-    return _put(family, plan, words, kind.joined, rng, lambda text: text)
+    return _put(family, plan, words, kind.joined, rng, fill=str.format)
 
 
 def _put(
     family: str,
     plan: Plan,
     words: Wording,
-    joined: str,
+    between: str,
     rng: Random,
-    last: Callable[[str], str],
+    fill: Callable[..., str] = filled,
 ) -> Puzzle:
-    """A plan put into words; `last` is done to every text."""
-    extra = joined.join(plan.extra)
+    """A plan put into words.
+
+    Args:
+        family: its name.
+        plan: what is told.
+        words: how.
+        between: what stands between what the plan has extra.
+        rng: draws which choice is named first.
+        fill: puts words into a template.
+
+    """
+    extra = between.join(plan.extra)
+    roads = " and from ".join(f"{a} to {b}" for a, b in plan.shut)
+    be = "are" if len(plan.extra) > 1 else "is"
     together = [(a, [b]) for a, b in plan.told]
     if words.join:
         together = [*_as_moves(plan.told).items()]
     moves = words.between.join(
-        f" {words.move.format(a=a, b=words.join.join(to))}" for a, to in together
+        f" {fill(words.move, a=a, b=joined(to, words.join))}" for a, to in together
     )
     told = words.before.format(e=extra) + f"{moves}." * bool(words.move)
     questions = []
@@ -496,7 +559,7 @@ def _put(
         levels = frontiers(plan.moves, start)
         questions.append(
             Question(
-                ask=last(words.ask.format(s=start, x=x, y=y, e=extra)),
+                ask=fill(words.ask, s=start, x=x, y=y, e=extra, r=roads, be=be),
                 levels=levels,
                 path=a_path(plan.moves, levels, right),
                 choices=(choices[0], choices[1]),
@@ -505,7 +568,7 @@ def _put(
         )
     return Puzzle(
         family=family,
-        told=last(told.strip()),
+        told=told.strip(),
         questions=tuple(questions),
         moves=plan.moves,
     )

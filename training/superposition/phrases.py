@@ -18,6 +18,7 @@ from training.superposition.words import (
     CITIES,
     COLOURS,
     DIGITS,
+    MORE_NAMES,
     NAMES,
     NOUNS,
     PLACES,
@@ -63,6 +64,8 @@ def draw(phrases: Phrases, rng: Random, depth: int) -> Telling:
     words = rng.choice(phrases.words)
     while len(words) < _MOST_STATES * depth and len(phrases.words) > 1:  # two trees need so many
         words = rng.choice(phrases.words)
+    if "{a}s" in move:
+        words = BEINGS  # of which there are several
     return Telling(
         words=words,
         before=rng.choice(phrases.before),
@@ -74,9 +77,26 @@ def draw(phrases: Phrases, rng: Random, depth: int) -> Telling:
     )
 
 
-def with_articles(text: str) -> str:
-    """`an apple`, where `a apple` stands."""
-    return re.sub(r"\b([Aa]) (?=[aeiou][a-z])", r"\1n ", text)
+def filled(template: str, **words: str) -> str:
+    """The template with these words in its places, and `an` for `a` before a vowel."""
+
+    def article(found: re.Match[str]) -> str:
+        return found[1] + "n" * _takes_an(words[found[2]]) + f" {{{found[2]}}}"
+
+    return re.sub(r"\b([Aa]) \{(\w)\}", article, template).format(**words)
+
+
+def joined(words: Sequence[str], by: str) -> str:
+    """Some words with this between them, which may end in an article."""
+    said = words[0]
+    for word in words[1:]:
+        said += by.removesuffix(" ") + "n" * (by.endswith(" a ") and _takes_an(word))
+        said += " " * by.endswith(" ") + word
+    return said
+
+
+def _takes_an(word: str) -> bool:
+    return len(word) > 1 and word[0] in "aeiou"
 
 
 _TO: tuple[Move, ...] = (
@@ -161,22 +181,25 @@ PHRASES: Mapping[str, Phrases] = {
         moves=_TO,
         joined=(" and ", ", ", " and also "),
         ask=(
-            "{e} are closed. From {s}, can you get to {x} or {y}?",
-            "{e} are closed. Can you still get from {s} to {x} or to {y}?",
-            "{e} are blocked. Starting at {s}, can I still reach {x} or {y}?",
-            "But {e} are closed today. From {s}, can we reach {x} or {y}?",
+            "{e} {be} closed. From {s}, can you get to {x} or {y}?",
+            "{e} {be} closed. Can you still get from {s} to {x} or to {y}?",
+            "{e} {be} blocked. Starting at {s}, can I still reach {x} or {y}?",
+            "But {e} {be} closed today. From {s}, can we reach {x} or {y}?",
             "Do not go through {e}. Which can be reached from {s}: {x} or {y}?",
             "Without going through {e}, can I get from {s} to {x} or {y}?",
             "You must not enter {e}. You start at {s}. Can you get to {x} or {y}?",
             "Nobody may pass {e}. From {s}, is it {x} or {y} that can be reached?",
             "Now {e} cannot be used. I am at {s}. Can I get to {x} or {y}?",
-            "If {e} are forbidden, can you come from {s} to {x} or to {y}?",
+            "If {e} {be} forbidden, can you come from {s} to {x} or to {y}?",
             "Avoiding {e}, where can I end up from {s}: {x} or {y}?",
             "There is no way through {e}. Leaving {s}, which is still possible: {x} or {y}?",
             "Blocked: {e}. Start: {s}. Goal: {x} or {y}?",
             "From {s}, avoiding {e}, can you reach {x} or {y}?",
-            "Which of {x} and {y} can still be reached from {s} when {e} are closed?",
-            "{e} are closed. Can you still get from {s} to {x}?",
+            "Which of {x} and {y} can still be reached from {s} when {e} {be} closed?",
+            "The road from {r} is closed. From {s}, can you get to {x} or {y}?",
+            "The way from {r} is blocked. Can you still get from {s} to {x} or to {y}?",
+            "But from {r} it is closed. Starting at {s}, can I still reach {x} or {y}?",
+            "{e} {be} closed. Can you still get from {s} to {x}?",
             "Is there a way from {s} to {x} that avoids {e}?",
             "Without going through {e}, can I get from {s} to {x}?",
         ),
@@ -195,6 +218,11 @@ PHRASES: Mapping[str, Phrases] = {
             ("{a} is {b}", " and ", ","),
             ("all {a} are {b}", " or ", ","),
             ("All {a} are {b}", " and ", "."),
+            ("All {a}s are {b}s", "s or ", "."),
+            ("all {a}s are {b}s", "s and ", ","),
+            ("{a}s are {b}s", "s or ", ","),
+            ("every {a} is a {b}", " or a ", ";"),
+            ("Every {a} is either a {b}", " or a ", "."),
             ("if it is a {a} it is a {b}", "", ";"),
             ("being {a} means being {b}", " and ", ","),
         ),
@@ -218,7 +246,7 @@ PHRASES: Mapping[str, Phrases] = {
         ),
     ),
     "key": Phrases(
-        words=(NAMES,),
+        words=(NAMES, MORE_NAMES, MORE_NAMES, CAPITALS),
         before=(
             "",
             "",

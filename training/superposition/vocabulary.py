@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from training.superposition.families import DEEPEST, KINDS, YES_NO, Puzzle, make
 from training.superposition.phrases import PHRASES
+from training.superposition.words import BEINGS
 
 if TYPE_CHECKING:
     from softchat.engine.protocol import Engine
@@ -70,7 +71,7 @@ def make_vocabulary(engine: Engine) -> Vocabulary:
     states = {*YES_NO} | {word for kind in KINDS.values() for word in kind.words}
     states |= {w for phrases in PHRASES.values() for some in phrases.words for w in some}
     words |= {word if word.isdigit() else f" {word}" for word in states}
-    words |= states  # with which a text may begin
+    words |= states | {f"{word}s" for word in BEINGS}  # with which a text may begin
     return Vocabulary(
         prefix=tuple(marked[:at]),
         suffix=tuple(marked[at + 1 :]),

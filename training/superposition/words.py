@@ -61,3 +61,25 @@ _THINGS = (
     "guitar piano flute violin knife fork spoon plate bowl"
 )
 THINGS = tuple(_THINGS.split())
+_MORE_NAMES = (
+    "Alan Albert Alex Alfred Alice Amanda Amy Andrea Andrew Angela Ann Anna Anne Anthony Arthur "
+    "Barbara Ben Betty Bill Bob Brian Bruce Carl Carol Caroline Catherine Charles Charlie "
+    "Charlotte Chris Christine Claire Clara Clark Craig Dan Daniel David Dean Dennis Diana Donald "
+    "Dorothy Doug Earl Ed Edgar Edith Edward Eleanor Elizabeth Ella Ellen Emily Emma Eric Ernest "
+    "Eva Eve Faith Felix Frances Francis Frank Fred Gary George Gordon Grace Greg Hannah Harold "
+    "Harry Heather Helen Henry Herbert Holly Howard Hugh Hugo Ian Ivan Ivy Jack Jacob Jake James "
+    "Jane Janet Jason Jay Jean Jeff Jennifer Jenny Jeremy Jerry Jesse Jessica Jill Jim Jimmy Joan "
+    "Joe Joel John Johnny Jonathan Jordan Jose Joseph Josh Joy Joyce Juan Judith Judy Julia "
+    "Julian Julie Karen Karl Kate Katie Keith Kelly Ken Kenneth Kevin Kim Kurt Larry Laura Lauren "
+    "Lawrence Lee Len Leo Leon Leonard Lewis Lily Linda Lisa Lloyd Louis Louise Lucas Lucy Luis "
+    "Luke Lynn Marcus Margaret Maria Marie Mario Mark Martha Martin Mary Matt Matthew Maurice Max "
+    "Maya Melissa Michael Michelle Mike Miles Molly Monica Morgan Nancy Naomi Nathan Neil Nelson "
+    "Nicholas Nick Nicole Nina Noah Norman Oliver Oscar Owen Pam Patricia Patrick Paul Penny Pete "
+    "Peter Phil Philip Phillip Rachel Ralph Ray Raymond Rebecca Rex Rich Richard Rick Rob Robert "
+    "Robin Roger Roland Ron Ronald Rosa Rose Ross Roy Ruby Russell Ruth Ryan Sally Sam Samantha "
+    "Samuel Sandra Sandy Sara Sarah Scott Sean Sharon Shirley Sid Simon Sofia Sophia Stan Stanley "
+    "Stephanie Stephen Steve Steven Stuart Sue Susan Tara Ted Teresa Terry Thomas Tim Timothy "
+    "Todd Tom Tommy Tony Tyler Vera Vernon Victor Victoria Vincent Virginia Walt Walter Warren "
+    "Wayne Wendy Will William "
+)
+MORE_NAMES = tuple(_MORE_NAMES.split())

@@ -9,6 +9,7 @@ import pytest
 from softchat.engine.llama import LlamaEngine
 from training.prompt import make_question_prompt
 from training.superposition.families import DEEPEST, KINDS, make
+from training.superposition.phrases import PHRASES
 from training.superposition.vocabulary import Vocabulary, make_vocabulary
 
 
@@ -38,10 +39,25 @@ def test_a_question_has_the_tokens_that_softchat_makes_of_it(engine, vocabulary,
             assert mine == list(theirs)
 
 
+@pytest.mark.parametrize("name", PHRASES)
+def test_free_phrases_have_the_tokens_of_the_model(engine, vocabulary, name):
+    """Whatever is put together; a text may begin with a state."""
+    rng, v = Random(8), vocabulary
+    for _ in range(60):
+        puzzle = make(rng, name, rng.choice([1, 2, 3, 4]), freely=True)
+        for q in puzzle.questions:
+            mine = [*v.tokens(puzzle.told), *v.tokens(f" {q.ask}")]
+            assert mine == engine.tokenize(f"{puzzle.told} {q.ask}")
+            for word in (*q.choices, *(state for level in q.levels for state in level)):
+                v.state(word)
+
+
 def test_a_state_is_one_token(vocabulary):
     """Every word that may be thought is one token, and no two are the same one."""
-    for kind in KINDS.values():
-        states = [vocabulary.state(word) for word in kind.words]
+    pools = [kind.words for kind in KINDS.values()]
+    pools += [words for phrases in PHRASES.values() for words in phrases.words]
+    for pool in pools:
+        states = [vocabulary.state(word) for word in dict.fromkeys(pool)]
         assert len(set(states)) == len(states)
 
 
