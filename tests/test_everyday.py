@@ -243,6 +243,8 @@ def test_a_prompt_with_a_name(softchat, home, tmp_path):
     assert re.search(r"^into +-p lang=… +Into \$lang", listed, re.MULTILINE)
     assert "system: You translate." in softchat("prompts", "into").out
     assert "needs $lang" in softchat("-t", "into", "q").err
+    asked = softchat("-t", "into", "-p", "lang=x", "-p", "input=hey", "q")
+    assert asked.err.startswith("error: $input is what is asked\nhint: behind it, ")
     twice = softchat("-t", "into", "-p", "lang=x", "-p", "lang=y", "q")
     assert (twice.status, twice.out) == (2, "")
     assert twice.err == "error: -p gives $lang two values\nhint: -p lang=VALUE once\n"

@@ -165,16 +165,19 @@ def missing_hint(path: Path, otherwise: str = "is it a file?") -> str:
 
 
 def files_in(folder: Path, ending: str) -> list[Path]:
-    """What is in the folder under a name that ends so; nothing where there is no folder.
+    """What is in the folder under a name that ends so; nothing where there is nothing.
 
     Raises:
-        OSError: one may not look into it. (Path.glob would find nothing, and say nothing.)
+        OSError: one may not look into it, or it is none, or a link to nothing. (Path.glob would
+            find nothing, and say nothing.)
 
     """
     try:
         with os.scandir(folder) as found:
             return [folder / one.name for one in found if one.name.endswith(ending)]
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
+        if folder.is_symlink():
+            raise
         return []
 
 

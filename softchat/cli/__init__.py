@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import io
+import itertools
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ _LONGEST_NAME = 200  # characters of one that is told
 _NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _GONE = {errno.EIO, errno.EBADF}  # a terminal that was closed, or that can only be read
 _RARELY = 100_000  # allocations between two looks for garbage; imports make many and leave none
+_WRITTEN = {"--trace", "--out", "-o", "--csv"}
 _YES = {"1", "true", "t", "yes", "y", "on"}  # what typer takes for it in a variable
 
 
@@ -183,6 +185,7 @@ def _command(early: Worker | None) -> int:
     from softchat.cli.app import app
 
     stdout = sys.stdout
+    _refuse_nameless(sys.argv[1:])
     try:
         return app(standalone_mode=False, obj=early) or 0
     except SystemExit:
@@ -199,6 +202,14 @@ def _command(early: Worker | None) -> int:
         from softchat.cli.mistakes import usage_error
 
         raise usage_error(error) from error
+
+
+def _refuse_nameless(arguments: Sequence[str]) -> None:
+    """Raise UsageError if a file to write has an empty name, which Path would take for `.`."""
+    for flag, value in itertools.pairwise([*arguments, "."]):
+        name, equals, rest = flag.partition("=")
+        if name in _WRITTEN and not (rest if equals else value):
+            raise UsageError(f"{name} names no file", hint="is a variable of the shell empty?")
 
 
 def _report(error: SoftchatError) -> None:

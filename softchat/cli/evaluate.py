@@ -16,7 +16,7 @@ import typer
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import one_line
 from softchat.base.written import refuse_stdout
-from softchat.cli import print_json, watch
+from softchat.cli import print_json, warn, watch
 from softchat.cli.idle import refuse_idle, refuse_unseen, refuse_unused
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
@@ -320,6 +320,8 @@ def evaluate_file(
         if left:
             _run_rest(plan, file, load, how, cancelled=interrupt)
         elapsed_s = time.perf_counter() - began
+        if not file.is_there:
+            warn(f"the results are kept nowhere: {path} was removed, or replaced, meanwhile")
         if not wanted <= file.done:
             here = len(wanted & file.done)
             print(

@@ -50,8 +50,7 @@ def plot(
         )
     refuse_stdout(out, by="-o", hint="name another file")
     refuse_same(out, *traces, by="-o" if not told else one_line(str(out)))
-    if told:
-        refuse_foreign(out, _is_page, what="page of softchat's")
+    refuse_foreign(out, _is_plot, what="plot of softchat's")
     from softchat.plots.data import labels_of, run_plots
 
     held = [read_runs(trace, turn, forked=True) for trace in traces]
@@ -87,9 +86,9 @@ def _beside(trace: str) -> Path:
     return Path(f"softchat-{safe}.html")
 
 
-def _is_page(beginning: bytes) -> bool:
-    """Whether a file that begins so is a page that was drawn here."""
-    return b"<title>softchat plot</title>" in beginning
+def _is_plot(beginning: bytes) -> bool:
+    """Whether a file that begins so was drawn here."""
+    return b"softchat plot" in beginning
 
 
 def _draw(plots: Sequence[RunPlot], form: str) -> bytes:

@@ -79,5 +79,5 @@ def model_of(session: SessionRecord, find: Callable[[str], Located], command: st
 
 def warn_not_kept(error: OSError) -> None:
     """Tell of a session that can't be written."""
-    reason = error.strerror or error
-    warn(f"this is not kept: {reason} (--no-log: nothing is)")
+    where = f"{error.filename}: " if error.filename else ""
+    warn(f"this is not kept: {where}{error.strerror or error} (--no-log: nothing is)")

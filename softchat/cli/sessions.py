@@ -110,6 +110,8 @@ def export(
     if file == "-":
         print(to_markdown(saved), end="")
         return
+    if not file:
+        raise UsageError("no file is named", hint="'-' is stdout")
     out = Path(file)
     if Path(os.path.realpath(out)).parent == Path(os.path.realpath(sessions_folder())):
         raise UsageError(f"{one_line(file)} is among softchat's own", hint="name another folder")

@@ -58,6 +58,10 @@ class NamedPrompt:
             UsageError: a variable lacks its value, or there is none of such a name.
 
         """
+        if _ASKED in given:
+            raise UsageError(
+                f"${_ASKED} is what is asked", hint="behind it, with -f FILE, or through a pipe"
+            )
         unknown = sorted(given.keys() - {*self.variables})
         if unknown:
             has = ", ".join(f"${name}" for name in self.variables) or "none"

@@ -84,7 +84,7 @@ class ResultFile(Closeable):
             try:
                 make_private(path.parent)
                 handle = open_file(path, os.O_RDWR | os.O_CREAT)
-                self._file = stack.enter_context(os.fdopen(handle, "r+b"))
+                self._file = stack.enter_context(os.fdopen(handle, "r+b", buffering=0))
                 if not lock_file(handle):
                     raise UsageError(
                         f"another softchat writes to {shown}",
@@ -104,9 +104,28 @@ class ResultFile(Closeable):
         return {result.key for result in self.results}
 
     def add(self, result: Result) -> None:
-        """Append a result, now."""
+        """Append a result, now.
+
+        Raises:
+            UsageError: it can't be written; the disk may be full.
+
+        """
+        try:
+            self._write(_to_dict(result))
+        except OSError as error:
+            raise UsageError(
+                f"can't write results to {one_line(str(self.path))}: {error.strerror}",
+                hint="make room; the same command goes on with what is there",
+            ) from error
         self.results.append(result)
-        self._write(_to_dict(result))
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file can still be found under its name."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except OSError:
+            return False
 
     def _read(self, shown: str, identity: Mapping[str, Any]) -> None:
         data = self._file.read()
@@ -143,8 +162,10 @@ class ResultFile(Closeable):
 
     def _write(self, line: Mapping[str, Any]) -> None:
         # As ASCII: a name or a system prompt may hold what is no text (a lone surrogate).
-        self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
-        self._file.flush()
+        # Unbuffered: what could not be written is not tried once more when the file is closed.
+        data = json.dumps(line, allow_nan=False).encode() + b"\n"
+        while data:
+            data = data[self._file.write(data) :]
 
     def close(self) -> None:
         """Close the file."""

@@ -24,6 +24,8 @@ from rich.cells import cell_len, set_cell_size
 
 from softchat.plots.data import RunPlot
 
+MARK = "softchat plot"
+"""What a file says of itself, by which it is known."""
 _SOFT, _HARD, _COLD, _INK = "#a626a4", "#d19a00", "#0e7490", "#444444"
 _POINT = 1 / 72  # inches
 _WIDEST, _NARROWEST, _STEP = 30.0, 9.0, 0.13  # inches of the figure, and of a step in it
@@ -68,13 +70,15 @@ def draw(plots: Sequence[RunPlot]) -> Figure:
 def to_bytes(figure: Figure, form: Literal["svg", "png"]) -> bytes:
     """The figure as a file's content, the same for the same figure."""
     buffer = io.BytesIO()
-    unsaid = ("Date", "Creator", "Format", "Type") if form == "svg" else ("Software",)
+    # Who has made it is said, as by that a file is known that may be written over.
+    said = {"svg": {"Creator": MARK}, "png": {"Software": MARK}}[form]
+    unsaid = ("Date", "Format", "Type") if form == "svg" else ()
     with mpl.rc_context(_style()), warnings.catch_warnings():
         # A sign that no font here has becomes a box; in an SVG the reader's own fonts have it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         # Tight: a wide font, or a long reason, must not be cut off at the edge.
         edges: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.1}
-        figure.savefig(buffer, format=form, metadata=dict.fromkeys(unsaid), dpi=110, **edges)
+        figure.savefig(buffer, format=form, metadata=said | dict.fromkeys(unsaid), dpi=110, **edges)
     return buffer.getvalue()
 
 

@@ -22,7 +22,7 @@ def concept_entries(
     for token, weight in zip(concept.ids.tolist(), concept.weights.tolist(), strict=True):
         piece = pieces.get(token)
         if piece is None:
-            piece = pieces[token] = _shown(engine, token)
+            piece = pieces[token] = shown(engine, token)
         entries.append(ConceptEntry(id=token, piece=piece, weight=weight))
     return tuple(entries)
 
@@ -38,11 +38,11 @@ def answer_token(token: int, logits: Floats, engine: Engine) -> AnswerToken:
 
     return AnswerToken(
         id=token,
-        piece=_shown(engine, token),
+        piece=shown(engine, token),
         probability=probability(token),
         entropy=p.entropy,
         alternatives=tuple(
-            ConceptEntry(id=one, piece=_shown(engine, one), weight=probability(one))
+            ConceptEntry(id=one, piece=shown(engine, one), weight=probability(one))
             for one in likeliest.ids.tolist()
             if one != token
         )[:_ALTERNATIVES],
@@ -55,7 +55,7 @@ def text_of(engine: Engine, tokens: Sequence[int]) -> str:
     return b"".join(pieces).decode("utf-8", "replace")
 
 
-def _shown(engine: Engine, token: int) -> str:
+def shown(engine: Engine, token: int) -> str:
     r"""A piece to be shown; a part of a character as its bytes (`\xe7`)."""
     # Cut before all else: a file may hold pieces of a megabyte.
     return engine.piece(token)[:_LONGEST_PIECE].decode("utf-8", "backslashreplace")

@@ -20,7 +20,7 @@ from functools import partial
 
 from softchat.base.arrays import Floats
 from softchat.engine.protocol import Engine
-from softchat.errors import ContextError, DecodeAbortedError, NumericsError
+from softchat.errors import ContextError, DecodeAbortedError, NumericsError, UsageError
 from softchat.events import Event, Halted, HaltReason, Lens, Prefill, Started, Step
 from softchat.settings import Settings
 from softchat.thinking.answer import answer
@@ -31,6 +31,7 @@ from softchat.thinking.halting import Ending
 from softchat.thinking.parts import Parts, make_parts
 from softchat.thinking.prompt import Prompt
 from softchat.thinking.tally import Tally
+from softchat.thinking.telling import shown
 
 
 def think(
@@ -68,6 +69,8 @@ def think(
         engine, prompt, settings, tally=tally, cancelled=cancelled, answer_now=answer_now
     )
     check_room(engine, prompt, reserved=parts.reserved)  # or it would begin and end at once
+    if fork:
+        check_pieces(engine, fork)
     yield started(engine, prompt, settings, fork)
     try:
         logits = yield from prefill(engine, prompt, tally=tally)
@@ -120,6 +123,17 @@ def check_room(engine: Engine, prompt: Prompt, *, reserved: int) -> None:
             f"{n_ctx} holds {max(0, n_ctx - reserved)}",
             hint="shorten it, or give more with --ctx",
         )
+
+
+def check_pieces(engine: Engine, fork: Fork) -> None:
+    """Raise UsageError if tokens of the run that is forked are others in this model."""
+    for step in (*fork.steps, *([fork.first] if fork.first else [])):
+        for entry in step.concept:
+            if (piece := shown(engine, entry.id)) != entry.piece:
+                raise UsageError(
+                    f"token {entry.id} of the run was {entry.piece!r}, and is {piece!r} here",
+                    hint="was the model's file replaced? name the one that it had with -m",
+                )
 
 
 def prefill(

@@ -201,3 +201,20 @@ def test_a_token_is_taken_as_it_is_shown(softchat, tmp_path):
     done = softchat("fork", str(path), "--at", "0", "--take", shown)
     assert "has no token" not in done.err
     assert "is not here" in done.err
+
+
+def test_a_model_that_was_replaced_is_told(softchat, tmp_path):
+    """Of the same size, under the same name, with other tokens: those of the run mean others."""
+    model, run = tmp_path / "m.gguf", tmp_path / "run.jsonl"
+    tiny.write(model, letters=tiny.ASCII)
+    flags = ("--max-think", "4", "--max-answer", "5", "--temperature", "2", "--top-p", "1")
+    done = softchat("ask", "hi", "-m", str(model), *flags, "--trace", str(run), "--tau", "0")
+    assert done.status == 0, done
+    fork = ("fork", str(run), "--at", "2", "--take", "1")
+    assert softchat(*fork).status == 0
+    tiny.write(model, letters=tiny.ASCII[::-1])
+    done = softchat(*fork)
+    assert done.status == 2, done
+    error, hint = done.err.splitlines()[-2:]
+    assert re.match(r"error: token \d+ of the run was .*, and is .* here$", error)
+    assert hint == "hint: was the model's file replaced? name the one that it had with -m"

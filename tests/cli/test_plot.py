@@ -50,7 +50,7 @@ def test_labels_are_the_names_of_the_traces(softchat, tmp_path):
         (("missing.jsonl", "-o", "plot.html"), "can't read", "file"),
         (("trace.html",), "trace.html would overwrite trace.html", "another file"),
         (("trace.svg", "-o", "trace.svg"), "-o would overwrite trace.svg", "another file"),
-        (("kept.jsonl",), "kept.html exists, and is no page", "another file"),
+        (("kept.jsonl",), "kept.html exists, and is no plot", "another file"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_hint(softchat, tmp_path, arguments, says, helps):
@@ -96,3 +96,15 @@ def test_without_a_name_the_page_lies_beside_the_trace(softchat, tmp_path):
     assert (done.status, done.out) == (0, "sub/one.html\n")
     assert "<html" in (tmp_path / "sub/one.html").read_text("utf-8")
     assert softchat("plot", "sub/one.jsonl").status == 0  # its own page is drawn anew
+
+
+@pytest.mark.parametrize("name", ["run.svg", "run.png", "run.html"])
+def test_a_plot_may_be_drawn_again(softchat, tmp_path, name):
+    """Over one of softchat's own, by whatever name; a file of somebody else's stays."""
+    write_trace(tmp_path / "one.jsonl", run_of(step(0)))
+    for _ in range(2):
+        assert softchat("plot", "one.jsonl", "-o", name).status == 0
+    (tmp_path / name).write_text("<svg>mine</svg>")
+    done = softchat("plot", "one.jsonl", "-o", name)
+    assert (done.status, (tmp_path / name).read_text()) == (2, "<svg>mine</svg>")
+    assert f"{name} exists, and is no plot of softchat's" in done.err

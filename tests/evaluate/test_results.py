@@ -249,3 +249,14 @@ def test_each_evaluation_has_a_file(tmp_path):
     assert path != default_path(tmp_path, IDENTITY | {"extract": "exact"})
     assert path.name.startswith("data-")
     assert Path(os.path.commonpath([path, tmp_path])) == tmp_path
+
+
+def test_a_file_that_was_removed_meanwhile(tmp_path):
+    """Its results go nowhere, which whoever writes them can find out."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY) as file:
+        assert file.is_there
+        path.unlink()
+        assert not file.is_there
+        path.touch()  # another one of that name
+        assert not file.is_there

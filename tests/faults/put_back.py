@@ -269,8 +269,8 @@ FAULTS = (
     Fault(
         "llama.cpp runs in softchat's own process",
         "softchat/talk/worker/process.py",
-        'return os.name == "posix" and environ',
-        "return False and environ",
+        'return os.name == "posix" and meant',
+        "return False and meant",
         "tests/faults/test_mutants.py -k mutated",
     ),
     Fault(

@@ -10,6 +10,7 @@ import pytest
 
 from softchat.errors import SoftchatError
 from softchat.record.trace import replay
+from tests import tiny
 from tests.faults.soak import times
 from tests.recordings import run_of, step, write_trace
 from tests.terminal import Terminal
@@ -135,3 +136,25 @@ def test_an_output_on_a_full_disk(tmp_path, arguments):
     assert done.stderr == (
         "error: can't write any more: No space left on device\nhint: make room on the disk\n"
     )
+
+
+@pytest.mark.parametrize("limit", [0, 3000, 5000])
+@pytest.mark.parametrize("command", ["eval", "sweep"])
+def test_results_on_a_full_disk(environ, tmp_path, command, limit):
+    """One line and a hint, whenever it is; the same command goes on with what was written."""
+    data, out = tmp_path / "data.jsonl", tmp_path / "out.jsonl"
+    model = tiny.write(tmp_path / "tiny.gguf", letters=tiny.ASCII)
+    data.write_text("".join(f'{{"question": "{n}", "answer": "1"}}\n' for n in range(20)))
+    words = [command, str(data), "-m", str(model), "--topn", "2,3", "--out", str(out), *SHORT]
+    done = subprocess.run(
+        with_limit(limit, *words),
+        env=environ, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    error, hint = done.stderr.splitlines()[-2:]
+    assert error == f"error: can't write results to {out}: File too large"
+    assert hint.startswith("hint: ")
+    assert "Traceback" not in done.stderr
+    assert out.stat().st_size <= limit
+    again = [sys.executable, "-m", "softchat", *words, "--json"]
+    assert subprocess.run(again, env=environ, capture_output=True, check=False).returncode == 0

@@ -198,3 +198,24 @@ def test_a_reader_that_left_ends_doctor(tmp_path):
         assert doctor.stdout.read(8) == b"softchat"
         doctor.stdout.close()
         assert doctor.wait(300) == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_sessions_that_are_no_folder(run, tmp_path, kind):
+    """An answer comes, with a warning that names it; to look for sessions is an error."""
+    sessions = tmp_path / "home" / "sessions"
+    sessions.parent.mkdir()
+    if kind == "file":
+        sessions.write_text("mine")
+    else:
+        sessions.symlink_to("nowhere")
+    home = {"SOFTCHAT_HOME": str(sessions.parent)}
+    model = str(tiny.write(tmp_path / "m.gguf", letters=tiny.ASCII))
+    asked = ("ask", "hi", "-m", model, "--max-think", "2", "--max-answer", "2")
+    status, out, err = run(*asked, **home)
+    assert (status, bool(out)) == (0, True), err
+    assert f"warning: this is not kept: {sessions}: File exists" in err
+    for command in ("log", "last", "sessions"):
+        status, out, err = run(command, **home)
+        assert (status, out) == (1, ""), (command, out, err)
+        assert err.startswith(f"error: can't use {sessions}: ")

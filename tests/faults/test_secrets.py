@@ -26,7 +26,7 @@ URL = f"https://127.0.0.1:9/{MARK}/a.gguf?token={MARK}"
 @pytest.fixture(autouse=True)
 def planted(own_home, environ):
     """The secrets, in the environment of a softchat in a home of its own."""
-    environ |= PLANTED
+    environ |= PLANTED | {"PAGER": ""}
 
 
 def assert_clean(folder):
