@@ -76,8 +76,8 @@ FAULTS = (
     Fault(
         "a folder that one may not look into is empty",
         "softchat/base/files.py",
-        "    except (FileNotFoundError, NotADirectoryError):\n",
-        "    except OSError:\n",
+        "    except FileNotFoundError:\n        if folder.is_symlink():\n",
+        "    except OSError:\n        if folder.is_symlink():\n",
         "tests/faults/test_no_files.py -k rights",
     ),
     Fault(
@@ -265,6 +265,27 @@ FAULTS = (
         "            if place <= position:\n",
         "            if place <= position + 8:\n",
         "tests/engine/test_memory.py -k random",
+    ),
+    Fault(
+        "two runs write to one trace",
+        "softchat/record/trace.py",
+        "        if stat.S_ISREG(found.st_mode) and not lock_file(file.fileno()):\n",
+        "        if stat.S_ISFIFO(found.st_mode) and not lock_file(file.fileno()):\n",
+        "tests/record/test_trace.py -k two_runs",
+    ),
+    Fault(
+        "results that did not fit on the disk are written once more at the end",
+        "softchat/evaluate/results.py",
+        'os.fdopen(handle, "r+b", buffering=0)',
+        'os.fdopen(handle, "r+b")',
+        "tests/faults/test_full_disk.py -k results",
+    ),
+    Fault(
+        "a fork takes tokens of another vocabulary",
+        "softchat/thinking/think.py",
+        "    if fork:\n        check_pieces(engine, fork)\n",
+        "",
+        "tests/cli/test_fork.py -k replaced",
     ),
     Fault(
         "llama.cpp runs in softchat's own process",
