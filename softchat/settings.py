@@ -441,6 +441,11 @@ def parse(name: str, text: str) -> str | float:
         return check(name, text)  # says what it must be
 
 
+def is_text(name: str) -> bool:
+    """Whether the value of setting `name` is any text."""
+    return _TYPES[name] is str
+
+
 def choices(name: str) -> list[str]:
     """The values that setting `name` can have, if they can be listed."""
     kind = _TYPES[name]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _LONGEST_NAME = 200  # characters of one that is told
-_NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _GONE = {errno.EIO, errno.EBADF}  # a terminal that was closed, or that can only be read
 _RARELY = 100_000  # allocations between two looks for garbage; imports make many and leave none
 _WRITTEN = {"--trace", "--out", "-o", "--csv"}
@@ -187,7 +187,14 @@ def _command(early: Worker | None) -> int:
     stdout = sys.stdout
     _refuse_nameless(sys.argv[1:])
     try:
-        return app(standalone_mode=False, obj=early) or 0
+        return app(standalone_mode=False, obj=early, prog_name="softchat") or 0
+    except UnicodeDecodeError:
+        if "--install-completion" not in sys.argv:
+            raise
+        raise UsageError(
+            "the file that the shell begins with is no UTF-8",
+            hint="--show-completion prints what to put there",
+        ) from None
     except SystemExit:
         stdout.flush()  # typer exits when its reader has gone: with what is left, main has to deal
         raise

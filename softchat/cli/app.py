@@ -114,7 +114,7 @@ mend_zsh()
 app = typer.Typer(
     name="softchat",
     help="Chat with a local model that thinks in concept tokens, and watch it happen.",
-    epilog="Every option can be given as a variable: --top-k 20 is SOFTCHAT_TOP_K=20.",
+    epilog="Most options can be given as a variable: --top-k 20 is SOFTCHAT_TOP_K=20.",
     context_settings={"help_option_names": ["-h", "--help"]},
     cls=_AskOrChat,
     rich_markup_mode=None,  # plain help: rich would double the time it takes

@@ -127,6 +127,8 @@ def ask(
             layers.take_up(before.chosen, stronger=stronger)
         chosen = layers.resolve()
         refuse_idle_settings(context, chosen, by_hand=step)
+        if step and not (chosen.think and chosen.max_think):
+            raise UsageError("--step does nothing where nothing is thought", hint="leave it out")
         # First: a session that is open elsewhere is refused before anything is asked of a model.
         kept = SessionFile(sessions_folder(), before, ask=before is None or before.is_ask)
         context.call_on_close(kept.release)

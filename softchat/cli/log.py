@@ -68,11 +68,12 @@ def show(
 @app.command("rm")
 def rm(numbers: Annotated[list[int], typer.Argument(metavar="N…", min=1)]) -> None:
     """Delete questions, each with all of its session."""
-    from softchat.record.sessions import remove_session
+    from softchat.record.sessions import remove_sessions
 
     index = open_log()
-    for session in {index.number(number).session: None for number in numbers}:
-        typer.echo(one_line(f"removed {remove_session(sessions_folder(), session)}"))
+    sessions = [index.number(number).session for number in numbers]
+    for session in remove_sessions(sessions_folder(), sessions):
+        typer.echo(one_line(f"removed {session}"))
     index.refresh()
 
 

@@ -20,7 +20,7 @@ from softchat.config.file import LOADING, OPTIONS, PLACES, SIZES, SWITCHES, from
 from softchat.config.layers import Layers, Source
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION, Placement
 from softchat.errors import UsageError
-from softchat.settings import KNOBS, Settings, choices, parse
+from softchat.settings import KNOBS, Settings, choices, is_text, parse
 
 
 def flag(*names: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type for it
@@ -139,12 +139,14 @@ else:
 def grid_of(flags: GridFlags) -> dict[str, list[object]]:
     """The values by setting that flags or variables give, `0.01,0.05` being two.
 
+    What is free text is taken as it was typed: a blank may be what is meant.
+
     Raises:
         UsageError: a setting can't have such a value.
 
     """
     return {
-        name: [parse(name, value.strip()) for value in text.split(",")]
+        name: [parse(name, value if is_text(name) else value.strip()) for value in text.split(",")]
         for name in KNOBS
         if (text := getattr(flags, name)) is not None
     }

@@ -90,10 +90,10 @@ def rm(
     ids: Annotated[list[str], typer.Argument(metavar="ID…", autocompletion=session_ids)],
 ) -> None:
     """Delete sessions, each by its id or the beginning of it."""
-    from softchat.record.sessions import remove_session
+    from softchat.record.sessions import remove_sessions
 
-    for name in ids:
-        typer.echo(one_line(f"removed {remove_session(sessions_folder(), name)}"))
+    for id_ in remove_sessions(sessions_folder(), ids):
+        typer.echo(one_line(f"removed {id_}"))
     open_log().refresh()
 
 

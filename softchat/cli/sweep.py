@@ -51,6 +51,9 @@ def sweep(
         refuse_stdout(csv_file, by="--csv", hint="--json writes the table to stdout")
         refuse_same(csv_file, data, evaluating.out, loading.model, by="--csv")
         refuse_foreign(csv_file, _is_table, what="table of a sweep")
+        if not csv_file.parent.is_dir():
+            shown = one_line(str(csv_file))
+            raise UsageError(f"can't write {shown}: no such folder", hint="make it first")
     evaluation = evaluate_file(data, grid, (), context, loading, evaluating, answers=False)
     if evaluation is None:
         return _INTERRUPTED

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softchat.config.layers import Source
-from softchat.config.named_prompts import NamedPrompt, is_well_formed
+from softchat.config.named_prompts import ASKED, NamedPrompt, is_well_formed
 from softchat.engine.placement import Placement
 from softchat.engine.threads import MOST_THREADS
 from softchat.errors import UsageError
@@ -157,7 +157,10 @@ def _read_prompt(prompts: Table, name: str) -> NamedPrompt:
         defaults={one: defaults.text(one) for one in defaults.values},
         chosen=Source(values=_read_values(table), origin=lambda _: f"prompt {name}"),
     )
-    for one in prompt.defaults.keys() - {*prompt.variables}:
+    for one in sorted(prompt.defaults.keys() - {*prompt.variables}):
+        if one == ASKED:
+            said = f"${ASKED} is what is asked, and has no default"
+            raise defaults.error(one, said, hint="leave it out")
         has = ", ".join(f"${name}" for name in prompt.variables) or "none"
         raise defaults.error(
             one, f"the text has no ${one} to give a value to", hint=f"it has: {has}"

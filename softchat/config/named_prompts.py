@@ -12,7 +12,7 @@ from softchat.base.text import one_line
 from softchat.config.layers import Source
 from softchat.errors import UsageError
 
-_ASKED = "input"  # the variable that stands for what is asked
+ASKED = "input"  # the variable that stands for what is asked
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -31,7 +31,7 @@ class NamedPrompt:
     @property
     def variables(self) -> list[str]:
         """What must be given besides what is asked, if it has no default."""
-        return [name for name in _variables(self.text) if name != _ASKED]
+        return [name for name in _variables(self.text) if name != ASKED]
 
     @property
     def model(self) -> str | None:
@@ -58,26 +58,26 @@ class NamedPrompt:
             UsageError: a variable lacks its value, or there is none of such a name.
 
         """
-        if _ASKED in given:
+        if ASKED in given:
             raise UsageError(
-                f"${_ASKED} is what is asked", hint="behind it, with -f FILE, or through a pipe"
+                f"${ASKED} is what is asked", hint="behind it, with -f FILE, or through a pipe"
             )
         unknown = sorted(given.keys() - {*self.variables})
         if unknown:
             has = ", ".join(f"${name}" for name in self.variables) or "none"
             raise UsageError(f"prompt '{self.name}' has no ${unknown[0]}", hint=f"it has: {has}")
-        values = {**self.defaults, **given, _ASKED: asked}
+        values = {**self.defaults, **given, ASKED: asked}
         missing = [name for name in self.variables if name not in values]
         if missing:
             hint = f"-p {missing[0]}=VALUE"
             raise UsageError(f"prompt '{self.name}' needs ${missing[0]}", hint=hint)
-        if _ASKED in _variables(self.text) and not asked.strip():
+        if ASKED in _variables(self.text) and not asked.strip():
             raise UsageError(
                 f"prompt '{self.name}' needs something to be asked about",
                 hint="behind it, with -f FILE, or through a pipe",
             )
         text = string.Template(self.text).substitute(values)
-        behind = "" if _ASKED in _variables(self.text) else asked
+        behind = "" if ASKED in _variables(self.text) else asked
         return "\n\n".join(part for part in (text.strip(), behind) if part)
 
 

@@ -99,13 +99,22 @@ def leave_killed(folder: Path, saved: SessionRecord) -> None:
             lock.unlink()
 
 
-def remove_session(folder: Path, name: str) -> str:
-    """Delete a session; its id. Raises UsageError as `load_session`, or if it is open."""
-    saved = load_session(folder, name)
-    refuse_open(folder, saved.id)
-    remove_files(folder, saved.id)
-    lock_of(folder, saved.id).unlink(missing_ok=True)
-    return saved.id
+def remove_sessions(folder: Path, names: Iterable[str]) -> list[str]:
+    """Delete sessions, each once; their ids.
+
+    All names are looked up before anything is deleted: `last` is another one afterwards.
+
+    Raises:
+        UsageError: as `load_session`, or one is open; nothing is deleted then.
+
+    """
+    ids = [*dict.fromkeys(load_session(folder, name).id for name in names)]
+    for id_ in ids:
+        refuse_open(folder, id_)
+    for id_ in ids:
+        remove_files(folder, id_)
+        lock_of(folder, id_).unlink(missing_ok=True)
+    return ids
 
 
 def trim_asks(folder: Path, most: int = MOST_ASKS) -> None:

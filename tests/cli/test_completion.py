@@ -95,3 +95,11 @@ def test_zsh_completes_from_the_first_tab_on(environ, tmp_path):
     zsh.child.send("softchat doct\t")
     zsh.until("softchat doctor", seconds=60)
     zsh.child.close(force=True)
+
+
+def test_it_is_softchats_however_it_was_begun(softchat):
+    """`python -m softchat` has the same name, and nobody else's completion is touched."""
+    script = softchat("--show-completion").out
+    assert "_SOFTCHAT_COMPLETE" in script
+    assert "python" not in script.splitlines()[-1]
+    assert "usage: softchat" in softchat("--help").out.lower()

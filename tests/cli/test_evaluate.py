@@ -254,3 +254,12 @@ def test_what_is_wrong_is_listed(capsys):
         "2 soft: 9, not 1: 1␛?",
         "3 of 4 wrong",
     ]
+
+
+def test_a_blank_is_what_it_is(softchat, data):
+    """Text that a run is stopped or closed by is taken as it was typed, as `ask` takes it."""
+    flags = ("--stop", " ", "--max-think", "3", "--max-answer", "3", "--limit", "1", "--json")
+    done = softchat("eval", str(data), "--strategy", "soft", *flags)
+    assert done.status == 0, done
+    (run,) = json.loads(done.out)["runs"]
+    assert run["settings"]["stop"] == " "

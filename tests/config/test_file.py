@@ -139,7 +139,7 @@ def test_a_tau_of_the_file_gives_hard_no_cold_stop(load):
         ),
         (
             "[prompts.p]\nprompt = '$input'\ndefaults = {input = 'x'}",
-            3, "the text has no $input to give a value to", "it has: none",
+            3, "$input is what is asked, and has no default", "leave it out",
         ),
         ("models = 3", 1, "models is 3", "it must be a table: [models]"),
     ],

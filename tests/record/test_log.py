@@ -12,7 +12,7 @@ import pytest
 from softchat.errors import UsageError
 from softchat.record.log import Log
 from softchat.record.session_file import SessionFile
-from softchat.record.sessions import load_session, remove_session
+from softchat.record.sessions import load_session, remove_sessions
 from softchat.talk.conversation import Turn
 from tests.recordings import Content
 
@@ -107,7 +107,7 @@ def test_what_is_deleted_is_in_no_byte_of_it(log, keep, tmp_path):
     id_ = keep(("my hidden passphrase", "xyzzyplugh", at(1)))
     keep(("other", "b", at(2)))
     assert len(log.newest(9)) == 2
-    remove_session(tmp_path / "sessions", id_)
+    remove_sessions(tmp_path / "sessions", [id_])
     log.refresh()
     data = (tmp_path / "log.sqlite3").read_bytes().lower()
     assert b"xyzzyplugh" not in data

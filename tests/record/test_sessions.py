@@ -7,7 +7,7 @@ import pytest
 from softchat.errors import UsageError
 from softchat.record.session_file import SessionFile
 from softchat.record.session_format import write_file
-from softchat.record.sessions import find_killed, list_sessions, load_session, remove_session
+from softchat.record.sessions import find_killed, list_sessions, load_session, remove_sessions
 from tests.recordings import Content, thought, turn
 
 
@@ -17,7 +17,7 @@ def test_a_deleted_session_leaves_nothing(tmp_path):
         saved = SessionFile(tmp_path)
         saved.write(Content([thought()]))
         saved.close(Content([thought()]))
-    remove_session(tmp_path, saved.id)
+    remove_sessions(tmp_path, [saved.id])
     again = SessionFile(tmp_path, load_session(tmp_path, "last"))
     again.write(Content())
     again.close(Content())
@@ -80,3 +80,17 @@ def test_an_empty_name_is_no_session(begin, tmp_path):
     begin(tmp_path).write(Content([turn()]))
     with pytest.raises(UsageError, match="no session ''"):
         load_session(tmp_path, "")
+
+
+def test_last_is_the_same_session_twice(tmp_path):
+    """Names are looked up before anything is deleted; a wrong one among them costs nothing."""
+    for name in "ab":
+        file = SessionFile(tmp_path)
+        file.write(Content([turn(name)]))
+        file.close(Content([turn(name)]))
+    with pytest.raises(UsageError, match="no session 'nosuch'"):
+        remove_sessions(tmp_path, ["last", "nosuch"])
+    assert len(list_sessions(tmp_path)) == 2
+    newest = load_session(tmp_path, "last").id
+    assert remove_sessions(tmp_path, ["last", newest, "last"]) == [newest]
+    assert len(list_sessions(tmp_path)) == 1
