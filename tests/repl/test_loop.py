@@ -65,7 +65,7 @@ def test_a_thought_is_ended_by_enter_and_a_question_is_typed_ahead(repl):
     say(one, "Why?", r"Enter answers now")
     one.child.send("\r")
     one.until(r"you asked to[\s\S]*" + PROMPT)
-    say(one, "/set max_think 60", PROMPT)
+    say(one, "/set max_think 200", PROMPT)
     say(one, "Why?", r"Enter answers now")
     one.child.send("and then")
     one.until(r"thought \d+[\s\S]*> and then\s*\n")
