@@ -25,7 +25,7 @@ _LONGEST_NAME = 200  # characters of one that is told
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _GONE = {errno.EIO, errno.EBADF}  # a terminal that was closed, or that can only be read
 _RARELY = 100_000  # allocations between two looks for garbage; imports make many and leave none
-_WRITTEN = {"--trace", "--out", "-o", "--csv"}
+_OF_FILES = {"--trace", "--out", "-o", "--csv", "--file", "-f"}
 _YES = {"1", "true", "t", "yes", "y", "on"}  # what typer takes for it in a variable
 
 
@@ -212,10 +212,10 @@ def _command(early: Worker | None) -> int:
 
 
 def _refuse_nameless(arguments: Sequence[str]) -> None:
-    """Raise UsageError if a file to write has an empty name, which Path would take for `.`."""
+    """Raise UsageError if a flag names a file with an empty name, which Path would take for `.`."""
     for flag, value in itertools.pairwise([*arguments, "."]):
         name, equals, rest = flag.partition("=")
-        if name in _WRITTEN and not (rest if equals else value):
+        if name in _OF_FILES and not (rest if equals else value):
             raise UsageError(f"{name} names no file", hint="is a variable of the shell empty?")
 
 

@@ -64,8 +64,6 @@ def whole_question(
 
 
 def _texts(files: list[str], *, stdin: bool, waits: bool, quiet: bool) -> list[Attached]:
-    if "" in files:
-        raise UsageError("-f names no file", hint="is a variable of the shell empty?")
     texts = [_stdin(quiet=True) if name == "-" else _file(expand(name)) for name in files]
     if "-" not in files and (stdin or not sys.stdin.isatty()):
         texts.append(_stdin(quiet=quiet or not waits))

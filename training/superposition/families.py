@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from training.superposition.phrases import PHRASES, draw, filled, joined
+from training.superposition.phrases import PHRASES, Wording, draw, filled, joined
 from training.superposition.words import COLOURS, DIGITS, NAMES, NOUNS
 
 Moves = Mapping[str, Sequence[str]]
@@ -40,19 +40,6 @@ class Puzzle:
     questions: tuple[Question, ...]
     moves: tuple[Moves, ...]
     """What each state leads to at the first, second, … move; nothing where the search ends."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
-    """How a family is told: a move, what stands between two moves, and the question."""
-
-    ask: str
-    move: str = ""
-    between: str = ""
-    before: str = ""
-    join: str = ""
-    """What joins moves that begin in the same state; empty: each is told by itself."""
-    held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -466,18 +453,8 @@ def split_of(puzzle: Puzzle) -> str:
     raise AssertionError(place)
 
 
-def make_of(
-    rng: Random,
-    split: str,
-    family: str,
-    depth: int,
-    *,
-    held_out: bool = False,
-    short: bool = False,
-    freely: bool = False,
-) -> Puzzle:
-    """A problem of a split."""
-    how = {"held_out": held_out, "short": short, "freely": freely}
+def make_of(rng: Random, split: str, family: str, depth: int, **how: bool) -> Puzzle:
+    """A problem of a split, told as `make` tells it."""
     while split_of(puzzle := make(rng, family, depth, **how)) != split:
         pass
     return puzzle
@@ -505,27 +482,19 @@ def make(
     """
     kind = KINDS[family]
     if freely:
-        phrases = draw(PHRASES[family], rng, depth)
-        plan = (kind.freely or kind.make)(rng, phrases.words, max(depth, kind.least))
-        words = Wording(
-            ask=phrases.ask,
-            move=phrases.move,
-            between=phrases.between,
-            before=phrases.before,
-            join=phrases.join,
-        )
-        return _put(family, plan, words, phrases.joined, rng)
+        states, words = draw(PHRASES[family], rng, depth)
+        plan = (kind.freely or kind.make)(rng, states, max(depth, kind.least))
+        return _put(family, plan, words, rng)
     wordings = [w for w in kind.wordings if w.held_out == held_out or kind.held_out]
     words = min(wordings, key=lambda w: len(w.move)) if short else rng.choice(wordings)
     plan = kind.make(rng, kind.words, max(depth, kind.least))
-    return _put(family, plan, words, kind.joined, rng, fill=str.format)
+    return _put(family, plan, words, rng, fill=str.format)
 
 
 def _put(
     family: str,
     plan: Plan,
     words: Wording,
-    between: str,
     rng: Random,
     fill: Callable[..., str] = filled,
 ) -> Puzzle:
@@ -535,12 +504,11 @@ def _put(
         family: its name.
         plan: what is told.
         words: how.
-        between: what stands between what the plan has extra.
         rng: draws which choice is named first.
         fill: puts words into a template.
 
     """
-    extra = between.join(plan.extra)
+    extra = (words.joined or KINDS[family].joined).join(plan.extra)
     roads = " and from ".join(f"{a} to {b}" for a, b in plan.shut)
     be = "are" if len(plan.extra) > 1 else "is"
     together = [(a, [b]) for a, b in plan.told]
@@ -552,17 +520,17 @@ def _put(
     told = words.before.format(e=extra) + f"{moves}." * bool(words.move)
     questions = []
     for start, right, wrong in plan.asked:
-        x, y = choices = rng.sample([right, wrong], 2)
-        answer = right
+        x, y = rng.sample([right, wrong], 2)
+        choices, answer = (x, y), right
         if "{y}" not in words.ask:
-            choices, answer = list(YES_NO), YES_NO[x == wrong]
+            choices, answer = YES_NO, YES_NO[x == wrong]
         levels = frontiers(plan.moves, start)
         questions.append(
             Question(
                 ask=fill(words.ask, s=start, x=x, y=y, e=extra, r=roads, be=be),
                 levels=levels,
                 path=a_path(plan.moves, levels, right),
-                choices=(choices[0], choices[1]),
+                choices=choices,
                 answer=answer,
             )
         )

@@ -32,6 +32,21 @@ Move = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How a problem is told: a move, what stands between two moves, and the question."""
+
+    ask: str
+    move: str = ""
+    between: str = ""
+    before: str = ""
+    join: str = ""
+    """What joins moves that begin in the same state; empty: each is told by itself."""
+    joined: str = ""
+    """What stands between the forbidden states, or the numbers; empty: what is usual."""
+    held_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Phrases:
     """What the problems of a kind can be told in; of each, one is drawn."""
 
@@ -44,30 +59,15 @@ class Phrases:
     """What stands between the forbidden states, or the numbers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
-    """One of each."""
-
-    words: Sequence[str]
-    before: str
-    ask: str
-    move: str
-    join: str
-    """Empty: each move is told by itself."""
-    between: str
-    joined: str
-
-
-def draw(phrases: Phrases, rng: Random, depth: int) -> Telling:
-    """Any of the phrases; half of the time, moves that begin in the same state are joined."""
+def draw(phrases: Phrases, rng: Random, depth: int) -> tuple[Sequence[str], Wording]:
+    """States and a wording; half of the time, moves that begin in the same state are joined."""
     move, join, between = rng.choice(phrases.moves)
     words = rng.choice(phrases.words)
     while len(words) < _MOST_STATES * depth and len(phrases.words) > 1:  # two trees need so many
         words = rng.choice(phrases.words)
     if "{a}s" in move:
         words = BEINGS  # of which there are several
-    return Telling(
-        words=words,
+    return words, Wording(
         before=rng.choice(phrases.before),
         ask=rng.choice(phrases.ask),
         move=move,
