@@ -86,13 +86,12 @@ def _by_clock(runs: list[Run], speed: float, interrupt: Interrupt) -> Iterator[E
 
 
 def _by_hand(runs: list[Run], interrupt: Interrupt, *, anew: bool) -> Iterator[Event]:
-    from softchat.record.playback import Move, play_by_hand
+    from softchat.record.playback import play_by_hand
 
     if not sys.stderr.isatty():
         raise UsageError("--step needs a terminal", hint="without one: --speed 0")
     from softchat.cli.keys import move_key
 
     print("space: the next step, left arrow: the one before, q: leave", file=sys.stderr)
-    key = move_key()
     events = (event for run in runs for event in run.events)
-    return play_by_hand(events, lambda: Move.LEAVE if interrupt() else key(), anew=anew)
+    return play_by_hand(events, move_key(interrupt), anew=anew)

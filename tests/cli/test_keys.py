@@ -1,0 +1,56 @@
+"""Keys that move through a recorded run."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import pytest
+from prompt_toolkit.input import create_pipe_input
+
+from softchat.base.interrupt import Interrupt
+from softchat.cli.keys import move_key
+from softchat.record.playback import Move
+
+
+@pytest.mark.parametrize(
+    ("typed", "move"),
+    [(" ", Move.FORWARD), ("\x1b[C", Move.FORWARD), ("b", Move.BACK), ("xq", Move.LEAVE)],
+)
+def test_a_key_is_a_move(typed, move):
+    """What means nothing is passed over."""
+    with create_pipe_input() as terminal:
+        terminal.send_text(typed)
+        assert move_key(Interrupt(), terminal=terminal)() is move
+
+
+def test_ctrl_c_while_it_waits():
+    """There it is a key."""
+    with create_pipe_input() as terminal:
+        terminal.send_text("\x03")
+        with pytest.raises(KeyboardInterrupt):
+            move_key(Interrupt(), terminal=terminal)()
+
+
+def test_ctrl_c_before_it_waits(monkeypatch):
+    """Until the terminal gives keys it is a signal, which is heard all the same."""
+    interrupt = Interrupt()
+
+    @contextlib.contextmanager
+    def raw_mode():
+        interrupt.press(2, None)  # at the last moment
+        yield
+
+    with create_pipe_input() as terminal:
+        monkeypatch.setattr(terminal, "raw_mode", raw_mode)
+        assert move_key(interrupt, terminal=terminal)() is Move.LEAVE
+
+
+def test_ctrl_c_that_is_told_late():
+    """A signal that another thread has got wakes nobody: it is looked for."""
+    interrupt = Interrupt()
+    with create_pipe_input() as terminal:
+        late = threading.Timer(0.3, interrupt.press, (2, None))
+        late.start()
+        assert move_key(interrupt, terminal=terminal)() is Move.LEAVE
+        late.join()
