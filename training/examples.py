@@ -18,7 +18,6 @@ from training.targets import Likely
 from training.tasks import EVERYDAY, HELD_OUT, TRAINED, Problem, problems
 
 _CHAT_SHARE = 0.22
-_EVERYDAY_SHARE = 0.5  # of the problems
 _CUT_SHARE = 0.25
 _OTHER_SYSTEM_SHARE = 0.1
 _HISTORY_SHARE = 0.06
@@ -64,7 +63,9 @@ def split(name: str) -> Iterator[tuple[str, Problem]]:
     return islice(problems(families, name, without=earlier), count)
 
 
-def make_examples(engine: Engine, chat: Path, count: int, seed: int) -> list[Example]:
+def make_examples(
+    engine: Engine, chat: Path, count: int, seed: int, *, everyday_share: float = 0.5
+) -> list[Example]:
     """So many examples: mostly problems, some of them cut short, and ordinary questions.
 
     A problem that is cut short has its thinking closed at some line's end. The model learns to
@@ -76,6 +77,7 @@ def make_examples(engine: Engine, chat: Path, count: int, seed: int) -> list[Exa
         chat: the answers of `training.distil`.
         count: how many.
         seed: of all that is drawn.
+        everyday_share: how many of the problems are small sums as people type them.
 
     """
     rng = Random(seed)
@@ -99,7 +101,7 @@ def make_examples(engine: Engine, chat: Path, count: int, seed: int) -> list[Exa
             taught = tuple(zip(told.likely, told.weights, strict=True))
             made.append(replace(example, taught=taught))
             continue
-        _, before = next(everyday if rng.random() < _EVERYDAY_SHARE else trained)
+        _, before = next(everyday if rng.random() < everyday_share else trained)
         messages.append({"role": "user", "content": before.question})
         steps: Sequence[str] = before.steps
         cut = rng.random() < _CUT_SHARE

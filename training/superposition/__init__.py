@@ -7,6 +7,7 @@ vocabulary        their tokens, without an engine
 rows              a problem as tokens: read, thought, learned
 model             the base model for training, on a CPU or a card
 stage             rows through the model: read, think, what is lost
+rehearsal         what the adapter beneath can do, kept
 train             one adapter, resumable, on a CPU or on two, or on a card
 adapters          adapters as GGUF: read, put together, written
 measure           right answers by ways of thinking, on unseen problems

@@ -6,7 +6,8 @@ thoughts are mixtures, and any mask of who sees whom, as several questions share
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -44,10 +45,11 @@ class _Layer:
     frozen: Tensor
     sizes: list[int]
     lora: list[nn.Parameter]
+    off: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         whole = _times(x, self.frozen)
-        if not self.lora:
+        if self.off or not self.lora:
             return whole
         first, second = self.lora[::2], self.lora[1::2]
         down = functional.linear(x, torch.cat(first) if len(first) > 1 else first[0])
@@ -142,6 +144,18 @@ class Model(nn.Module):
             for key in keys
         }
 
+    @contextmanager
+    def beneath(self) -> Iterator[None]:
+        """Without the layers that learn: the base and the adapter beneath."""
+        every = [layer for _, layers in self.blocks for layer in layers]
+        for layer in every:
+            layer.off = True
+        try:
+            yield
+        finally:
+            for layer in every:
+                layer.off = False
+
     @torch.no_grad()
     def load(self, adapter: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         """Take over low-rank layers that `adapter` gave."""
@@ -151,7 +165,12 @@ class Model(nn.Module):
             self.lora[f"{name}-B"].copy_(b)
 
     def forward(
-        self, x: Tensor, places: Tensor, mask: Tensor | None = None, cache: Cache | None = None
+        self,
+        x: Tensor,
+        places: Tensor,
+        mask: Tensor | None = None,
+        cache: Cache | None = None,
+        outputs: list[Tensor] | None = None,
     ) -> tuple[Tensor, Cache]:
         """The last layer's output (B, T, D) of embeddings, and what later positions need of them.
 
@@ -160,6 +179,7 @@ class Model(nn.Module):
             places: their positions, (B, T) or (1, T).
             mask: which keys each may see, True for yes, (B or 1, T, all keys); None: all before.
             cache: of earlier positions.
+            outputs: each layer's, (B, T, D), is put there.
 
         """
         turn = places.to(self.device).unsqueeze(-1).float() * self.inverse  # (B, T, d/2)
@@ -174,6 +194,8 @@ class Model(nn.Module):
             with torch.set_grad_enabled(torch.is_grad_enabled() and index >= self.first):
                 x, kept = self._block(index, x, cos, sin, mask, before)
             new.append(kept)
+            if outputs is not None:
+                outputs.append(x)
         return functional.rms_norm(x, x.shape[-1:], self.norm, self.shape.eps), new
 
     def _block(

@@ -20,14 +20,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
-from torch.nn import functional
 
 from training.superposition.families import make_of
 from training.superposition.model import Model
 from training.superposition.pack import Pack
+from training.superposition.rehearsal import by_length, draw, rehearsal_loss
 from training.superposition.rows import Encoder, Row, Style
 from training.superposition.stage import Stage, mixture
-from training.targets import targets
 
 SHARES = {
     "reach": 6.0,
@@ -73,6 +72,7 @@ class Trainer:
 
     def __init__(self, pack: Pack, options: argparse.Namespace) -> None:
         self.pack, self.options = pack, options
+        self.rehearsed = by_length(pack.rehearsed)
         self.encoder = Encoder(pack.vocabulary, Style(options.style))
         torch.manual_seed(options.seed)
         self.model = make_model(
@@ -132,38 +132,19 @@ class Trainer:
         return loss, {"thoughts": most, "own": own is not None, **figures}
 
     def rehearsal_loss(self, rng: Random) -> tuple[Tensor, dict[str, Any]]:
-        """Of what the adapter beneath can do; in some steps with mixtures for thoughts."""
-        batch = rng.sample(
-            self.pack.rehearsed, min(2 * self.options.batch, len(self.pack.rehearsed))
-        )
-        tokens, counts = (
-            _padded([one.tokens for one in batch]),
-            _padded([one.counts for one in batch]),
-        )
-        x, places = self.model.mix(tokens), torch.arange(tokens.shape[1])[None]
-        soft = rng.random() < 0.4
-        if soft:
-            with torch.no_grad():
-                hidden, _ = self.model(x, places)
-                at = [(r, c) for r, one in enumerate(batch) for c in range(*one.thinking)]
-                rows, columns = map(list, zip(*at, strict=True))
-                before = hidden[rows, [c - 1 for c in columns]]
-                weights, ids = mixture(self.model.logits(before), rng.choice([0.8, 1.0, 1.0]))
-                x = x.clone()
-                x[rows, columns] = self.model.mix(ids, weights)
-        hidden, _ = self.model(x, places)
-        chosen = counts[:, 1:].bool().to(self.model.device)
-        log_p = functional.log_softmax(self.model.logits(hidden[:, :-1][chosen]).float(), -1)
-        ids, weights = (torch.from_numpy(y).to(self.model.device) for y in targets(batch))
+        """Of examples of what the adapter beneath can do."""
+        batch = draw(self.rehearsed, 2 * self.options.batch, rng)
         self.positions += sum(len(one.tokens) for one in batch)
-        return -(weights * log_p.gather(1, ids)).sum() / len(ids), {"rehearsed": True, "own": soft}
+        return rehearsal_loss(self.model, batch, rng, self.options.hint)
 
     def train(self) -> dict[str, Any]:
         """One step, shared with the other process if there is one."""
         o, began = self.options, time.perf_counter()
         rng = Random(f"{o.seed} {self.step} {o.number}")
-        rehearsed = self.step % o.rehearse == o.rehearse - 1 and self.pack.rehearsed
-        loss, figures = self.rehearsal_loss(rng) if rehearsed else self.search_loss(rng)
+        rehearses = self.rehearsed and int((self.step + 1) * o.rehearse) > int(
+            self.step * o.rehearse
+        )
+        loss, figures = self.rehearsal_loss(rng) if rehearses else self.search_loss(rng)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for group in self.optimizer.param_groups:
@@ -245,13 +226,6 @@ def make_model(pack: Pack, rank: int, first: int, device: str, dtype: str | None
     return Model(pack.weights, rank, first, beneath=pack.beneath, device=device, dtype=held)
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    out = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-    for row, values in enumerate(rows):
-        out[row, : len(values)] = torch.tensor(values)
-    return out
-
-
 def _shares(text: str) -> dict[str, float]:
     shares = {
         name: float(share) for name, _, share in (one.partition("=") for one in text.split(","))
@@ -279,10 +253,13 @@ def parser_of() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--rehearse",
-        type=int,
-        default=12,
-        metavar="N",
-        help="every Nth step is of today's families and of ordinary answers",
+        type=float,
+        default=1 / 12,
+        metavar="SHARE",
+        help="of the steps, for what the adapter beneath can do",
+    )
+    parser.add_argument(
+        "--hint", type=float, default=20.0, help="what the layers' outputs count there"
     )
     parser.add_argument("--style", default="frontier", choices=[str(style) for style in Style])
     parser.add_argument("--lora-rank", type=int, default=16)
