@@ -45,9 +45,10 @@ def catch_interrupt(interrupt: Interrupt | None = None) -> Iterator[Interrupt]:
     """Ctrl-C sets the flag while this lasts, and does afterwards what it did before.
 
     Inside another one of the same flag it changes nothing: what was pressed there still counts.
+    Where Ctrl-C is ignored, as by what a shell's script runs in the background, it stays so.
     """
     interrupt = interrupt or Interrupt()
-    if signal.getsignal(signal.SIGINT) == interrupt.press:
+    if signal.getsignal(signal.SIGINT) in (interrupt.press, signal.SIG_IGN):
         yield interrupt
         return
     interrupt.clear()

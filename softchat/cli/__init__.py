@@ -8,7 +8,7 @@ import io
 import itertools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from softchat.talk.worker.process import Worker
 
 _INTERRUPTED = 130
+_WIDEST = 10_000  # columns, or lines
 _LONGEST_NAME = 200  # characters of one that is told
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _GONE = {errno.EIO, errno.EBADF}  # a terminal that was closed, or that can only be read
@@ -62,6 +63,7 @@ def _status() -> int:
 
 
 def _main() -> int:
+    _forget_odd_sizes(os.environ)
     sys.stdout, sys.stderr = _legible(_whole(sys.stdout)), _legible(_whole(sys.stderr))
     try:
         if watch.is_wanted(sys.argv[1:], os.environ) and (other := watch.fork()):
@@ -97,6 +99,15 @@ def _main() -> int:
             complain("the current folder is gone", "cd to one that is there")
             sys.exit(1)
         raise
+
+
+def _forget_odd_sizes(environ: MutableMapping[str, str]) -> None:
+    """Take no size from COLUMNS and LINES that no terminal has: nothing is seen in 0 columns."""
+    from softchat.base.text import natural
+
+    for name in ("COLUMNS", "LINES"):
+        if name in environ and not 0 < (natural(environ[name]) or 0) <= _WIDEST:
+            del environ[name]
 
 
 def _shown(name: object) -> str:

@@ -16,6 +16,7 @@ from softchat.cli import print_json
 from softchat.cli.evaluate import Named
 from softchat.cli.idle import refuse_unseen, refuse_unused
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
+from softchat.cli.question import typed
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Answer, Event, Step, to_dict, was_interrupted
 
@@ -82,7 +83,7 @@ def compare(
 def _asked(words: list[str] | None, path: Path | None) -> list[str]:
     from softchat.evaluate.questions import read_questions
 
-    asked = " ".join(words or ()).strip()
+    asked = " ".join(typed(word, "the question") for word in words or ()).strip()
     if asked and path is not None:
         raise UsageError("a question and --questions exclude each other", hint="choose one")
     if not asked and path is None:

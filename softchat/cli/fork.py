@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from softchat.thinking.fork import Fork
 
 _INTERRUPTED = DecodeAbortedError.exit_status
+_OF_THE_MODEL: tuple[str, ...] = ("model", "lora")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def fork(
     force: Force = False,
     json: Annotated[bool, typer.Option("--json", help="The events, as JSON lines.")] = False,
 ) -> int:
-    """Think a recorded run on from a step with another token, or with other settings.
+    """Think a recorded run on from a step with another token, settings, adapter or model.
 
     The steps before are not thought again: softchat fork last --at 14 --take patience
     """
@@ -86,7 +87,8 @@ def fork(
     started, step = _parting(run, at)
     flags = flags_of(context)
     once = {k: v for k, v in given(context).values.items() if k in KNOBS and k in flags}
-    planned = _planned(started, run.steps, step, take=take, all_=all_, once=once)
+    other = {name: context.params[name] for name in _OF_THE_MODEL if name in flags}
+    planned = _planned(started, run.steps, step, take=take, all_=all_, once=once, other=other)
     refuse_idle_settings(context, planned[0].settings)
     config = user_config()
     found = _find(started.model, loading.model, config, quiet=json)
@@ -139,7 +141,9 @@ def _planned(
     take: str | None,
     all_: bool,
     once: dict[str, object],
+    other: Mapping[str, object],
 ) -> list[_Branch]:
+    """What is to be run: with tokens, or with settings (`once`) or weights (`other`) not its own."""
     from softchat.thinking.fork import find_token, make_fork
     from softchat.views.wording import glyphs_for
 
@@ -150,9 +154,9 @@ def _planned(
         entries = [entry for entry in step.own if entry.weight > 0]
     elif take is not None:
         entries = [find_token(step, take, shown=glyphs.piece)]
-    elif once:
+    elif once or other:
         begun, settings = make_fork(started, steps, step.index, once=once)
-        name = ", ".join(f"{name} {value}" for name, value in once.items())
+        name = ", ".join(f"{name} {_said(value)}" for name, value in {**once, **other}.items())
         return [_Branch(name=name, weight=1.0, fork=begun, settings=settings)]
     else:
         there = ", ".join(glyphs.piece(entry.piece) for entry in step.own[:8])
@@ -165,6 +169,10 @@ def _planned(
         name = glyphs.piece(entry.piece)
         planned.append(_Branch(name=name, weight=entry.weight, fork=begun, settings=settings))
     return planned
+
+
+def _said(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _find(then: ModelInfo, wanted: str | None, config: Config, *, quiet: bool) -> Located:

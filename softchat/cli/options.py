@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 import typer
 
 from softchat.cli.completion import model_names
+from softchat.cli.question import typed
 from softchat.config.file import LOADING, OPTIONS, PLACES, SIZES, SWITCHES, from_file
 from softchat.config.layers import Layers, Source
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION, Placement
@@ -101,7 +102,10 @@ def given(context: typer.Context) -> Source:
         if source is None or (name not in KNOBS and name not in OPTIONS):
             continue
         if source.name in ("COMMANDLINE", "ENVIRONMENT") and value is not None:
-            values[name] = from_file(value) if name == "system" else value
+            said = from_file(value) if name == "system" else value
+            if isinstance(said, str) and (name in KNOBS or name == "system"):
+                said = typed(said, flag_of(name))
+            values[name] = said
             variables |= {name} if source.name == "ENVIRONMENT" else set()
     return Source(
         values=values,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,26 @@ Files = Annotated[
 ]
 
 
+def typed(text: str, what: str) -> str:
+    """A text of the command line as UTF-8, whatever the locale says that it is.
+
+    Args:
+        text: an argument as Python has it.
+        what: what it is called in an error.
+
+    Raises:
+        UsageError: it is no UTF-8.
+
+    """
+    if text.isascii():
+        return text
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        hint = "is the terminal's encoding another one?"
+        raise UsageError(f"{what} is not UTF-8 text", hint=hint) from None
+
+
 def whole_question(
     words: list[str] | None,
     files: list[str] | None,
@@ -49,7 +70,7 @@ def whole_question(
         UsageError: there is nothing to ask, or a text can't be read.
 
     """
-    said = [word for word in words or [] if word != "-"]
+    said = [typed(word, "the question") for word in words or [] if word != "-"]
     texts = _texts(files or [], stdin="-" in (words or []), waits=bool(said), quiet=quiet)
     if said and texts and not quiet and sys.stderr.isatty():
         names = ", ".join(f"{one.name} ({len(one.text):,} characters)" for one in texts)

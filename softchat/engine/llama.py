@@ -80,7 +80,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         note: str = "",
     ) -> None:
         self._cancelled = cancelled
-        self._note = note
+        self._note, self._beyond = note, ""
         self._path = path
         self._placement = placement
         self.sequences = sequences
@@ -158,7 +158,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
     @property
     def note(self) -> str:
         """What a user should be told of how it was loaded; or nothing."""
-        return "; ".join(filter(None, (self._note, self._offload.note)))
+        return "; ".join(filter(None, (self._note, self._offload.note, self._beyond)))
 
     def _loading(self) -> bool:
         self._offload.guard()
@@ -175,6 +175,8 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         trained = int(llama_cpp.llama_model_n_ctx_train(self._model))
         if trained <= 0:  # not said, or more than 32 bits hold
             trained = n_ctx_most
+        elif n_ctx > trained:
+            self._beyond = f"a context of {n_ctx:,}, and it was trained for {trained:,} positions"
         context = attempt.enter_context(
             Context(
                 self._model,

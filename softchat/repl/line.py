@@ -150,6 +150,9 @@ def catch_at_prompt(prompt: PromptSession[str]) -> Iterator[Interrupt]:
                 prompt.app.loop.call_soon_threadsafe(end)
 
     interrupt = Interrupt()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield interrupt
+        return
     before = signal.signal(signal.SIGINT, press)
     try:
         yield interrupt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -230,7 +231,7 @@ def in_a_line(text: str, cells: int, *, ellipsis: str = "…") -> str:
 def cut_note(finished: Finished, max_answer: object) -> str:
     """What has cut an answer, and what to do about it; empty if it is whole."""
     match finished.finish_reason:
-        case FinishReason.LENGTH if finished.answer_tokens >= number(max_answer):
+        case FinishReason.LENGTH if finished.answer_tokens >= number(max_answer, math.inf):
             return f"the answer was cut here: max_answer {max_answer}"
         case FinishReason.LENGTH:
             return "the answer was cut here: the context is full"

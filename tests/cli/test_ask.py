@@ -204,6 +204,26 @@ def test_stdin_that_is_no_text_is_a_mistake(softchat):
     assert "UTF-8" in result.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [(["caf\udce9?"], "the question"), (["x", "-s", "\udce9"], "--system")]
+    + [(["x", "--stop", "\udce9"], "--stop")],
+)
+def test_words_that_are_no_text_are_a_mistake(softchat, arguments, what):
+    """The model is not asked something else."""
+    result = softchat("ask", *arguments)
+    assert result.status == 2
+    assert f"{what} is not UTF-8 text" in result.err
+
+
+def test_more_context_than_a_model_was_trained_for(softchat):
+    """It is taken, and told."""
+    asked = ("ask", "Hi", "--max-think", "1", "--max-answer", "1")
+    told = "note: a context of 8,193, and it was trained for 8,192 positions\n"
+    assert told in softchat(*asked, "--ctx", "8193").err
+    assert "trained" not in softchat(*asked, "--ctx", "8192").err
+
+
 def test_a_broken_file_is_refused(softchat, real_model, tmp_path):
     """A model cut short, and one whose header is damaged, are refused by name with status 3."""
     data = real_model.read_bytes()

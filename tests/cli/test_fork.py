@@ -77,6 +77,16 @@ def test_which_token_leads_where(softchat, tmp_path):
     assert answers == sorted(answers, reverse=True)
 
 
+def test_other_weights_are_a_fork(softchat, trace):
+    """Another adapter or model is what differs; one that is not there is told of as anywhere."""
+    done = softchat("fork", str(trace), "--at", "1", "--lora", "none")
+    assert done.status == 0, done
+    assert re.search(r"as it was +lora none", done.out)
+    assert "its adapters were others" in done.err
+    done = softchat("fork", str(trace), "--at", "1", "-m", "nope")
+    assert done.err.startswith("error: no model 'nope'")
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

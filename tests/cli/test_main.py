@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from softchat.base.text import encodable
-from softchat.cli import _early_worker, _whole
+from softchat.cli import _early_worker, _forget_odd_sizes, _whole
 
 
 class Cut(io.RawIOBase):
@@ -160,3 +160,22 @@ def test_an_empty_name_is_no_model(softchat, command):
     done = softchat(*command, "-m", "")
     assert (done.status, done.out) == (3, ""), done
     assert done.err.startswith("error: no model ''")
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("80", True), ("1", True), ("10000", True), ("0", False), ("00", False), ("-1", False)]
+    + [("", False), ("²", False), ("٣", False), ("1e2", False), ("9" * 5000, False)],
+)
+def test_columns_that_no_terminal_has(said, kept):
+    """0 says that nobody knows: nothing would be seen in it, and the default is taken."""
+    environ = {"COLUMNS": said, "LINES": said, "TERM": "dumb"}
+    _forget_odd_sizes(environ)
+    assert environ == ({"COLUMNS": said, "LINES": said} if kept else {}) | {"TERM": "dumb"}
+
+
+def test_no_columns_lose_no_answer(softchat):
+    """What Rich draws is there."""
+    shown = [softchat("models", "list", COLUMNS=size).out for size in ("0", "²", "")]
+    assert shown[0] == shown[1] == shown[2]
+    assert "smollm2-135m" in shown[0]
