@@ -143,7 +143,7 @@ def _planned(
     once: dict[str, object],
     other: Mapping[str, object],
 ) -> list[_Branch]:
-    """What is to be run: with tokens, or with settings (`once`) or weights (`other`) not its own."""
+    """What is to be run: with a token, settings (`once`) or weights (`other`) not its own."""
     from softchat.thinking.fork import find_token, make_fork
     from softchat.views.wording import glyphs_for
 

@@ -206,8 +206,11 @@ def test_stdin_that_is_no_text_is_a_mistake(softchat):
 
 @pytest.mark.parametrize(
     ("arguments", "what"),
-    [(["caf\udce9?"], "the question"), (["x", "-s", "\udce9"], "--system")]
-    + [(["x", "--stop", "\udce9"], "--stop")],
+    [
+        (["caf\udce9?"], "the question"),
+        (["x", "-s", "\udce9"], "--system"),
+        (["x", "--stop", "\udce9"], "--stop"),
+    ],
 )
 def test_words_that_are_no_text_are_a_mistake(softchat, arguments, what):
     """The model is not asked something else."""
