@@ -139,7 +139,8 @@ def _list_wrong(evaluation: Evaluation) -> None:
         question = evaluation.questions[result.index]
         head = f"{result.index + 1} {result.run}: {_said_wrong(result, question)}"
         print(one_line(f"{head}: {in_a_line(question.text, 100)}"))
-    print(f"{len(wrong)} of {len(evaluation.results)} wrong", flush=True)
+    judged = sum(one.correct is not None for one in evaluation.results)
+    print(f"{len(wrong)} of {judged} wrong", flush=True)
 
 
 def _said_wrong(result: Result, question: Question) -> str:
@@ -416,5 +417,12 @@ def about_results(
 
 def _so_far(runs: Sequence[Run], results: Sequence[Result]) -> str:
     right = Counter(result.run for result in results if result.correct)
-    total = Counter(result.run for result in results)
-    return "  ".join(f"{run.name} {right[run.name]}/{total[run.name]}" for run in runs[:4])
+    judged = Counter(result.run for result in results if result.correct is not None)
+    every = Counter(result.run for result in results)
+    counts = {
+        run.name: f"{right[run.name]}/{judged[run.name]}"
+        if judged[run.name]
+        else f"-/{every[run.name]}"
+        for run in runs[:4]
+    }
+    return "  ".join(f"{name} {count}" for name, count in counts.items())
