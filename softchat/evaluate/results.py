@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class ResultFile(Closeable):
     """A file of results: those that it holds already, and those that are added.
 
     Args:
-        path: made, with its folders, if it is not there.
+        path: made, with its folders, if it is not there; then removed if no result comes.
         identity: what this evaluation is, see `make_identity`.
 
     Raises:
@@ -80,7 +80,9 @@ class ResultFile(Closeable):
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self.path = path
         self.results: list[Result] = []
+        self._is_new = False  # whether all that is in it was written here
         shown = one_line(str(path))
+        was_there = os.path.lexists(path)
         with ExitStack() as stack:
             try:
                 make_private(path.parent)
@@ -91,6 +93,8 @@ class ResultFile(Closeable):
                         f"another softchat writes to {shown}",
                         hint="wait for it, or name another file with --out",
                     )
+                stack.callback(self._drop_if_empty)
+                self._is_new = not was_there
                 self._read(shown, identity)
             except OSError as error:
                 raise UsageError(
@@ -171,8 +175,14 @@ class ResultFile(Closeable):
             data = data[self._file.write(data) :]
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; without a result, there is none."""
+        self._drop_if_empty()
         self._file.close()
+
+    def _drop_if_empty(self) -> None:
+        if self._is_new and not self.results and self.is_there:
+            with suppress(OSError):  # then it goes on from its first line
+                self.path.unlink()
 
 
 def _to_dict(result: Result) -> dict[str, Any]:

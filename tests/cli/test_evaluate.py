@@ -271,6 +271,20 @@ def test_what_is_wrong_is_listed(capsys):
     ]
 
 
+def test_what_can_not_begin_leaves_no_results(softchat, data, tmp_path):
+    """No file of them, new or named, and none is told of."""
+    kept = tmp_path / "kept.jsonl"
+    for command in (["eval", str(data)], ["sweep", str(data), "--tau", "0,1"], ["tune"]):
+        done = softchat(*command, "--lora", str(data), "--out", "new/r.jsonl")
+        assert done.status == 3, done
+        assert "results:" not in done.err
+        assert not list((tmp_path / "new").iterdir())
+        kept.touch()
+        assert softchat(*command, "--lora", str(data), "--out", str(kept)).status == 3
+        assert kept.read_text().count("\n") == 1
+        kept.unlink()
+
+
 def test_a_blank_is_what_it_is(softchat, data):
     """Text that a run is stopped or closed by is taken as it was typed, as `ask` takes it."""
     flags = ("--stop", " ", "--max-think", "3", "--max-answer", "3", "--limit", "1", "--json")

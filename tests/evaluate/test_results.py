@@ -71,6 +71,25 @@ def test_a_torn_line_is_cut_off(tmp_path, cut):
         assert file.results == [result(0), result(1)]
 
 
+def test_what_never_begins_leaves_no_file(tmp_path, monkeypatch):
+    """A first line alone is taken away by who wrote it; a file that was there stays."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY):
+        assert path.exists()
+    assert not path.exists()
+    monkeypatch.setattr(ResultFile, "_write", lambda *_: os.write(-1, b""))
+    with pytest.raises(UsageError, match="can't write"):
+        ResultFile(path, IDENTITY)
+    assert not path.exists()
+    monkeypatch.undo()
+    head = json.dumps(IDENTITY) + "\n"
+    for text in ("", head[:20], head):
+        path.write_text(text)
+        with ResultFile(path, IDENTITY):
+            pass
+        assert path.read_text() == head
+
+
 def test_a_torn_first_line(tmp_path):
     """A process that was killed at once has left nothing to go on with."""
     path = tmp_path / "r.jsonl"
