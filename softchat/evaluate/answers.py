@@ -28,7 +28,8 @@ from softchat.base.child import Child
 from softchat.errors import UsageError
 
 _SPACE = "[ \u00a0\u2009\u202f]"
-_WHOLE = rf"(?:\d{{1,3}}(?:(?:,\d{{3}}){{1,333}}|(?:{_SPACE}\d{{3}}){{1,333}})(?!\d)|\d+)"  # 1,000 too
+_THOUSANDS = rf"(?:,\d{{3}}){{1,333}}|(?:{_SPACE}\d{{3}}){{1,333}}"
+_WHOLE = rf"(?:\d{{1,3}}(?:{_THOUSANDS})(?!\d)|\d+)"  # 12345, 12,345 or 12 345
 _NUMBER = re.compile(
     r"(?<![\w.])(?<!\d:)[$€£]?[-+\u2212]?[$€£]?"  # not within a word, nor the seconds of m:ss
     rf"(?:{_WHOLE}(?:\.\d+)?|\.\d+)"

@@ -211,7 +211,8 @@ def test_what_can_be_wanted_can_be_said(wanted):
 
 
 @pytest.mark.parametrize(
-    "text", ["1, 2", "1 2", "12,34", "1_000", "- 5", "1.5/2", "1/0", "5 10/2", "x", "1" * 99 + " 1/"]
+    "text",
+    ["1, 2", "1 2", "12,34", "1_000", "- 5", "1.5/2", "1/0", "5 10/2", "x", "1" * 99 + " 1/"],
 )
 def test_what_no_answer_can_say_is_refused(text):
     """Several numbers, or what the reader reads otherwise, are no number."""

@@ -139,9 +139,10 @@ def test_other_files_are_left_alone(tmp_path):
 
 
 WRONG = (None, [], {}, "x", 1.5, True, -1, 2**63, 1e300, {"a": 1}, [None])
-# What a field takes beside what it had: None where there may be none, text for text.
+# What a field takes beside what it had: None where there may be none, text for any text.
 TAKEN = {
-    "given": ("x",), "correct": (None, True), "answer": ("x",), "think_s": (1.5, -1), "answer_s": (1.5, -1),
+    "given": ("x",), "correct": (None, True), "answer": ("x",),
+    "think_s": (1.5, -1), "answer_s": (1.5, -1),
     "total_s": (1.5, -1),
 }  # fmt: skip
 
