@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from softchat.evaluate.answers import Reader
-    from softchat.evaluate.evaluate import Plan, Result
+    from softchat.evaluate.evaluate import Key, Plan, Result
     from softchat.evaluate.plan import Run
     from softchat.evaluate.questions import Question, QuestionFile
     from softchat.evaluate.results import ResultFile
@@ -139,7 +139,8 @@ def _list_wrong(evaluation: Evaluation) -> None:
         question = evaluation.questions[result.index]
         head = f"{result.index + 1} {result.run}: {_said_wrong(result, question)}"
         print(one_line(f"{head}: {in_a_line(question.text, 100)}"))
-    print(f"{len(wrong)} of {len(evaluation.results)} wrong", flush=True)
+    judged = sum(one.correct is not None for one in evaluation.results)
+    print(f"{len(wrong)} of {judged} wrong", flush=True)
 
 
 def _said_wrong(result: Result, question: Question) -> str:
@@ -313,12 +314,11 @@ def evaluate_file(
     with ResultFile(path, identity) as file, catch_interrupt() as interrupt:
         wanted = set(plan.keys)
         left = wanted - file.done
-        if not how.json:
-            already = f", {len(wanted) - len(left)} of {len(wanted)} are there" * bool(file.results)
-            print(one_line(f"results: {path}{already}"), file=sys.stderr)
         began = time.perf_counter()
         if left:
             _run_rest(plan, file, load, how, cancelled=interrupt)
+        elif not how.json:
+            _tell_where(file, wanted)
         elapsed_s = time.perf_counter() - began
         if not file.is_there:
             warn(f"the results are kept nowhere: {path} was removed, or replaced, meanwhile")
@@ -366,11 +366,20 @@ def _run_rest(
     with told_if_slow(load.name, quiet=how.json), watch.over(load, resumes=True):
         engine = load.engine(sequences=how.at_once, cancelled=cancelled)
     tell_of_load(engine, quiet=how.json)
-    with engine, bar:
+    with engine:
         pool = pool_of(engine, plan)
-        for result in evaluate(pool, plan, done=file.done, cancelled=cancelled):
-            file.add(result)
-            bar.step(_so_far(plan.runs, file.results))
+        if not how.json:
+            _tell_where(file, wanted)
+        with bar:
+            for result in evaluate(pool, plan, done=file.done, cancelled=cancelled):
+                file.add(result)
+                bar.step(_so_far(plan.runs, file.results))
+
+
+def _tell_where(file: ResultFile, wanted: Set[Key]) -> None:
+    """Where the results are: told when they come, as what can't begin leaves none."""
+    already = f", {len(wanted & file.done)} of {len(wanted)} are there" * bool(file.results)
+    print(one_line(f"results: {file.path}{already}"), file=sys.stderr)
 
 
 def about_results(
@@ -416,5 +425,12 @@ def about_results(
 
 def _so_far(runs: Sequence[Run], results: Sequence[Result]) -> str:
     right = Counter(result.run for result in results if result.correct)
-    total = Counter(result.run for result in results)
-    return "  ".join(f"{run.name} {right[run.name]}/{total[run.name]}" for run in runs[:4])
+    judged = Counter(result.run for result in results if result.correct is not None)
+    every = Counter(result.run for result in results)
+    counts = {
+        run.name: f"{right[run.name]}/{judged[run.name]}"
+        if judged[run.name]
+        else f"-/{every[run.name]}"
+        for run in runs[:4]
+    }
+    return "  ".join(f"{name} {count}" for name, count in counts.items())

@@ -284,9 +284,11 @@ def note(text: str) -> None:
 
 
 def tell_of_load(engine: LlamaEngine, *, quiet: bool) -> None:
-    """Tell of how a model was loaded, where its user should know it."""
-    if engine.note and not quiet:
-        note(engine.note)
+    """Tell of a model that was loaded what its user should know."""
+    from softchat.talk.open import note_of
+
+    if not quiet and (said := note_of(engine)):
+        note(said)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from softchat.base.text import printable
 from softchat.cli import print_json, watch
 from softchat.cli.options import Loading, flag
 from softchat.cli.outputs import Outputs
-from softchat.errors import ContextError, DecodeAbortedError, UsageError
+from softchat.errors import ContextError, DecodeAbortedError, SoftchatError, UsageError
 
 if TYPE_CHECKING:
     from softchat.evaluate.answers import Reader
@@ -63,6 +63,10 @@ def ask_often(
     """Answer a question several times, and show what came of it.
 
     Returns the answer that has won, or all of them; None if it was stopped.
+
+    Raises:
+        SoftchatError: there is to be a vote, and no answer can be read.
+
     """
     from softchat.cli.model import enough, load_of, tell_of_load, told_if_slow
     from softchat.engine.batch import run_together
@@ -110,9 +114,24 @@ def ask_often(
     votes = count_votes(results, reader)
     winner = results[votes[0][0]] if votes else None
     _show(results, votes, winner, reader, sampling, outputs)
-    if sampling.vote:
-        return winner.outcome.answer if winner else ""
-    return "\n\n".join(one.outcome.answer for one in results)
+    if not quiet:
+        _tell_of_cuts(results, settings.max_answer)
+    if not sampling.vote:
+        return "\n\n".join(one.outcome.answer for one in results)
+    if winner is None:
+        raise SoftchatError(
+            f"none of {len(results)} answers could be read as {reader.name}",
+            hint="without --vote they are shown as they are, or take another --extract",
+        )
+    return winner.outcome.answer
+
+
+def _tell_of_cuts(results: Sequence[Result], max_answer: int) -> None:
+    from softchat.views.wording import cut_notes
+
+    ends = [(one.outcome.finished, one.outcome.answer_tokens) for one in results]
+    for said in cut_notes(ends, max_answer):
+        print(said, file=sys.stderr)
 
 
 def _show(
@@ -139,6 +158,8 @@ def _show(
                 print(f"{head}{outcome.steps} steps", file=sys.stderr)
             print(printable(outcome.answer), flush=True)
         return
+    if winner is None:
+        return
     if not outputs.quiet:
         from rich.console import Console
 
@@ -150,7 +171,7 @@ def _show(
             results[places[0]].given or "": [place + 1 for place in places] for places in votes
         }
         console.print(votes_table(shown, len(results), glyphs_for(console.encoding)))
-    print(printable(winner.outcome.answer) if winner else "")
+    print(printable(winner.outcome.answer))
 
 
 def count_votes(results: Sequence[Result], reader: Reader) -> list[list[int]]:

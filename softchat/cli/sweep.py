@@ -83,6 +83,7 @@ def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
                 "accuracy": accuracy["value"],
                 "accuracy_low": accuracy["low"],
                 "accuracy_high": accuracy["high"],
+                "judged": figures["judged"],
                 "steps": figures["steps"],
                 "answer_tokens": figures["answer_tokens"],
                 "seconds": figures["seconds"],

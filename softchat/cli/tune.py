@@ -132,9 +132,6 @@ def tune(
     path = tuning.out or default_path(state_folder(os.environ) / "evaluations", identity)
     began = time.perf_counter()
     with ResultFile(path, identity) as file, catch_interrupt() as interrupt:
-        if not tuning.json:
-            already = f", {len(file.results)} are there" * bool(file.results)
-            print(one_line(f"results: {path}{already}"), file=sys.stderr)
         race = Race(
             controls=standing,
             candidates=candidates,
@@ -147,6 +144,9 @@ def tune(
         tell_of_load(engine, quiet=tuning.json)
         with engine:
             answer = partial(_answer, pool_of(engine, plan), plan, file, interrupt)
+            if not tuning.json:
+                already = f", {len(file.results)} are there" * bool(file.results)
+                print(one_line(f"results: {path}{already}"), file=sys.stderr)
             _go(race, answer, tuning, interrupt)
     if interrupt():
         print("stopped; the same command goes on", file=sys.stderr)

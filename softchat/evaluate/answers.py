@@ -9,8 +9,9 @@ A way of reading answers has a name, as `--extract` gives it:
     math          the expression that math-verify finds, compared as mathematics
 
 Two answers are the same if they are the same number (1,000 and 1 000 are 1e3, $5 is 5, 1/2 and
-\\frac{1}{2} are 0.5), or the same text but for case, white space and a full stop at the end. What
-is longer than any number of use, or has an exponent beyond a float's, is text.
+\\frac{1}{2} are 0.5, 3 1/2 is 3.5), or the same text but for case, white space and a full stop at
+the end. Several numbers, as "1, 2", are text, and so is what is longer than any number of use, or
+has an exponent beyond a float's.
 """
 
 from __future__ import annotations
@@ -26,16 +27,24 @@ from typing import Any
 from softchat.base.child import Child
 from softchat.errors import UsageError
 
+_SPACE = "[ \u00a0\u2009\u202f]"
+_THOUSANDS = rf"(?:,\d{{3}}){{1,333}}|(?:{_SPACE}\d{{3}}){{1,333}}"
+_WHOLE = rf"(?:\d{{1,3}}(?:{_THOUSANDS})(?!\d)|\d+)"  # 12345, 12,345 or 12 345
 _NUMBER = re.compile(
-    r"(?<![\w.])(?<!\d:)[-\u2212]?[$€£]?"  # not within a word, nor the seconds of m:ss
-    r"(?:\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)|\d[\d,]*)"  # 12 345, or 12,345
-    r"(?:\.\d+)?(?:[eE][-+]?\d+)?(?:\s?/\s?\d+)?(?!\d|:\d)"
+    r"(?<![\w.])(?<!\d:)[$€£]?[-+\u2212]?[$€£]?"  # not within a word, nor the seconds of m:ss
+    rf"(?:{_WHOLE}(?:\.\d+)?|\.\d+)"
+    r"(?:[eE][-+]?\d+)?(?:\s?/\s?\d+)?(?!\d|:\d)"
 )
 _MARK = "####"  # before the answer, in GSM8K and in what was trained on it
 _FRACTION = re.compile(r"(\d{1,99})?\\[dt]?frac\{(\d{1,99})\}\{(\d{1,99})\}")
+_MIXED = re.compile(  # 3 1/2
+    rf"(?<![\w./])(?<!\d:)({_WHOLE}){_SPACE}(\d{{1,99}})\s?/\s?(\d{{1,99}})(?![\d/]|[.:]\d)"
+)
+_BESIDE = re.compile(r"[,\s$€£]")  # what a number is written with, and Python's has not
+_AROUND = "$€£% "
 _LONGEST_NUMBER = 1000  # characters
 _LARGEST_EXPONENT = 400  # a little more than any float has
-_EXPONENT = re.compile(r"[eE]([-+]?[\d_]+)$")
+_EXPONENT = re.compile(r"[eE]([-+]?\d+)$")
 _BOXED = "\\boxed{"
 _matcher = Child("softchat.evaluate.matcher")
 _TEXT = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}")
@@ -67,7 +76,7 @@ def make_reader(name: str) -> Reader:
                 name=name,
                 extract=_last_number,
                 same=same,
-                can_be=lambda text: parse_number(text) is not None,
+                can_be=_is_read,
             )
         case ("boxed", "", ""):
             return Reader(name=name, extract=_last_boxed, same=same)
@@ -84,11 +93,12 @@ def make_reader(name: str) -> Reader:
 
 
 def parse_number(text: str) -> Fraction | None:
-    """The number that a text is, with `$`, thousands' commas, a percent sign or spaces around."""
-    text = _with_fractions(text).strip().rstrip(".").strip("$€£% ")
-    text = text.replace("\u2212", "-").replace(",", "")
-    text = re.sub(r"^-[$€£]", "-", text)
-    text = "".join(text.split())
+    """The number that a text is, with `$`, thousands apart, a percent sign or spaces around."""
+    text = _with_fractions(text).strip().lstrip(_AROUND).rstrip(f"{_AROUND}.")
+    text = re.sub(r"^([-+\u2212])\s+", r"\1", text)
+    if not _NUMBER.fullmatch(text):
+        return None  # "1, 2" is two of them
+    text = _BESIDE.sub("", text).replace("\u2212", "-")
     exponent = _EXPONENT.search(text)
     if len(text) > _LONGEST_NUMBER or (exponent and abs(int(exponent[1])) > _LARGEST_EXPONENT):
         return None  # Python would work it out to the last digit
@@ -96,6 +106,12 @@ def parse_number(text: str) -> Fraction | None:
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
         return None
+
+
+def _is_read(text: str) -> bool:
+    """Whether a text is a number, and the one that is read in an answer that says it."""
+    wanted, read = parse_number(text), _last_number(text)
+    return wanted is not None and read is not None and parse_number(read) == wanted
 
 
 def same(given: str, wanted: str) -> bool:
@@ -115,19 +131,26 @@ def _last_number(text: str) -> str | None:
     _, _, behind = text.partition(_MARK)  # what comes later is another question that it made up
     marked = _NUMBER.search(behind)
     if marked:
-        return marked[0].rstrip(",")
+        return marked[0]
     found = _NUMBER.findall(text)
-    return found[-1].rstrip(",") if found else None
+    return found[-1] if found else None
 
 
 def _with_fractions(text: str) -> str:
-    """The text with \\frac{3}{4} as 3/4, and 1\\frac{1}{2} as 3/2."""
+    """The text with \\frac{3}{4} as 3/4, and 1\\frac{1}{2} and 1 1/2 as 3/2."""
+    text = _FRACTION.sub(_as_one_fraction, text) if "frac" in text else text
+    return _MIXED.sub(_as_one_if_proper, text) if "/" in text else text
 
-    def plain(match: re.Match[str]) -> str:
-        whole, top, bottom = int(match[1] or 0), int(match[2]), int(match[3])
-        return f"{whole * bottom + top}/{bottom}"
 
-    return _FRACTION.sub(plain, text) if "frac" in text else text
+def _as_one_fraction(match: re.Match[str]) -> str:
+    whole, top, bottom = int(_BESIDE.sub("", match[1] or "0")), int(match[2]), int(match[3])
+    return f"{whole * bottom + top}/{bottom}"
+
+
+def _as_one_if_proper(match: re.Match[str]) -> str:
+    """A whole number and a fraction as one; "5 10/2" is two numbers."""
+    is_mixed = int(match[2]) < int(match[3]) and len(match[1]) <= _LONGEST_NUMBER
+    return _as_one_fraction(match) if is_mixed else match[0]
 
 
 def _last_boxed(text: str) -> str | None:

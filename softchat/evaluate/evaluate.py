@@ -179,12 +179,16 @@ def shared_prefix(engine: Engine, plan: Plan) -> list[int]:
 def seeded(settings: Settings, question: Question, sample: int = 0) -> Settings:
     """The settings with a seed of the question's own, and of the sample's if it is not the first.
 
-    It depends on the settings' seed and the question's place in the file only: so the draws are the
-    same alone or beside others, in one go or resumed, and for every run with that seed.
+    The draws are the same alone or beside others, in one go or resumed, and for every run with that
+    seed.
     """
-    place = [settings.seed, question.index] + [sample] * bool(sample)
-    seed = np.random.SeedSequence(place).generate_state(1)[0]
-    return replace(settings, seed=int(seed))
+    return replace(settings, seed=seed_of(settings.seed, question.index, sample))
+
+
+def seed_of(seed: int, index: int, sample: int) -> int:
+    """A result's seed: of its run's seed, its question's place in the file, and its sample only."""
+    place = [seed, index] + [sample] * bool(sample)
+    return int(np.random.SeedSequence(place).generate_state(1)[0])
 
 
 def judge(plan: Plan, run: Run, question: Question, sample: int, outcome: Outcome) -> Result:
@@ -194,7 +198,7 @@ def judge(plan: Plan, run: Run, question: Question, sample: int, outcome: Outcom
     if question.answer:
         same = plan.reader.same
         right = question.verify or (lambda answer: same(answer, question.answer))
-        correct = given is not None and right(given)
+        correct = not outcome.error and given is not None and right(given)
     return Result(
         run=run.name,
         index=question.index,

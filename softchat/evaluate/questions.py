@@ -145,9 +145,22 @@ def _items(data: bytes, name: str) -> Iterator[tuple[str, Any]]:
             try:
                 yield f"line {number}", _json(line)
             except (ValueError, RecursionError) as error:
+                _refuse_one_object(text, name)
                 raise UsageError(
                     f"{name}, line {number}: not JSON: {error}", hint=_LAYOUTS
                 ) from error
+
+
+def _refuse_one_object(text: str, name: str) -> None:
+    """Raise UsageError if a text is JSON over several lines, and no list."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    raise UsageError(
+        f"{name} is one JSON object over several lines: neither a list nor an object a line",
+        hint="write the questions as one list, [ … ], or each on a line of its own",
+    )
 
 
 def _json(text: str) -> Any:  # noqa: ANN401  # whatever JSON holds
@@ -190,6 +203,7 @@ def _csv_rows(text: str, name: str, *, between: str) -> Iterator[tuple[str, dict
 
 def _csv_lines(text: str, name: str, *, between: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row that has some, and the line on which it begins."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # JSON may have such cells too
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
     line = 1
     try:

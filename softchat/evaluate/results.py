@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from softchat.base.files import lock_file, make_private, open_file
 from softchat.base.text import one_line
 from softchat.base.typed import read
 from softchat.errors import UsageError
-from softchat.evaluate.evaluate import Key, Plan, Result
+from softchat.evaluate.evaluate import Key, Outcome, Plan, Result, seed_of
 from softchat.evaluate.questions import QuestionFile
+from softchat.events import FinishReason, HaltReason
 
 _KIND = "softchat_eval"
 _SCHEMA = 1
@@ -68,7 +69,7 @@ class ResultFile(Closeable):
     """A file of results: those that it holds already, and those that are added.
 
     Args:
-        path: made, with its folders, if it is not there.
+        path: made, with its folders, if it is not there; then removed if no result comes.
         identity: what this evaluation is, see `make_identity`.
 
     Raises:
@@ -79,7 +80,9 @@ class ResultFile(Closeable):
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self.path = path
         self.results: list[Result] = []
+        self._is_new = False  # whether all that is in it was written here
         shown = one_line(str(path))
+        was_there = os.path.lexists(path)
         with ExitStack() as stack:
             try:
                 make_private(path.parent)
@@ -90,6 +93,8 @@ class ResultFile(Closeable):
                         f"another softchat writes to {shown}",
                         hint="wait for it, or name another file with --out",
                     )
+                stack.callback(self._drop_if_empty)
+                self._is_new = not was_there
                 self._read(shown, identity)
             except OSError as error:
                 raise UsageError(
@@ -141,22 +146,24 @@ class ResultFile(Closeable):
         head = _parsed(shown, 1, lines[0])
         if not isinstance(head, dict) or head.get(_KIND) != _SCHEMA:
             raise _else(shown)
-        seen: set[Key] = set()
-        for number, line in enumerate(lines[1:], 2):
-            result = _from_dict(shown, number, _parsed(shown, number, line))
-            if result.key in seen:  # it would count twice
-                raise _damaged(shown, number, "a result that is there already")
-            seen.add(result.key)
-            self.results.append(result)
-        rest = data[len(whole) :]
-        if rest[: len(_RESULT)] != _RESULT[: len(rest)]:  # no result that was cut off
-            raise _damaged(shown, len(lines) + 1, "no result")
         differs = _difference(head, identity)
         if differs:
             raise UsageError(
                 f"{shown} is of another evaluation: {differs}",
                 hint="name another file with --out, or none: each evaluation has one of its own",
             )
+        seen: set[Key] = set()
+        for number, line in enumerate(lines[1:], 2):
+            result = _from_dict(shown, number, _parsed(shown, number, line))
+            if result.key in seen:  # it would count twice
+                raise _damaged(shown, number, "a result that is there already")
+            if wrong := _wrong(result, identity["runs"]):
+                raise _damaged(shown, number, wrong)
+            seen.add(result.key)
+            self.results.append(result)
+        rest = data[len(whole) :]
+        if rest[: len(_RESULT)] != _RESULT[: len(rest)]:  # no result that was cut off
+            raise _damaged(shown, len(lines) + 1, "no result")
         self._file.seek(len(whole))
         self._file.truncate()
 
@@ -168,8 +175,14 @@ class ResultFile(Closeable):
             data = data[self._file.write(data) :]
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; without a result, there is none."""
+        self._drop_if_empty()
         self._file.close()
+
+    def _drop_if_empty(self) -> None:
+        if self._is_new and not self.results and self.is_there:
+            with suppress(OSError):  # then it goes on from its first line
+                self.path.unlink()
 
 
 def _to_dict(result: Result) -> dict[str, Any]:
@@ -185,6 +198,25 @@ def _from_dict(shown: str, number: int, line: Any) -> Result:  # noqa: ANN401  #
         return read({**line, "outcome": line}, Result, "result")  # type: ignore[no-any-return]
     except ValueError as error:
         raise _damaged(shown, number, str(error)) from error
+
+
+def _wrong(result: Result, runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why no run of this evaluation has had this result, in words; empty if one may have."""
+    outcome = result.outcome
+    if result.run not in runs:
+        return f"there is no run '{result.run}'"
+    seed = seed_of(runs[result.run]["seed"], result.index, result.sample)
+    if result.seed != seed:
+        return f"its seed is {result.seed}, and was {seed} in that run"
+    if outcome.halted not in ("", *HaltReason):
+        return f"no thinking ends by '{outcome.halted}'"
+    if outcome.finished not in ("", *FinishReason):
+        return f"no answer ends by '{outcome.finished}'"
+    if outcome.error and outcome != Outcome(error=outcome.error):
+        return "an error, and an answer beside it"
+    if result.correct and (outcome.error or result.given is None):
+        return "right, without an answer"
+    return ""
 
 
 def _parsed(shown: str, number: int, line: bytes) -> Any:  # noqa: ANN401  # whatever JSON holds

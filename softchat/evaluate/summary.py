@@ -33,9 +33,11 @@ class RunSummary:
     answers: int
     """As many as questions, unless each is asked several times."""
     right: int
+    judged: int
+    """Answers that are right or wrong: those to questions that have an answer."""
     accuracy: Estimate | None
-    """Share of right answers, with Wilson's interval, clustered by question if there are several
-    answers to each; None if the questions have no answers."""
+    """Share of right ones among them, with Wilson's interval, clustered by question if there are
+    several answers to each; None if the questions have no answers."""
     failed: int
     """Answers that are an error; they count as wrong, and not in the means below."""
     steps: float
@@ -124,6 +126,7 @@ def _summary(run: Run, answers: _Answers, same: Same) -> RunSummary:
         questions=len(answers),
         answers=len(results),
         right=sum(map(_right, judged)),
+        judged=sum(map(len, judged)),
         accuracy=_accuracy(judged),
         failed=len(results) - len(whole),
         steps=_mean(outcome.steps for outcome in whole),

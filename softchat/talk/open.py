@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from softchat.engine.llama import LlamaEngine
     from softchat.talk.backend import Backend
     from softchat.talk.load import Load
     from softchat.talk.worker.process import Worker
@@ -41,5 +42,9 @@ def open_backend(
 
     engine = load.engine(cancelled=cancelled)
     kept = PromptCache(load.prompt_cache, engine) if load.prompt_cache and engine.can_cut else None
-    note = "; ".join(filter(None, (engine.note, "" if engine.chat_template else _BASE)))
-    return LocalBackend(engine, tags=load.tags, prompt_cache=kept, note=note)
+    return LocalBackend(engine, tags=load.tags, prompt_cache=kept, note=note_of(engine))
+
+
+def note_of(engine: LlamaEngine) -> str:
+    """What its user should be told of a model that is loaded; empty: nothing."""
+    return "; ".join(filter(None, (engine.note, "" if engine.chat_template else _BASE)))

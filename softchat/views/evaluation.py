@@ -33,7 +33,7 @@ def runs_table(summary: Summary, glyphs: Glyphs) -> Table:
     for run in summary.runs:
         table.add_row(
             _name(run.name, glyphs),
-            f"{run.right}/{run.answers}" if run.accuracy else f"-/{run.answers}",
+            f"{run.right}/{run.judged}" if run.accuracy else f"-/{run.answers}",
             _percent(run.accuracy),
             _number(run.steps, ".1f"),
             _number(run.answer_tokens, ".1f"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from softchat.base.text import encodable, is_unicode, one_line, visible
@@ -231,13 +232,36 @@ def in_a_line(text: str, cells: int, *, ellipsis: str = "…") -> str:
 def cut_note(finished: Finished, max_answer: object) -> str:
     """What has cut an answer, and what to do about it; empty if it is whole."""
     match finished.finish_reason:
-        case FinishReason.LENGTH if finished.answer_tokens >= number(max_answer, math.inf):
-            return f"the answer was cut here: max_answer {max_answer}"
         case FinishReason.LENGTH:
-            return "the answer was cut here: the context is full"
+            return f"the answer was cut here: {_limit(finished.answer_tokens, max_answer)}"
         case FinishReason.LOOP:
             return "the answer went in circles, and was ended here"
     return ""
+
+
+def cut_notes(answers: Sequence[tuple[str, int]], max_answer: object) -> list[str]:
+    """What has cut some of several answers: a line for each cause.
+
+    Args:
+        answers: why each has ended, and its tokens.
+        max_answer: the setting.
+
+    """
+    limits = Counter(_limit(n, max_answer) for end, n in answers if end == FinishReason.LENGTH)
+    notes = [f"{_share(n, len(answers))} cut: {limit}" for limit, n in limits.items()]
+    if loops := sum(end == FinishReason.LOOP for end, _ in answers):
+        notes.append(f"{_share(loops, len(answers))} ended, going in circles")
+    return notes
+
+
+def _share(count: int, answers: int) -> str:
+    return f"{count} of {answers} answers {'was' if count == 1 else 'were'}"
+
+
+def _limit(answer_tokens: int, max_answer: object) -> str:
+    """What an answer of so many tokens came to, that was cut."""
+    reached = answer_tokens >= number(max_answer, math.inf)
+    return f"max_answer {max_answer}" if reached else "the context is full"
 
 
 def sparkline_top(entropies: Iterable[float], tau: float) -> float:

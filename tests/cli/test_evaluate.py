@@ -13,8 +13,9 @@ import time
 
 import pytest
 
-from softchat.cli.evaluate import Evaluation, _list_wrong
+from softchat.cli.evaluate import Evaluation, _list_wrong, _so_far
 from softchat.evaluate.evaluate import Outcome, Result
+from softchat.evaluate.plan import make_runs
 from softchat.evaluate.questions import Question
 
 QUICK = (
@@ -135,7 +136,7 @@ def test_stopped_and_resumed(softchat, environ, data, tmp_path, one_by_one, numb
 def test_sweep(softchat, data, tmp_path):
     """A row a combination, in the table, as CSV and as JSON; answers may be lacking."""
     blank = tmp_path / "blank.jsonl"
-    blank.write_text('{"question": "Why?"}')
+    blank.write_text('{"question": "Why?"}\n{"question": "2 + 2?", "answer": 4}')
     command = (
         "sweep",
         str(blank),
@@ -155,12 +156,15 @@ def test_sweep(softchat, data, tmp_path):
     assert [(row["tau"], row["patience"]) for row in rows] == [
         ("0.0", "1"), ("0.0", "3"), ("50.0", "1"), ("50.0", "3"),
     ]  # fmt: skip
-    assert [row["cold_stop"] for row in rows] == ["0", "0", "1", "1"]
+    assert [row["cold_stop"] for row in rows] == ["0", "0", "2", "2"]
     assert [float(row["steps"]) for row in rows[2:]] == [1, 3]
-    assert {row["accuracy"] for row in rows} == {""}
+    assert {row["judged"] for row in rows} == {"1"}
+    assert all(float(row["accuracy"]) == int(row["right"]) for row in rows)
+    assert re.search(r"tau=50.0 patience=3 +[01]/1 ", done.out)
     report = json.loads(softchat(*command, "--json").out)
     assert report["evaluated_now"] == 0
     assert [row["steps"] for row in report["grid"][2:]] == [1, 3]
+    assert [row["judged"] for row in report["grid"]] == [1] * 4
     assert softchat("sweep", str(blank)).status == 2
 
 
@@ -233,6 +237,17 @@ def test_mistakes(softchat, data, tmp_path):
         assert "Traceback" not in refused.err
 
 
+def test_progress_counts_what_was_judged():
+    """Where some questions have no answer, right is of those that have; where none has, of none."""
+    runs = make_runs({}, {}, ["hard"])
+    done = [
+        Result(run="hard", index=n, seed=0, given="4", correct=ok, outcome=Outcome())
+        for n, ok in enumerate((True, None, False))
+    ]
+    assert _so_far(runs, done) == "hard 1/2"
+    assert _so_far(runs, done[1:2]) == "hard -/1"
+
+
 def test_what_is_wrong_is_listed(capsys):
     """Question, what was read in the answer, and what was wanted; what is right is not there.
 
@@ -254,6 +269,20 @@ def test_what_is_wrong_is_listed(capsys):
         "2 soft: 9, not 1: 1␛?",
         "3 of 4 wrong",
     ]
+
+
+def test_what_can_not_begin_leaves_no_results(softchat, data, tmp_path):
+    """No file of them, new or named, and none is told of."""
+    kept = tmp_path / "kept.jsonl"
+    for command in (["eval", str(data)], ["sweep", str(data), "--tau", "0,1"], ["tune"]):
+        done = softchat(*command, "--lora", str(data), "--out", "new/r.jsonl")
+        assert done.status == 3, done
+        assert "results:" not in done.err
+        assert not list((tmp_path / "new").iterdir())
+        kept.touch()
+        assert softchat(*command, "--lora", str(data), "--out", str(kept)).status == 3
+        assert kept.read_text().count("\n") == 1
+        kept.unlink()
 
 
 def test_a_blank_is_what_it_is(softchat, data):

@@ -9,6 +9,8 @@ import pytest
 from softchat.cli.samples import count_votes
 from softchat.evaluate.answers import make_reader
 from softchat.evaluate.evaluate import Outcome, Result
+from softchat.views.wording import cut_notes
+from tests import tiny
 
 QUICK = ("--max-think", "6", "--max-answer", "6", "--threads", "1", "--seed", "1")
 
@@ -25,6 +27,53 @@ def test_votes_are_counted_by_what_is_said():
     found = answers("7", "1,000", None, "1000", "8", "7.")
     assert count_votes(found, make_reader("number")) == [[0, 5], [1, 3], [4]]
     assert count_votes(answers(None, None), make_reader("number")) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([("stop", 8), ("stop", 3)], []),
+        ([("length", 8)] * 2, ["2 of 2 answers were cut: max_answer 8"]),
+        (
+            [("length", 5), ("loop", 7), ("length", 8), ("stop", 1), ("length", 4)],
+            [
+                "2 of 5 answers were cut: the context is full",
+                "1 of 5 answers was cut: max_answer 8",
+                "1 of 5 answers was ended, going in circles",
+            ],
+        ),
+    ],
+)
+def test_what_was_cut_is_told(answers, said):
+    """How many of several answers, and by what."""
+    assert cut_notes(answers, 8) == said
+
+
+def test_a_vote_that_nobody_has(softchat):
+    """Is an error, with the way to see the answers; the JSON has them, and no winner."""
+    asked = ("ask", "What is 3 times 4?", *QUICK, "--samples", "3", "--vote", "--extract", "boxed")
+    done = softchat(*asked)
+    assert (done.status, done.out) == (1, "")
+    *_, error, hint = done.err.splitlines()
+    assert error == "error: none of 3 answers could be read as boxed"
+    assert "without --vote" in hint
+    done = softchat(*asked, "--json")
+    assert done.status == 1
+    *samples, vote, told = map(json.loads, done.out.splitlines())
+    assert [one["given"] for one in samples] == [None] * 3
+    assert vote == {"extract": "boxed", "votes": [], "winner": None}
+    assert told["kind"] == "runtime"
+
+
+def test_what_one_answer_is_told_of_several_are(softchat, tmp_path):
+    """That they were cut, and that the model is none that answers; but with --quiet or --json."""
+    base = tiny.write(tmp_path / "tiny.gguf", letters=tiny.ASCII)
+    asked = ("ask", "Why?", *QUICK, "-m", str(base), "--samples", "2")
+    done = softchat(*asked)
+    assert done.status == 0, done
+    assert done.err.startswith("note: no chat template: a base model")
+    assert done.err.endswith("\n2 of 2 answers were cut: max_answer 6\n")
+    assert softchat(*asked, "--quiet").err == softchat(*asked, "--json").err == ""
 
 
 def test_several_answers_and_their_winner(softchat):

@@ -39,6 +39,20 @@ from softchat.evaluate.answers import make_reader, parse_number, same
         ("9 + 9 = 18\n#### 18\n\nQuestion: 5 boys and 7 girls", "18"),
         ("#### $1,200 #### 7", "$1,200"),
         ("9 #### none", "9"),
+        ("about .5", ".5"),
+        ("it costs $.50 or -.5.", "-.5"),
+        ("#### $.50", "$.50"),
+        ("it takes 3 1/2 hours", "7/2"),
+        (r"or -3 \frac{1}{2}", "-7/2"),
+        ("1,200 1/2.", "2401/2"),
+        ("of 5 10/2 is left", "10/2"),
+        ("on 3 1/2/2020", "2020"),
+        ("1,2,3", "3"),
+        ("1, 2, 34", "34"),
+        ("1234,567", "567"),
+        ("1,2345", "2345"),
+        ("12,345,678.", "12,345,678"),
+        ("the file is x.50", None),
         ("", None),
     ],
 )
@@ -71,6 +85,28 @@ def test_the_last_number(text, number):
         ("Paris.", "paris", True),
         ("a  b", "a b", True),
         ("7 cows", "7", False),
+        ("12, 3, 4", "1, 2, 34", False),
+        ("1, 2", "12", False),
+        ("1,2", "12", False),
+        ("1 2", "12", False),
+        ("1\n000", "1000", False),
+        ("12,34", "1234", False),
+        ("1234,567", "1234567", False),
+        ("1_000", "1000", False),
+        ("12,345,678", "12345678", True),
+        ("1, 2", "1,  2", True),
+        ("3 1/2", "3.5", True),
+        ("-3 1/2", "-3.5", True),
+        ("1,000 1/2", "1000.5", True),
+        ("3 1/2", "15.5", False),
+        ("5 10/2", "10", False),
+        (r"3 \frac{1}{2}", "3.5", True),
+        (".5", "0.5", True),
+        ("-$.50", "-.5", True),
+        (r"- \frac{1}{2}", "-0.5", True),
+        ("$-5", "-5", True),
+        ("+5", "5", True),
+        ("3 / 4", "0.75", True),
     ],
 )
 def test_the_same_answer(given, wanted, equal):
@@ -156,6 +192,38 @@ def test_numbers_only():
     assert can_be("1,000")
     assert not can_be("yes")
     assert parse_number("1/0") is None
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *(".5", "$.50", "-.5", "-$3.50", "$-5", "+5", "$ 5", "5 %", "5€", "7.", "1/2", "3 / 4"),
+        *("3 1/2", r"3\frac{1}{2}", r"-\frac{3}{4}", "1 000", "1,000.5", "1e3", "\u22127"),
+        *("9" * 1000, "1,000 1/2", "%5"),
+    ],
+)
+def test_what_can_be_wanted_can_be_said(wanted):
+    """A number that a question's answer may be is read as that one where an answer says it."""
+    reader = make_reader("number")
+    assert reader.can_be(wanted)
+    assert reader.same(reader.extract(f"So 7 and 8 give {wanted}."), wanted)
+    assert reader.same(reader.extract(f"7 ... 8\n#### {wanted}"), wanted)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1, 2", "1 2", "12,34", "1_000", "- 5", "1.5/2", "1/0", "5 10/2", "x", "1" * 99 + " 1/"],
+)
+def test_what_no_answer_can_say_is_refused(text):
+    """Several numbers, or what the reader reads otherwise, are no number."""
+    assert not make_reader("number").can_be(text)
+
+
+def test_a_long_mixed_number_is_text():
+    """However long its parts are, it takes no time and breaks nothing."""
+    for text in ("9" * 5000 + " 1/2", "1" + ",000" * 5000 + " 1/2", "1 1/" + "9" * 5000):
+        assert parse_number(text) is None
+        make_reader("number").extract(text)
 
 
 def test_mathematics_is_an_extra():

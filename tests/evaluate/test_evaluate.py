@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softchat.evaluate.answers import make_reader
-from softchat.evaluate.evaluate import Outcome, Plan, Result, evaluate, one_by_one, seeded
+from softchat.evaluate.answers import Reader, make_reader
+from softchat.evaluate.evaluate import Outcome, Plan, Result, evaluate, judge, one_by_one, seeded
 from softchat.evaluate.plan import make_runs
 from softchat.evaluate.questions import Question
 from softchat.evaluate.samples import clustered_share
@@ -86,6 +86,14 @@ def test_a_run_that_fails_is_wrong(length):
     assert hard.accuracy.value == 0.5
     assert hard.steps == 3
     assert hard.halted == {"closed": 1}
+
+
+def test_a_run_that_fails_is_wrong_whatever_is_right():
+    """An empty text, too, may be read as an answer, and be the same as the one that is wanted."""
+    anything = Reader(name="any", extract=lambda text: text, same=lambda given, wanted: True)
+    plan = replace(plan_of("7"), reader=anything)
+    result = judge(plan, plan.runs[0], plan.questions[0], 0, Outcome(error="too long"))
+    assert result.correct is False
 
 
 def test_cancelling():

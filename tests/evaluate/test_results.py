@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from softchat.errors import UsageError
-from softchat.evaluate.evaluate import Outcome, Result
+from softchat.evaluate.evaluate import Outcome, Result, seed_of
 from softchat.evaluate.results import ResultFile, _to_dict, default_path
 
 IDENTITY = {
@@ -17,13 +18,14 @@ IDENTITY = {
     "model": {"name": "m", "sha256": "0"},
     "data": {"name": "data.jsonl", "sha256": "1"},
     "extract": "number",
-    "runs": {"soft": {"tau": 0.1}},
+    "runs": {"soft": {"tau": 0.1, "seed": 0}},
 }
 
 
 def result(index: int) -> Result:
     outcome = Outcome(answer="it is ü7\u2028", steps=3, halted="closed", finished="stop")
-    return Result(run="soft", index=index, seed=9, given="7", correct=True, outcome=outcome)
+    seed = seed_of(0, index, 0)
+    return Result(run="soft", index=index, seed=seed, given="7", correct=True, outcome=outcome)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -69,6 +71,25 @@ def test_a_torn_line_is_cut_off(tmp_path, cut):
         assert file.results == [result(0), result(1)]
 
 
+def test_what_never_begins_leaves_no_file(tmp_path, monkeypatch):
+    """A first line alone is taken away by who wrote it; a file that was there stays."""
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY):
+        assert path.exists()
+    assert not path.exists()
+    monkeypatch.setattr(ResultFile, "_write", lambda *_: os.write(-1, b""))
+    with pytest.raises(UsageError, match="can't write"):
+        ResultFile(path, IDENTITY)
+    assert not path.exists()
+    monkeypatch.undo()
+    head = json.dumps(IDENTITY) + "\n"
+    for text in ("", head[:20], head):
+        path.write_text(text)
+        with ResultFile(path, IDENTITY):
+            pass
+        assert path.read_text() == head
+
+
 def test_a_torn_first_line(tmp_path):
     """A process that was killed at once has left nothing to go on with."""
     path = tmp_path / "r.jsonl"
@@ -90,7 +111,7 @@ def test_a_torn_first_line(tmp_path):
         ),
         ("data", {"name": "data.jsonl", "sha256": "2"}, "another file of questions"),
         ("extract", "exact", "extract was 'number' and is 'exact'"),
-        ("runs", {"soft": {"tau": 0.2}}, "tau of soft was 0.1 and is 0.2"),
+        ("runs", {"soft": {"tau": 0.2, "seed": 0}}, "tau of soft was 0.1 and is 0.2"),
         ("runs", {"hard": {"tau": 0.1}}, "its runs are soft"),
     ],
 )
@@ -118,11 +139,10 @@ def test_other_files_are_left_alone(tmp_path):
 
 
 WRONG = (None, [], {}, "x", 1.5, True, -1, 2**63, 1e300, {"a": 1}, [None])
-# What a field takes beside what it had: None where there may be none, text for text.
+# What a field takes beside what it had: None where there may be none, text for any text.
 TAKEN = {
-    "given": (None, "x"), "correct": (None, True), "run": ("x",), "answer": ("x",),
-    "halted": ("x",),
-    "finished": ("x",), "error": ("x",), "think_s": (1.5, -1), "answer_s": (1.5, -1),
+    "given": ("x",), "correct": (None, True), "answer": ("x",),
+    "think_s": (1.5, -1), "answer_s": (1.5, -1),
     "total_s": (1.5, -1),
 }  # fmt: skip
 
@@ -142,6 +162,9 @@ def damaged():
                 f"{key} {text[:9]}",
                 json.dumps(line).replace(f'"{key}": {shown}', f'"{key}": {text}'),
             )
+    failed = {**line, **asdict(Outcome(error="too long")), "given": None}
+    yield "an error that is right", json.dumps(failed)
+    yield "an error and steps", json.dumps({**failed, "correct": False, "steps": 3})
     for text in (
         "",
         "null",
@@ -170,6 +193,39 @@ def test_a_damaged_line_is_told(tmp_path, name, text):
     with pytest.raises(UsageError, match="line 3: "):
         ResultFile(path, IDENTITY)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"halted": "nope"}, "no thinking ends by 'nope'"),
+        ({"finished": "nope"}, "no answer ends by 'nope'"),
+        ({"error": "boom"}, "an error, and an answer beside it"),
+        ({"given": None}, "right, without an answer"),
+        ({"seed": 1}, "its seed is 1, and was "),
+        ({"index": 1}, "its seed is "),
+        ({"sample": 1}, "its seed is "),
+        ({"run": "nope"}, "there is no run 'nope'"),
+    ],
+)
+def test_what_no_run_has_had_is_told(tmp_path, change, says):
+    """Each field may be one of its kind, and still no run of this evaluation has written them."""
+    path = tmp_path / "r.jsonl"
+    line = _to_dict(result(0)) | change
+    path.write_text(f"{json.dumps(IDENTITY)}\n{json.dumps(line)}\n")
+    with pytest.raises(UsageError, match=f"line 2: {says}"):
+        ResultFile(path, IDENTITY)
+
+
+def test_a_run_that_failed_is_read(tmp_path):
+    """An error alone, which counts as wrong or, without a wanted answer, as neither."""
+    failed = Outcome(error="the prompt has 883 tokens")
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, IDENTITY) as file:
+        for correct, index in ((False, 0), (None, 1)):
+            file.add(replace(result(index), given=None, correct=correct, outcome=failed))
+    with ResultFile(path, IDENTITY) as again:
+        assert again.results == file.results
 
 
 def test_a_result_counts_once(tmp_path):

@@ -155,6 +155,6 @@ def test_results_on_a_full_disk(environ, tmp_path, command, limit):
     assert error == f"error: can't write results to {out}: File too large"
     assert hint.startswith("hint: ")
     assert "Traceback" not in done.stderr
-    assert out.stat().st_size <= limit
+    assert not out.exists() or out.stat().st_size <= limit  # without a result there is none
     again = [sys.executable, "-m", "softchat", *words, "--json"]
     assert subprocess.run(again, env=environ, capture_output=True, check=False).returncode == 0

@@ -52,6 +52,16 @@ def test_figures_are_shown():
     assert "3" in text_of(ends_table(summary, UNICODE)).splitlines()[1]
 
 
+def test_right_is_of_what_was_judged():
+    """A question without an answer counts for steps, not beside accuracy."""
+    summary = summary_of(results(0, True, False), results(1, None, None))
+    assert [(run.right, run.judged, run.questions) for run in summary.runs] == [
+        (1, 1, 2), (0, 1, 2),
+    ]  # fmt: skip
+    assert "1/1  100.0 (20.7 to 100.0)   10.5" in text_of(runs_table(summary, UNICODE))
+    assert "-/1" in text_of(runs_table(summary_of(results(0, None, None)), UNICODE))
+
+
 def test_samples_are_shown_for_powers_of_two():
     """Shares in percent by k, and what so many answers take; nothing with one answer each."""
     several = [
