@@ -159,13 +159,14 @@ def test_names_that_are_not_utf8(run, tmp_path, odd):
     for line in (out, (tmp_path / "t.jsonl").read_text(encoding="utf-8")):
         model = json.loads(line.splitlines()[0])["model"]
         assert (model["name"], model["loras"]) == ("m\\udcff", ["a\\udcff"])
+        assert "m\\udcff" in model["path"]
     assert run("replay", "t.jsonl")[0] == 0
     assert run("show", "t.jsonl")[0] == 0
 
 
 def test_a_session_with_a_name_that_is_not_utf8(run, odd):
     """It is listed and shown, and goes on with the same file."""
-    assert run("ask", "-m", odd["m"], *SHORT, os.fsdecode(b"w\xffhy"))[0] == 0
+    assert run("ask", "-m", odd["m"], *SHORT, "why")[0] == 0
     for _ in range(2):
         assert run("last")[0] == 0
         assert "m\\udcff" in run("log")[1]
