@@ -364,15 +364,12 @@ def test_several_answers_are_kept_as_one(softchat, home):
     assert softchat("-c", "And?", "--samples", "2").status == 2
 
 
-def test_what_no_encoding_can_write_is_asked_and_kept(softchat, home, tmp_path):
-    """A stray byte on the command line: traces, JSON and the log are valid UTF-8 all the same."""
-    stray = os.fsdecode(b"Why\xff?")
-    done = softchat(stray, "--json", "--trace", "t.jsonl")
-    assert done.status == 0, done
-    assert started(done)["question"] == "Why??"
-    (tmp_path / "t.jsonl").read_text("utf-8")
-    assert softchat("show", "last").out.startswith("> Why??\n")
-    assert "Why??" in softchat("log").out
+def test_what_is_no_text_is_not_asked(softchat, home):
+    """A stray byte on the command line: the model would be asked something else."""
+    done = softchat(os.fsdecode(b"Why\xff?"))
+    assert done.status == 2, done
+    assert done.err.startswith("error: the question is not UTF-8 text\nhint: ")
+    assert kept(home) == []
 
 
 def test_a_session_on_a_terminal(terminal, home, tmp_path):

@@ -245,7 +245,7 @@ def test_commands_are_completed(repl):
     one.child.send("\t")
     one.until("> /strategy hard")
     one.child.send("\r\r")  # the first takes what the menu offers, the second sends it
-    one.until("\nstrategy hard")
+    one.until(r"\nstrategy hard[\s\S]*" + PROMPT)
     one.child.send("/help /sta")
     one.until(r"\n\s+/stats")  # the menu
     one.child.send("\t")
