@@ -53,6 +53,11 @@ class Located:
     """What the user should know of how it was found."""
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All parts of a split model; of others the one file."""
+        return tuple(self.path.with_name(name) for name in parts_of(self.path.name))
+
+    @property
     def spec(self) -> str:
         """What `-m` would call it: its name, or its file."""
         return self.name if self.entry else str(self.path.absolute())
