@@ -385,6 +385,7 @@ _OF_STEPS = _OF_THOUGHT - {"max_think", "closing"}
 _TYPES: dict[str, Any] = get_type_hints(Settings)  # each a type
 _SWITCHED = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 LONGEST = 200  # characters of a text
+FAR_OFF = 0.65  # two names that are less alike are no slip: 'log' and 'closing' are 0.6
 
 
 def check(name: str, value: object) -> str | float:
@@ -396,14 +397,14 @@ def check(name: str, value: object) -> str | float:
     """
     knob = KNOBS.get(name)
     if knob is None:
-        near = difflib.get_close_matches(name.lower(), KNOBS, n=1)
+        near = difflib.get_close_matches(name.lower(), KNOBS, n=1, cutoff=FAR_OFF)
         hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(KNOBS)}"
         raise UsageError(f"no setting '{name}'", hint=hint)
     kind = _TYPES[name]
     if issubclass(kind, StrEnum):
         names = [str(member) for member in kind]
         if value not in names:
-            raise UsageError(f"{name} is '{value}'", hint=f"it can be: {', '.join(names)}")
+            raise UsageError(f"{name} is {value!r:.99}", hint=f"it can be: {', '.join(names)}")
         member: str = kind(value)
         return member
     if issubclass(kind, str):
@@ -421,7 +422,7 @@ def check(name: str, value: object) -> str | float:
     wanted = "a whole number" if kind is int else "a number"
     accepted = int if kind is int else int | float
     if isinstance(value, bool) or not isinstance(value, accepted) or not _is_finite(value):
-        raise UsageError(f"{name} is {value!r}", hint=f"it must be {wanted}{_range(knob)}")
+        raise UsageError(f"{name} is {value!r:.99}", hint=f"it must be {wanted}{_range(knob)}")
     low, high = knob.metadata["low"], knob.metadata["high"]
     if (low is not None and value < low) or (high is not None and value > high):
         raise UsageError(f"{name} is {value}", hint=f"it must be {wanted}{_range(knob)}")
@@ -439,6 +440,11 @@ def parse(name: str, text: str) -> str | float:
         return check(name, kind(text))
     except (ValueError, OverflowError):
         return check(name, text)  # says what it must be
+
+
+def is_switch(name: str) -> bool:
+    """Whether `name` is a setting that is on or off."""
+    return _TYPES.get(name) is bool
 
 
 def is_text(name: str) -> bool:

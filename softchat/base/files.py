@@ -156,12 +156,21 @@ def missing_hint(path: Path, otherwise: str = "is it a file?") -> str:
     import difflib  # where something is wrong, not at each start
 
     with suppress(OSError, ValueError):
+        if is_dangling(path):
+            return "it is a link to nothing"
         if not path.exists():
             with os.scandir(path.parent) as entries:
-                there = [entry.name for entry in islice(entries, _LOOKED_AT)]
+                there = [entry.name for entry in islice(entries, _LOOKED_AT) if entry.is_file()]
             for near in difflib.get_close_matches(path.name, there, n=1, cutoff=_ALIKE):
                 return f"did you mean {one_line(str(path.with_name(near)))}?"
     return otherwise
+
+
+def is_dangling(path: Path) -> bool:
+    """Whether this is a link to what is not there."""
+    with suppress(OSError, ValueError):  # a name that can be none
+        return path.is_symlink() and not path.exists()
+    return False
 
 
 def files_in(folder: Path, ending: str) -> list[Path]:

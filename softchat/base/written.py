@@ -31,9 +31,19 @@ def refuse_same(out: Path | None, *others: Path | str | None, by: str) -> None:
     if out is None:
         return
     for other in others:
-        if other and _is_same(out, Path(other)):
+        if other and is_same(out, Path(other)):
             said = f"{by} would overwrite {one_line(str(other))}, which this command uses"
             raise UsageError(said, hint="name another file")
+
+
+def refuse_inside(out: Path | None, folder: Path) -> None:
+    """Raise UsageError if what is written would be in this folder, whose files are softchat's own.
+
+    Only softchat itself writes there: sessions are found and read back by their names.
+    """
+    if out is not None and is_same(Path(os.path.realpath(out)).parent, folder):
+        said = f"{one_line(str(out))} is among softchat's own"
+        raise UsageError(said, hint="name another folder")
 
 
 def refuse_stdout(out: Path | None, *, by: str, hint: str) -> None:
@@ -87,7 +97,8 @@ def write_named(out: Path, content: str | bytes) -> None:
         replace_file(Path(os.path.realpath(out)), content)
 
 
-def _is_same(one: Path, other: Path) -> bool:
+def is_same(one: Path, other: Path) -> bool:
+    """Whether both names are of one file, be it there or not."""
     with suppress(ValueError):  # what can be no name
         try:
             return one.samefile(other)

@@ -20,13 +20,23 @@ from softchat.errors import SoftchatError, UsageError
 if TYPE_CHECKING:
     from softchat.talk.worker.process import Worker
 
+EMPTY = "is a variable of the shell empty?"
+"""The hint of a name that is empty."""
 _INTERRUPTED = 130
 _WIDEST = 10_000  # columns, or lines
 _LONGEST_NAME = 200  # characters of one that is told
+_LONG = 9  # digits of a place in a line
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _GONE = {errno.EIO, errno.EBADF}  # a terminal that was closed, or that can only be read
 _RARELY = 100_000  # allocations between two looks for garbage; imports make many and leave none
-_OF_FILES = {"--trace", "--out", "-o", "--csv", "--file", "-f"}
+_OF_FILES = {"--trace", "--out", "-o", "--csv", "--file", "-f", "--models-file"}
+_NAMES = dict.fromkeys(_OF_FILES, "file") | {
+    "--rpc": "server", "--device": "device", "--host": "address", "--lora": "adapter",
+    "--resume": "session", "--schema": "schema",
+}  # fmt: skip
+"""What is named by a flag that names something: an empty name is none."""
+_OF_COMPLETION = {"--install-completion", "--show-completion"}
+_COMPLETE = "_SOFTCHAT_COMPLETE"
 _YES = {"1", "true", "t", "yes", "y", "on"}  # what typer takes for it in a variable
 
 
@@ -183,7 +193,7 @@ def _run() -> int:
 def _early_worker(arguments: Sequence[str], environ: Mapping[str, str]) -> Worker | None:
     """A worker for commands that talk to a model; it imports as long as the command line does."""
     told = {"-h", "--help", "-V", "--version"} & set(arguments)
-    if told or "_SOFTCHAT_COMPLETE" in environ or not talks(arguments):
+    if told or _COMPLETE in environ or not talks(arguments):
         return None
     from softchat.talk.worker.process import Worker, is_isolated
 
@@ -197,6 +207,8 @@ def _command(early: Worker | None) -> int:
 
     stdout = sys.stdout
     _refuse_nameless(sys.argv[1:])
+    _refuse_shell(sys.argv[1:])
+    _refuse_no_tab(os.environ)
     try:
         return app(standalone_mode=False, obj=early, prog_name="softchat") or 0
     except UnicodeDecodeError:
@@ -223,11 +235,31 @@ def _command(early: Worker | None) -> int:
 
 
 def _refuse_nameless(arguments: Sequence[str]) -> None:
-    """Raise UsageError if a flag names a file with an empty name, which Path would take for `.`."""
+    """Raise UsageError if a flag names something with an empty name.
+
+    Path would take it for `.`, and other flags for as good as not given.
+    """
     for flag, value in itertools.pairwise([*arguments, "."]):
         name, equals, rest = flag.partition("=")
-        if name in _OF_FILES and not (rest if equals else value):
-            raise UsageError(f"{name} names no file", hint="is a variable of the shell empty?")
+        if name in _NAMES and not (rest if equals else value):
+            raise UsageError(f"{name} names no {_NAMES[name]}", hint=EMPTY)
+
+
+def _refuse_shell(arguments: Sequence[str]) -> None:
+    """Raise UsageError if a shell is named for the completion: it is for the one that runs."""
+    for flag, word in itertools.pairwise(arguments):
+        if flag in _OF_COMPLETION and not word.startswith("-"):
+            hint = f"type it without a name in {word[:_LONGEST_NAME]}"
+            raise UsageError(f"{flag} is for the shell that runs, and takes no name", hint=hint)
+
+
+def _refuse_no_tab(environ: Mapping[str, str]) -> None:
+    """Raise UsageError if a completion is wanted as in bash, and nothing says of which line."""
+    if environ.get(_COMPLETE) != "complete_bash":  # others take an absent line for an empty one
+        return
+    at = environ.get("COMP_CWORD", "")
+    if "COMP_WORDS" not in environ or not (at.isascii() and at.isdigit() and len(at) < _LONG):
+        raise UsageError("nothing says which line is completed", hint="unset _SOFTCHAT_COMPLETE")
 
 
 def _report(error: SoftchatError) -> None:

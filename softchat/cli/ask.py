@@ -83,7 +83,14 @@ def ask(
     What stdin or a file holds goes with it: cat notes.txt | softchat ask "Who sends the contract?"
     """
     # Imported here, as --help must not wait for them.
-    from softchat.cli.model import Backends, find, tell_of_default, user_config
+    from softchat.cli.model import (
+        Backends,
+        find,
+        model_files,
+        settings_files,
+        tell_of_default,
+        user_config,
+    )
     from softchat.config.named_prompts import find_prompt
     from softchat.record.session_file import SessionFile
 
@@ -100,7 +107,8 @@ def ask(
     if schema is not None and sampling.samples > 1:
         raise UsageError("--schema and --samples exclude each other", hint="choose one")
     waits = (lambda: keys.waits) if keys else None
-    refuse_same(outputs.trace, *file or (), file_named(system), schema, by="--trace")
+    used = (*(file or ()), file_named(system), schema, *settings_files(config))
+    refuse_same(outputs.trace, *used, by="--trace")
     outputs = outputs.after(config)
     if schema is not None and outputs.markdown is None:
         outputs = replace(outputs, markdown=False)  # JSON is shown as it is
@@ -118,6 +126,8 @@ def ask(
             if before is None or "model" in stronger
             else model_of(before, find, "ask")
         )
+        # In time: what a trace is written over stays as it is until the first event.
+        refuse_same(outputs.trace, *model_files(found, loading), by="--trace")
         if before is None and not (wanted or config.model or outputs.quiet):
             tell_of_default(found)
         layers = Layers(suits=config.suits(found), chosen=[given(context).over(prompt.chosen)])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,7 +44,7 @@ from softchat.cli.resume import (
     sessions_folder,
 )
 from softchat.config.layers import Layers
-from softchat.errors import UsageError
+from softchat.errors import SoftchatError, UsageError
 
 if TYPE_CHECKING:
     from softchat.cli.model import Backends
@@ -135,9 +136,11 @@ def chat(
         find=find,
         saved=saved,
         busy=opener.busy_note,
+        uses=opener.uses,
     )
     with closing(repl):
         if trace is not None:
+            repl.refuse_used(trace, by="--trace")
             repl.trace, repl.trace_path = open_trace(trace, force=force), trace
         repl.greet()
         if restored is not None:
@@ -179,6 +182,15 @@ class _Opener:
         how = replace(self._loading.after(layers), **self.changed)
         self._threads = 0 if how.threads else default_threads()
         return self._backends.open(found, how, cancelled=cancelled)
+
+    def uses(self, found: Located) -> tuple[Path, ...]:
+        """The files that a session with this model comes from."""
+        from softchat.cli.model import model_files, settings_files
+
+        files = (*settings_files(self._config), *found.files)
+        with suppress(SoftchatError):  # an adapter is not there: told when the model is loaded
+            files += model_files(found, self._loading)
+        return files
 
     def busy_note(self) -> str:
         """What is to be said of other programs on this machine; or nothing."""

@@ -272,6 +272,7 @@ def evaluate_file(
     how: Evaluating,
     *,
     answers: bool = True,
+    table: Path | None = None,
 ) -> Evaluation | None:
     """Run what is still to be run, and sum all up; None if Ctrl-C stopped it.
 
@@ -283,6 +284,7 @@ def evaluate_file(
         loading: the model.
         how: see `Evaluating`.
         answers: whether every question must have one.
+        table: the file that `--csv` names, which the command writes behind this.
 
     """
     from softchat.cli.model import prepare
@@ -297,7 +299,8 @@ def evaluate_file(
         data, how.extract, answers=answers, limit=how.limit, seed=int(str(grid.get("seed", [0])[0]))
     )
     refuse_unseen(str(context.info_name), grid, named)
-    found, loading, defaults, wording = prepare(context, loading, quiet=how.json)
+    outs = {"--out": how.out, "--csv": table}
+    found, loading, defaults, wording = prepare(context, loading, quiet=how.json, outs=outs)
     runs = make_runs({"seed": 0, **defaults}, grid, named)
     refuse_unused(context, runs)
     seed = runs[0].settings.seed

@@ -76,7 +76,13 @@ def fork(
 
     The steps before are not thought again: softchat fork last --at 14 --take patience
     """
-    from softchat.cli.model import Backends, told_if_slow, user_config
+    from softchat.cli.model import (
+        Backends,
+        model_files,
+        settings_files,
+        told_if_slow,
+        user_config,
+    )
     from softchat.engine.protocol import ANY_CONTEXT
 
     if not (json or out):
@@ -92,6 +98,7 @@ def fork(
     refuse_idle_settings(context, planned[0].settings)
     config = user_config()
     found = _find(started.model, loading.model, config, quiet=json)
+    refuse_same(out, *settings_files(config), *model_files(found, loading), by="--trace")
     with ExitStack() as stack:
         backends = stack.enter_context(closing(Backends()))
         interrupt = stack.enter_context(catch_interrupt())

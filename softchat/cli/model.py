@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from softchat.base.files import shown_size
 from softchat.base.text import message_line, one_line
+from softchat.base.written import refuse_same
 from softchat.cli import warn
 from softchat.cli.options import Loading, TalkLoading, given
-from softchat.config.file import Config, load_config
+from softchat.config.file import Config, file_named, load_config
 from softchat.config.layers import Layers
 from softchat.engine.protocol import ANY_CONTEXT, Lora
 from softchat.engine.threads import busy_note, default_threads
 from softchat.errors import ModelNotFoundError, SoftchatError, UsageError
 from softchat.models import Located, find_model
+from softchat.models.catalogue import own_file, shipped_file
 from softchat.models.folders import expand, is_file, prompt_cache_folder
 from softchat.models.locate import HUB
 from softchat.models.progress import OnProgress, Progress
@@ -211,16 +214,50 @@ def load_of(found: Located, loading: Loading, *, n_ctx_most: int = ANY_CONTEXT) 
     )
 
 
+def settings_files(config: Config) -> tuple[Path, ...]:
+    """Files that say what there is and how it is used: config.toml and models.toml."""
+    return (*config.files, own_file(os.environ), shipped_file())
+
+
+def model_files(found: Located, loading: Loading) -> tuple[Path, ...]:
+    """Files that a model comes from: its parts, its adapters, and both as one.
+
+    Raises:
+        SoftchatError: an adapter is not there.
+
+    """
+    load = load_of(found, loading)
+    merged = load.merge.glob("*.gguf") if load.merge else ()
+    return (*found.files, *(lora.path for lora in load.loras), *merged)
+
+
 def prepare(
-    context: typer.Context, loading: Loading, *, quiet: bool
+    context: typer.Context,
+    loading: Loading,
+    *,
+    quiet: bool,
+    outs: Mapping[str, Path | None] = MappingProxyType({}),
 ) -> tuple[Located, Loading, dict[str, object], str]:
     """The model that is meant, how it is loaded, the settings that suit it, the system prompt.
 
     For commands whose settings can have several values: flags and variables give all but those.
-    Raises as `load_config` and `find_model` do.
+
+    Args:
+        context: the command's.
+        loading: what flags say of the model.
+        quiet: nothing is told meanwhile.
+        outs: the files that the command will write, each by its flag.
+
+    Raises:
+        SoftchatError: as `load_config` and `find_model` do; or a file would be written over that
+            the model or its settings come from.
+
     """
     config = user_config()
     found = find(loading.model, config=config, quiet=quiet)
+    used = (*settings_files(config), *model_files(found, loading))
+    for by, out in outs.items():
+        refuse_same(out, file_named(context.params.get("system")), *used, by=by)
     layers = Layers(suits=config.suits(found), chosen=[given(context)])
     defaults: dict[str, object] = {}
     for source in layers.suits:

@@ -15,7 +15,7 @@ import typer
 
 from softchat.base.keys import can_listen
 from softchat.base.text import is_unicode, one_line
-from softchat.base.written import refuse_stdout
+from softchat.base.written import refuse_inside, refuse_stdout
 from softchat.cli.options import flag, option
 from softchat.errors import UsageError
 from softchat.events import Event, Finished, Started
@@ -198,12 +198,14 @@ def open_trace(path: Path, *, force: bool) -> TraceWriter:
 
     Raises:
         UsageError: it can't be written, or holds something else than a trace, and not `force`; or
-            stdout goes there.
+            stdout goes there; or it is among the files of sessions.
 
     """
+    from softchat.cli.resume import sessions_folder
     from softchat.record.trace import TraceWriter, is_free
 
     refuse_stdout(path, by="--trace", hint="--json writes the events to stdout")
+    refuse_inside(path, sessions_folder())
     if not force and not is_free(path):
         shown = one_line(str(path))
         raise UsageError(f"{shown} exists, and is no trace", hint="--force writes over it")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 from softchat.base.text import one_line
 from softchat.base.written import refuse_foreign, refuse_same, refuse_stdout, write_named
 from softchat.cli.traces import Turn, read_runs
-from softchat.errors import UsageError
+from softchat.errors import SoftchatError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +72,8 @@ def plot(
         import webbrowser
 
         if not webbrowser.open(out.absolute().as_uri()):
-            print("no browser could be opened", file=sys.stderr)
+            hint = f"BROWSER names one; the plot is in {one_line(str(out))}"
+            raise SoftchatError("no browser could be opened", hint=hint)
     return 0
 
 

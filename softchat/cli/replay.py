@@ -40,7 +40,7 @@ def replay(
 ) -> int:
     """Show a recorded run as it was; no model is needed."""
     _refuse_speed(speed)
-    from softchat.cli.model import user_config
+    from softchat.cli.model import settings_files, user_config
 
     if step:
         refuse_idle(context, "speed", beside="with --step")
@@ -48,7 +48,8 @@ def replay(
         refuse_idle(context, "markdown", beside="with --json")
     refuse_force_alone(context, outputs.trace)
     runs = read_runs(recording, turn)
-    refuse_same(outputs.trace, recording, by="--trace")
+    config = user_config()
+    refuse_same(outputs.trace, recording, *settings_files(config), by="--trace")
     if step and outputs.trace is not None:
         raise UsageError("--step and --trace exclude each other", hint="--speed 0 --trace FILE")
     errors = []
@@ -58,7 +59,7 @@ def replay(
             if step
             else _by_clock(runs, speed, interrupt)
         )
-        with outputs.after(user_config()).open(every_step=step) as show:
+        with outputs.after(config).open(every_step=step) as show:
             for event in played:
                 show(event)
                 if isinstance(event, Error):

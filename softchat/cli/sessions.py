@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.text import one_line
-from softchat.base.written import refuse_foreign, refuse_stdout
+from softchat.base.written import refuse_foreign, refuse_inside, refuse_stdout
 from softchat.cli.completion import session_ids
 from softchat.cli.resume import open_log, sessions_folder
 from softchat.errors import UsageError
@@ -106,15 +105,14 @@ def export(
     from softchat.record.session_format import is_export, to_markdown, write_file
     from softchat.record.sessions import load_session
 
+    if not file:
+        raise UsageError("no file is named", hint="'-' is stdout")
     saved = load_session(sessions_folder(), name)
     if file == "-":
         print(to_markdown(saved), end="")
         return
-    if not file:
-        raise UsageError("no file is named", hint="'-' is stdout")
     out = Path(file)
-    if Path(os.path.realpath(out)).parent == Path(os.path.realpath(sessions_folder())):
-        raise UsageError(f"{one_line(file)} is among softchat's own", hint="name another folder")
+    refuse_inside(out, sessions_folder())
     refuse_stdout(out, by=one_line(file), hint="softchat sessions export ID - writes to stdout")
     refuse_foreign(out, is_export, what="exported session")
     write_file(out, saved)

@@ -49,12 +49,14 @@ def sweep(
         )
     if csv_file is not None:
         refuse_stdout(csv_file, by="--csv", hint="--json writes the table to stdout")
-        refuse_same(csv_file, data, evaluating.out, loading.model, by="--csv")
+        refuse_same(csv_file, data, evaluating.out, by="--csv")
         refuse_foreign(csv_file, _is_table, what="table of a sweep")
         if not csv_file.parent.is_dir():
             shown = one_line(str(csv_file))
             raise UsageError(f"can't write {shown}: no such folder", hint="make it first")
-    evaluation = evaluate_file(data, grid, (), context, loading, evaluating, answers=False)
+    evaluation = evaluate_file(
+        data, grid, (), context, loading, evaluating, answers=False, table=csv_file
+    )
     if evaluation is None:
         return _INTERRUPTED
     rows = _rows(evaluation)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.text import natural, one_line
-from softchat.cli import warn
+from softchat.cli import EMPTY, warn
 from softchat.errors import UsageError
 from softchat.models.folders import is_file
 
 if TYPE_CHECKING:
     from softchat.record.runs import Run
 
+_KEPT = "a session keeps those of its newest turns; --trace FILE keeps all"
 TraceFile = Annotated[
     str,
     typer.Argument(
@@ -49,6 +50,8 @@ def read_runs(name: str, turn: int | None, *, forked: bool = False) -> list[Run]
     from softchat.record.trace import replay
 
     shown = one_line(name)
+    if not name:
+        raise UsageError("an empty name is no trace's", hint=EMPTY)
     if name == "last" or natural(name) is not None:
         runs = _asked(name, forked=forked)
     elif is_file(Path(name)) or not (runs := _runs_of_session(name, forked=forked)):
@@ -83,13 +86,17 @@ def _asked(name: str, *, forked: bool) -> list[Run]:
     turns = load_session(sessions_folder(), found[0].session).turns
     turn = turns[found[0].place]
     if not turn.events:
-        hint = "a session keeps those of its newest turns; --trace FILE keeps all"
-        raise UsageError("the steps of this were not kept", hint=hint)
+        raise UsageError("the steps of this were not kept", hint=_KEPT)
     return [Run.of(one.events) for one in (turn.lineage if forked else (turn,))]
 
 
 def _runs_of_session(name: str, *, forked: bool) -> list[Run]:
-    """The runs of the session whose id begins like this; none if there is no such session."""
+    """The runs of the session whose id begins like this; none if there is no such session.
+
+    Raises:
+        UsageError: there is, but nothing is left of its steps.
+
+    """
     from softchat.cli.resume import sessions_folder
     from softchat.record.runs import Run
     from softchat.record.sessions import load_session
@@ -99,4 +106,7 @@ def _runs_of_session(name: str, *, forked: bool) -> list[Run]:
     except UsageError:  # a file is meant, and told to be missing
         return []
     told = [one for turn in turns for one in (turn.lineage if forked else (turn,))]
-    return [Run.of(turn.events) for turn in told if turn.events]
+    runs = [Run.of(turn.events) for turn in told if turn.events]
+    if turns and not runs:
+        raise UsageError(f"the steps of session {one_line(name)} are not kept", hint=_KEPT)
+    return runs

@@ -112,7 +112,8 @@ def tune(
         data, tuning.extract, limit=tuning.limit, seed=int(str(grid.get("seed", [0])[0]))
     )
     refuse_unseen("tune", grid, run or ())
-    found, loading, defaults, wording = prepare(context, loading, quiet=tuning.json)
+    outs = {"--out": tuning.out}
+    found, loading, defaults, wording = prepare(context, loading, quiet=tuning.json, outs=outs)
     fixed = {name: values[0] for name, values in grid.items() if len(values) == 1}
     standing, candidates = _runs({"seed": 0, **defaults}, grid, run or (), fixed=fixed)
     refuse_unused(context, [*standing, *candidates])

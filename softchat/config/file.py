@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from softchat.config.layers import Source
 from softchat.config.named_prompts import ASKED, NamedPrompt, is_well_formed
-from softchat.engine.placement import Placement
+from softchat.engine.placement import LAYERS_SAY, Placement
 from softchat.engine.threads import MOST_THREADS
 from softchat.errors import UsageError
-from softchat.settings import KNOBS, check
+from softchat.settings import KNOBS
 
 if TYPE_CHECKING:
     from softchat.models import Located
@@ -59,6 +59,8 @@ class Config:
     """The values for single models, by what the file calls them."""
     prompts: Mapping[str, NamedPrompt] = field(default_factory=dict)
     """Those that have a name."""
+    files: tuple[Path, ...] = field(default=(), compare=False)
+    """config.toml, be it there or not, and the files that its system prompts name."""
     _top: Table | None = None
 
     @property
@@ -108,25 +110,37 @@ def load_config(environ: Mapping[str, str], *, warn: Callable[[str], None]) -> C
 
     """
     from softchat.models.folders import config_folder
-    from softchat.models.tables import read_tables
+    from softchat.models.tables import DamagedError, read_tables
 
     file = config_folder(environ) / "config.toml"
     if not _is_there(file):
-        return Config()
+        return Config(files=(file,))
     try:
         top = read_tables([file])
-    except UsageError as error:
+    except DamagedError as error:
         # A mistake is told to be mended; but a file that is damaged must not shut its user out.
         warn(f"{error.message}; going on without it")
-        return Config()
+        return Config(files=(file,))
     top.allow(*KNOBS, *OPTIONS, "models", "prompts")
     models, prompts = top.table("models"), top.table("prompts")
     return Config(
         values=_read_values(top),
         models={name: _read_model(models.table(name)) for name in models.values},
         prompts={name: _read_prompt(prompts, name) for name in prompts.values},
+        files=(file, *_files_named(top.values, beside=file.parent)),
         _top=top,
     )
+
+
+def _files_named(values: Mapping[str, object], *, beside: Path) -> list[Path]:
+    """The files that system prompts name, in this table and in those inside it."""
+    files = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            files += _files_named(value, beside=beside)
+        elif name == "system" and (file := file_named(str(value), beside=beside)):
+            files.append(file)
+    return files
 
 
 def _is_there(file: Path) -> bool:
@@ -140,6 +154,10 @@ def _is_there(file: Path) -> bool:
 
 
 def _read_model(table: Table) -> Mapping[str, object]:
+    for name in table.values:
+        if name in SWITCHES:
+            hint = "it is for all models: it belongs above the first table"
+            raise table.error(name, f"no key '{name}' here", hint=hint)
     table.allow(*_OF_A_MODEL)
     return _read_values(table)
 
@@ -148,6 +166,9 @@ def _read_prompt(prompts: Table, name: str) -> NamedPrompt:
     if isinstance(prompts.values[name], str):  # a text alone
         chosen = Source(values={}, origin=lambda _: f"prompt {name}")
         return NamedPrompt(name=name, text=_template(prompts, name), chosen=chosen)
+    if not isinstance(prompts.values[name], Mapping):
+        hint = "it must be a string in quotes, or a table"
+        raise prompts.error(name, f"{name} is {prompts.values[name]!r:.99}", hint=hint)
     table = prompts.table(name)
     table.allow(*KNOBS, "model", "system", "prompt", "defaults")
     defaults = table.table("defaults")
@@ -179,10 +200,7 @@ def _read_values(table: Table) -> Mapping[str, object]:
     values: dict[str, object] = {}
     for name, value in table.values.items():
         if name in KNOBS:
-            try:
-                values[name] = check(name, value)
-            except UsageError as error:
-                raise table.error(name, error.message, hint=error.hint) from error
+            values[name] = table.setting(name)
         elif name in SIZES:
             values[name] = table.whole(name, *SIZES[name])
         elif name in PLACES:
@@ -190,22 +208,21 @@ def _read_values(table: Table) -> Mapping[str, object]:
         elif name in SWITCHES:
             values[name] = table.switch(name)
         elif name == "system":
-            try:
-                values[name] = from_file(table.text(name), beside=table.file_of(name).parent)
-            except UsageError as error:
-                raise table.error(name, error.message, hint=error.hint) from error
+            text = table.text(name)
+            with table.told_at(name):
+                values[name] = from_file(text, beside=table.file_of(name).parent)
         elif name in OPTIONS:
             values[name] = table.text(name)
     return values
 
 
 def _placed(table: Table, name: str, value: object) -> str | int:
-    if name != "gpu_layers" or not isinstance(value, int) or isinstance(value, bool):
+    if name == "gpu_layers" and (isinstance(value, bool) or not isinstance(value, str | int)):
+        raise table.error(name, f"{name} is {value!r:.99}", hint=LAYERS_SAY)
+    if not isinstance(value, int):
         value = table.text(name)
-    try:
+    with table.told_at(name):
         return check_place(name, value)
-    except UsageError as error:
-        raise table.error(name, error.message, hint=error.hint) from error
 
 
 def file_named(text: str | None, *, beside: Path | None = None) -> Path | None:

@@ -12,6 +12,7 @@ from softchat.errors import UsageError
 ALL = -1
 NONE = "none"  # in place of a device's name: the processor alone
 MOST_LAYERS = 2**16
+LAYERS_SAY = "it can be: auto, all, or a whole number"
 
 
 class CacheType(NamedTuple):
@@ -107,5 +108,5 @@ def read_layers(value: str | int) -> int | None:
     except ValueError:
         layers = ALL - 1
     if not ALL <= layers <= MOST_LAYERS:
-        raise UsageError(f"gpu_layers is '{value}'", hint="it can be: auto, all, or a number")
+        raise UsageError(f"gpu_layers is '{value}'", hint=LAYERS_SAY)
     return layers

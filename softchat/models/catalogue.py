@@ -27,7 +27,7 @@ from softchat.models.entry import (
 from softchat.models.folders import config_folder, expand, is_file
 from softchat.models.tables import Table, read_tables
 from softchat.prompt.tags import ThinkTags
-from softchat.settings import KNOBS, check
+from softchat.settings import KNOBS
 
 _ROOT = Path(__file__).parents[1]
 _FEW = 5  # names in one hint
@@ -277,13 +277,7 @@ def _read_tags(table: Table, name: str) -> ThinkTags:
 
 
 def _read_defaults(table: Table) -> Mapping[str, object]:
-    values: dict[str, object] = {}
-    for name, value in table.values.items():
-        try:
-            values[name] = check(name, value)
-        except UsageError as error:
-            raise table.error(name, error.message, hint=error.hint) from error
-    return MappingProxyType(values)
+    return MappingProxyType({name: table.setting(name) for name in table.values})
 
 
 def _check_unique(entries: Iterable[ModelEntry], models: Table) -> None:

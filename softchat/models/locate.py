@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from softchat.base.files import shown_size
+from softchat.base.files import is_dangling, shown_size
 from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models.catalogue import Catalogue, user_catalogue
@@ -51,6 +51,11 @@ class Located:
     """What models.toml says about it; None for a file that it does not know."""
     note: str = ""
     """What the user should know of how it was found."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All parts of a split model; of others the one file."""
+        return tuple(self.path.with_name(name) for name in parts_of(self.path.name))
 
     @property
     def spec(self) -> str:
@@ -306,6 +311,9 @@ def _pieces(name: str, count: str) -> str:
 
 
 def _no_file(path: Path) -> ModelNotFoundError:
+    if is_dangling(path):
+        message = one_line(f"{path} is a link to nothing")
+        return ModelNotFoundError(message, hint="mend it, or give another file")
     if kind := _special(path):
         message = one_line(f"{path} is {kind}, not a file")
         return ModelNotFoundError(message, hint="a model is opened more than once: give a file")
@@ -340,7 +348,8 @@ def _names_in(folder: Path) -> list[str]:
 
 def _ggufs_in(folder: Path) -> list[str] | None:
     try:
-        return sorted(path.name for path in folder.iterdir() if path.suffix == ".gguf")
+        found = [path for path in folder.iterdir() if path.suffix == ".gguf"]
+        return sorted(path.name for path in found if path.is_file())
     except (OSError, ValueError):
         return None  # no folder, or closed to us
 

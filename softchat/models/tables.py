@@ -12,7 +12,8 @@ import math
 import re
 import reprlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,15 @@ from typing import Any
 from softchat.base.files import read_file
 from softchat.base.text import one_line
 from softchat.errors import UsageError
+from softchat.settings import FAR_OFF, check, is_switch
 
 Keys = tuple[str, ...]
+
+
+class DamagedError(UsageError):
+    """A file can't be read, or is no TOML: not one word of it can be taken."""
+
+
 _PAST_TOML = 2**63
 _DEEPEST = 100  # names within names: the parser takes the square of them
 _TOO_DEEP = re.compile(
@@ -70,6 +78,21 @@ class Table:
         layer = self._layer_of(keys)
         place = f"{layer.file}:{layer.line_of(keys)}"
         return UsageError(one_line(f"{place}: {message}"), hint=one_line(hint))
+
+    @contextmanager
+    def told_at(self, key: str) -> Iterator[None]:
+        """What is found wrong in here with the value of a key is told with its place."""
+        try:
+            yield
+        except UsageError as error:
+            raise self.error(key, error.message, hint=error.hint) from error
+
+    def setting(self, key: str) -> str | float:
+        """The value of a setting of a run, inside its range."""
+        if is_switch(key):
+            return self.switch(key)
+        with self.told_at(key):
+            return check(key, self.values[key])
 
     def file_of(self, key: str) -> Path:
         """The file whose value for this key counts."""
@@ -160,7 +183,7 @@ class Table:
         return next((layer for layer in reversed(self.layers) if layer.has(keys)), self.layers[-1])
 
     def _meant(self, key: str, value: object, names: Sequence[str]) -> str:
-        near = difflib.get_close_matches(key, names, n=1)
+        near = difflib.get_close_matches(key, names, n=1, cutoff=FAR_OFF)
         if near:
             return f"did you mean '{near[0]}'?"
         if isinstance(value, dict) and self.keys:
@@ -177,7 +200,8 @@ def read_tables(files: Sequence[Path]) -> Table:
     the earlier one whole.
 
     Raises:
-        UsageError: a file cannot be read, or is not TOML.
+        DamagedError: a file cannot be read, or is not TOML.
+        UsageError: a number in it is larger than TOML's can be.
 
     """
     layers = [_read_layer(file) for file in files]
@@ -192,17 +216,17 @@ def _read_layer(file: Path) -> Layer:
         text = io.StringIO(read_file(file).decode("utf-8-sig"), newline=None).read()
     except OSError as error:
         hint = "is it a file, and may you read it?"
-        raise UsageError(one_line(f"cannot read {file}: {error.strerror}"), hint=hint) from error
+        raise DamagedError(one_line(f"cannot read {file}: {error.strerror}"), hint=hint) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         hint = "save it as UTF-8, as TOML must be"
-        raise UsageError(one_line(f"{file}:{line}: not valid UTF-8"), hint=hint) from error
+        raise DamagedError(one_line(f"{file}:{line}: not valid UTF-8"), hint=hint) from error
     try:
         layer = Layer(file=file, text=text, values=parse(text))
     # Not only TOMLDecodeError: a number of 5000 digits is a plain ValueError.
     except (ValueError, RecursionError) as error:
         message, line = _syntax_error(str(error), text)
-        raise UsageError(
+        raise DamagedError(
             one_line(f"{file}:{line}: {message}"), hint="see https://toml.io"
         ) from error
     if keys := _too_large(layer.values):

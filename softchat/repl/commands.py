@@ -18,6 +18,7 @@ from rich.console import Group
 
 from softchat.base.interrupt import catch_interrupt
 from softchat.base.text import message_line, one_line, printable
+from softchat.base.written import is_same
 from softchat.config.file import LOADING, OPTIONS, from_file, read_loading
 from softchat.errors import UsageError
 from softchat.events import Event
@@ -312,6 +313,7 @@ def _trace(repl: Host, rest: str) -> None:
         repl.say(f"to {printable(str(repl.trace_path))}" if repl.trace else "off")
         return
     if rest != "off":
+        _refuse_traced(repl, expand(rest))
         _keep_what_is_there(expand(rest), "/trace!")
     _trace_over(repl, rest)
 
@@ -321,12 +323,20 @@ def _trace_over(repl: Host, rest: str) -> None:
         repl.end_trace()
     else:
         path = _path(rest, "/trace! t.jsonl")
-        repl.refuse_kept(path, by="/trace")
+        _refuse_traced(repl, path)
+        repl.refuse_used(path, by="/trace")
         # First: if it can't be opened, the one before goes on.
         trace = TraceWriter(path, force=True)
         repl.end_trace()
         repl.trace, repl.trace_path = trace, path
     repl.say(f"trace {one_line(rest)}", "dim")
+
+
+def _refuse_traced(repl: Host, path: Path) -> None:
+    """Raise UsageError if this very session writes to the file."""
+    if repl.trace and repl.trace_path and is_same(path, repl.trace_path):
+        said = f"this session writes to {one_line(str(path))} already"
+        raise UsageError(said, hint="/trace off ends that; or name another file")
 
 
 def _stats(repl: Host, rest: str) -> None:

@@ -47,8 +47,8 @@ class Host(Protocol):
     def is_own(self, path: Path) -> bool:
         """Whether this file holds what this session has written there, or comes from."""
 
-    def refuse_kept(self, path: Path, *, by: str) -> None:
-        """Raise UsageError if this is a file in which softchat keeps the session itself."""
+    def refuse_used(self, path: Path, *, by: str) -> None:
+        """Raise UsageError if the session comes from this file, or sessions are kept there."""
 
     def load_from(self, path: Path) -> None:
         """Take up a session from a file; the one so far stays as it is. Raises UsageError."""

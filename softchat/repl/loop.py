@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from softchat.base.interrupt import TWICE_S, catch_interrupt
 from softchat.base.keys import listening, stepping
 from softchat.base.text import message_line, one_line, printable
 from softchat.base.version import __version__
-from softchat.base.written import refuse_same
+from softchat.base.written import refuse_inside, refuse_same
 from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
 from softchat.events import Answer, Event, Halted, was_interrupted
 from softchat.models import Located
@@ -57,6 +57,7 @@ class Repl:
         find: a model by its name, fetched if need be.
         saved: where the session is kept as it happens.
         busy: what is to be said once of other programs on this machine; or nothing.
+        uses: the files that a session with this model comes from, which nothing writes over.
 
     """
 
@@ -69,6 +70,7 @@ class Repl:
         find: Callable[[str], Located],
         saved: SessionFile,
         busy: Callable[[], str] = lambda: "",
+        uses: Callable[[Located], Iterable[Path]] = lambda _: (),
     ) -> None:
         self.session = session
         self.console = console
@@ -80,6 +82,7 @@ class Repl:
         self._make_view = make_view
         self._saved = saved
         self._busy, self._busy_told = busy, False
+        self._uses = uses
         self._noted: object = None  # the model whose note was told
         self._save_failed = False
         self._notes: list[str] = []
@@ -365,7 +368,7 @@ class Repl:
 
     def save_as(self, path: Path) -> None:
         """Write the session to a file of the user's. Raises UsageError."""
-        self.refuse_kept(path, by="/save")
+        self.refuse_used(path, by="/save")
         self._refuse_trace(path)
         write_file(path, self.session)
         self._own[path.resolve()] = _digest(path)
@@ -376,10 +379,12 @@ class Repl:
         written = self._own.get(path.resolve())
         return bool(written) and written == _digest(path)
 
-    def refuse_kept(self, path: Path, *, by: str) -> None:
-        """Raise UsageError if this is a file in which softchat keeps the session itself."""
+    def refuse_used(self, path: Path, *, by: str) -> None:
+        """Raise UsageError if the session comes from this file, or sessions are kept there."""
         folder, id_ = self._saved.folder, self._saved.id
         refuse_same(path, folder / f"{id_}.json", trace_of(folder, id_), by=by)
+        refuse_inside(path, folder)
+        refuse_same(path, *self._uses(self.session.found), by=by)
 
     def _refuse_trace(self, path: Path) -> None:
         """Raise UsageError if turns are written to this file: those that follow would be lost."""

@@ -12,6 +12,7 @@ import pytest
 
 from softchat.base import files
 from softchat.base.files import (
+    missing_hint,
     open_file,
     open_sink,
     open_stream,
@@ -119,3 +120,14 @@ def test_a_small_file_takes_little_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_what_is_meant_is_a_file(tmp_path):
+    """And never the very name that was given: a link to nothing is told to be one."""
+    path = tmp_path / "notes.txt"
+    (tmp_path / "note.txt").mkdir()
+    assert missing_hint(path) == "is it a file?"
+    (tmp_path / "nots.txt").touch()
+    assert missing_hint(path) == f"did you mean {tmp_path}/nots.txt?"
+    path.symlink_to("nowhere")
+    assert missing_hint(path) == "it is a link to nothing"

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from softchat.base.written import refuse_foreign, refuse_same, refuse_stdout, write_named
+from softchat.base.written import (
+    refuse_foreign,
+    refuse_inside,
+    refuse_same,
+    refuse_stdout,
+    write_named,
+)
 from softchat.errors import UsageError
 
 
@@ -24,6 +30,18 @@ def test_what_is_read_is_not_written_over(tmp_path):
             refuse_same(tmp_path / out, None, tmp_path / other, by="--csv")
     refuse_same(tmp_path / "b", read, "\0", "x" * 5000, by="--csv")
     refuse_same(None, read, by="--csv")
+
+
+def test_a_folder_of_softchats_own_is_not_written_to(tmp_path):
+    """By whatever name; beside it, above it and below it one may."""
+    own, link = tmp_path / "own", tmp_path / "link"
+    (own / "sub").mkdir(parents=True)
+    link.symlink_to(own)
+    for out in (own / "a", link / "a", own / "sub" / ".." / "a"):
+        with pytest.raises(UsageError, match="is among softchat's own"):
+            refuse_inside(out, own)
+    for free in (None, tmp_path / "a", own / "sub" / "a"):
+        refuse_inside(free, own)
 
 
 def test_only_what_is_of_the_same_kind_is_written_over(tmp_path):

@@ -103,3 +103,18 @@ def test_it_is_softchats_however_it_was_begun(softchat):
     assert "_SOFTCHAT_COMPLETE" in script
     assert "python" not in script.splitlines()[-1]
     assert "usage: softchat" in softchat("--help").out.lower()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{}, {"COMP_WORDS": "softchat a"}, {"COMP_WORDS": "softchat a", "COMP_CWORD": "x"}],
+)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_without_a_line_there_is_no_traceback(softchat, shell, variables):
+    """Nothing is typed, so commands are offered; bash says where in the line one is, or nobody."""
+    done = softchat(_SOFTCHAT_COMPLETE=f"complete_{shell}", **variables)
+    if shell == "bash":
+        assert (done.status, done.out) == (2, "")
+        assert done.err.startswith("error: nothing says which line is completed\nhint: ")
+    else:
+        assert (done.status, done.err) == (0, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -13,6 +14,9 @@ from softchat.cli.model import _loras, tell_of_default, told_if_slow
 from softchat.errors import UsageError
 from softchat.models import Located
 from softchat.models.catalogue import user_catalogue
+from tests.recordings import run_of, step, write_trace
+
+ASK = ("ask", "q", "-m", "./m.gguf")
 
 
 class Terminal(StringIO):
@@ -121,3 +125,59 @@ def test_the_scale_of_an_adapter_has_bounds(tmp_path, scale):
     assert error.value.hint == "it must be from -100 to 100"
     (lora,) = _loras([f"{adapter}=-0.5"])
     assert lora.scale == -0.5
+
+
+USED = {
+    "its file": (ASK, "m.gguf"),
+    "a link to it": (ASK, "link"),
+    "by a link": (("ask", "q", "-m", "./link.gguf"), "m.gguf"),
+    "by its name": (("ask", "q", "-m", "mine", "--models-file", "own.toml"), "m.gguf"),
+    "an adapter": ((*ASK, "--lora", "a.gguf=0.5"), "a.gguf"),
+    "its own adapter": (("ask", "q", "-m", "mine", "--models-file", "own.toml"), "a.gguf"),
+    "models.toml": ((*ASK, "--models-file", "own.toml"), "own.toml"),
+    "one that is not there": (ASK, "home/models.toml"),
+    "config.toml": (ASK, "home/config.toml"),
+    "a system prompt": (ASK, "home/prompt.txt"),
+    "of a fork": (("fork", "run.jsonl", "--at", "0", "--take", "1", "-m", "./m.gguf"), "m.gguf"),
+    "of a replay": (("replay", "run.jsonl", "--speed", "0"), "home/config.toml"),
+    "of eval": (("eval", "data.jsonl", "-m", "./m.gguf"), "home/models.toml"),
+    "of tune": (("tune", "data.jsonl", "-m", "./m.gguf"), "home/models.toml"),
+    "of a sweep": (("sweep", "data.jsonl", "--tau", "0,1", "-m", "./m.gguf"), "home/models.toml"),
+}
+
+
+@pytest.mark.parametrize("case", USED)
+def test_what_a_command_uses_is_not_written_over(softchat, tmp_path, case):
+    """By whatever name, with --force too; nothing is lost, and nothing made."""
+    command, out = USED[case]
+    for name, text in {
+        "m.gguf": "GGUF",
+        "a.gguf": "GGUF",
+        "own.toml": '[models.mine]\nlora = "a.gguf"\nsource = {type = "path", path = "m.gguf"}',
+        "data.jsonl": '{"question": "1 + 1?", "answer": "2"}\n' * 9,
+        "home/config.toml": 'system = "@prompt.txt"',
+        "home/prompt.txt": "Be brief.",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "link").symlink_to("m.gguf")
+    (tmp_path / "link.gguf").symlink_to("m.gguf")
+    begun, *rest = run_of(step(0))
+    write_trace(tmp_path / "run.jsonl", [replace(begun, prompt=(1, 2)), *rest])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    by = {"eval": "--out", "tune": "--out", "sweep": "--csv"}.get(command[0], "--trace")
+    force = ("--force",) if by == "--trace" else ()
+    done = softchat(*command, by, out, *force, SOFTCHAT_HOME=str(tmp_path / "home"))
+    assert (done.status, done.out) == (2, ""), done
+    assert done.err.startswith(f"error: {by} would overwrite ")
+    assert done.err.endswith(", which this command uses\nhint: name another file\n")
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tmp_path / "home" / "models.toml").exists()
+
+
+def test_a_trace_is_not_put_among_the_sessions(softchat, tmp_path):
+    """One of them has the steps of each session, and would be written over without --force."""
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    done = softchat(*ASK, "--trace", "home/sessions/x.jsonl", SOFTCHAT_HOME=str(tmp_path / "home"))
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("error: home/sessions/x.jsonl is among softchat's own\n")

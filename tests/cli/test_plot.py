@@ -108,3 +108,12 @@ def test_a_plot_may_be_drawn_again(softchat, tmp_path, name):
     done = softchat("plot", "one.jsonl", "-o", name)
     assert (done.status, (tmp_path / name).read_text()) == (2, "<svg>mine</svg>")
     assert f"{name} exists, and is no plot of softchat's" in done.err
+
+
+def test_a_browser_that_can_not_be_opened_is_a_failure(softchat, tmp_path):
+    """In a line, with status 1; the plot is there all the same."""
+    done = softchat("plot", "one.jsonl", "--open", "-o", "plot.html", BROWSER="/bin/false")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("error: no browser could be opened\nhint: ")
+    assert "plot.html" in done.err
+    assert (tmp_path / "plot.html").exists()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from softchat.events import Answer, AnswerToken, ConceptEntry, Lens
+from softchat.record.session_file import SessionFile
+from softchat.record.session_format import SessionRecord
+from softchat.talk.conversation import Turn
 from tests.recordings import run_of, step, write_trace
 
 RUN = run_of(*(step(i, entropy=1.25, **{f"_piece{j}": 0.125 for j in range(8)}) for i in range(60)))
@@ -115,3 +119,19 @@ def test_a_pager_that_is_none_or_leaves_is_no_harm(terminal, environ, tmp_path, 
     assert shown.finish() == 0
     assert "Traceback" not in shown.text
     assert ("four legs" in shown.text) == (pager != "head -1")
+
+
+def test_a_session_whose_steps_are_gone(softchat, own_home):
+    """It is told so, and not as a file that is not there."""
+    folder = own_home / "sessions"
+    folder.mkdir()
+    turn = Turn(question="Why?", answer="So.", settings={}, events=tuple(RUN))
+    record = SessionRecord(id="x", model="fake", system="", chosen={}, turns=(turn,))
+    kept = SessionFile(folder, None)
+    kept.write(replace(record, id=kept.id), closed=True)
+    kept.release()
+    assert softchat("show", kept.id).status == 0
+    (folder / f"{kept.id}.jsonl").unlink()
+    done = softchat("show", kept.id)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"error: the steps of session {kept.id} are not kept\n")

@@ -121,9 +121,16 @@ def test_a_tau_of_the_file_gives_hard_no_cold_stop(load):
         ("tau = -1", 1, "tau is -1", "it must be a number of at least 0"),
         ('tau = "x"', 1, "tau is 'x'", "it must be a number of at least 0"),
         ("\nthreads = 1.5", 2, "threads is 1.5", "it must be a whole number from 0 to 1024"),
-        ("gpu_layers = -2", 1, "gpu_layers is '-2'", "it can be: auto, all, or a number"),
-        ('gpu_layers = "some"', 1, "gpu_layers is 'some'", "it can be: auto, all, or a number"),
-        ("gpu_layers = true", 1, "gpu_layers is True", "it must be a string in quotes"),
+        ("gpu_layers = -2", 1, "gpu_layers is '-2'", "it can be: auto, all, or a whole number"),
+        ('gpu_layers = "some"', 1, "gpu_layers is 'some'", "auto, all, or a whole number"),
+        ("gpu_layers = true", 1, "gpu_layers is True", "it can be: auto, all, or a whole number"),
+        ("gpu_layers = 1.5", 1, "gpu_layers is 1.5", "it can be: auto, all, or a whole number"),
+        ('think = "off"', 1, "think is 'off'", "it must be true or false"),
+        ('strategy = ["soft"]', 1, "strategy is ['soft']", "it can be: soft, hard"),
+        ("[prompts]\na = 3", 2, "a is 3", "it must be a string in quotes, or a table"),
+        ("[models.x]\nlog = false", 2, "no key 'log' here", "it belongs above the first table"),
+        (f"\nseed = {10**20}", 2, "seed is larger than a number can be", "have 64 bits"),
+        (f"[models.x]\nctx = {10**20}", 2, "ctx is larger than a number can be", "64 bits"),
         ('cache_type = "q9"', 1, "cache_type is 'q9'", "it can be: f16, q8_0"),
         ('flash_attn = "yes"', 1, "flash_attn is 'yes'", "it can be: auto, on, off"),
         ('rpc = "a:b"', 1, "a:b is no address of a server", "HOST:PORT"),
@@ -217,3 +224,27 @@ def test_a_system_prompt_in_a_file(load, tmp_path):
     for text in ("@nosuch", "@"):
         with pytest.raises(UsageError, match=r"config.toml:2: "):
             load(f'topn = 3\nsystem = "{text}"\n')
+
+
+@pytest.mark.parametrize("table", ["", "[models.x]\n", "[prompts.x]\n"])
+@pytest.mark.parametrize("system", ["3", '"@nowhere.txt"'])
+def test_a_mistake_is_told_with_one_place(load, tmp_path, table, system):
+    """Not with the same one twice."""
+    with pytest.raises(UsageError) as caught:
+        load(f"{table}system = {system}\n")
+    assert caught.value.message.count("config.toml") == 1
+    assert caught.value.message.startswith(f"{tmp_path}/config.toml:{1 + bool(table)}: ")
+
+
+def test_files_that_it_is_made_of(load, tmp_path):
+    """It is one of them even where it is not there; those that system prompts name are too."""
+    home = tmp_path / "empty"
+    config = load_config({"SOFTCHAT_HOME": str(home)}, warn=pytest.fail)
+    assert config.files == (home / "config.toml",)
+    for name in "abc":
+        (tmp_path / name).write_text("text")
+    config = load(
+        'system = "@a"\n[models.x]\nsystem = "@b"\n[prompts.x]\nsystem = "@c"\n'
+        '[prompts.y]\nsystem = "Be brief."\n'
+    )
+    assert config.files == tuple(tmp_path / name for name in ("config.toml", *"abc"))

@@ -1056,3 +1056,38 @@ def test_the_value_of_a_setting_may_hold_an_equals_sign(begin, released):
         assert repl.session.settings.stop == value
     released.set()
     repl.close()
+
+
+def test_what_the_session_comes_from_is_not_written_over(begin, released, tmp_path):
+    """The file of its model, of an adapter, of settings: by its name, or by a link to it."""
+    released.set()
+    model, link = tmp_path / "m.gguf", tmp_path / "link"
+    model.write_bytes(b"GGUF")
+    link.symlink_to(model)
+    repl, out = begin()
+    repl._uses = lambda _: (model,)
+    repl.handle("Hi")
+    for number, line in enumerate((f"/trace! {model}", f"/trace! {link}", f"/save! {link}"), 1):
+        repl.handle(line)
+        told = " ".join(out.getvalue().split())  # the console folds it
+        assert told.count(f" would overwrite {model}, which this command uses") == number
+    assert repl.trace is None
+    repl.close()
+    assert model.read_bytes() == b"GGUF"
+
+
+def test_a_trace_that_is_written_already_is_this_sessions(begin, released, tmp_path):
+    """No other run's; it goes on, be there anything in it yet or not."""
+    released.set()
+    path = tmp_path / "t.jsonl"
+    repl, out = begin()
+    repl.handle(f"/trace {path}")
+    repl.handle(f"/trace {path}")
+    repl.handle("Hi")
+    for number, command in enumerate(("/trace", "/trace!"), 2):
+        repl.handle(f"{command} {tmp_path}/./t.jsonl")
+        assert out.getvalue().count("error: this session writes to ") == number
+    assert "hint: /trace off ends that" in out.getvalue()
+    repl.handle("Hi")
+    assert path.read_text().count('"event": "started"') == 2
+    repl.close()
