@@ -14,10 +14,12 @@ from softchat.record.playback import Move
 _LOOK_S = 0.1  # between two looks for a Ctrl-C
 _FORWARD = {" ", "n", "j", "l", Keys.ControlM, Keys.ControlJ, Keys.Right, Keys.Down, Keys.PageDown}
 _BACK = {"p", "b", "k", "h", Keys.ControlH, Keys.Left, Keys.Up, Keys.PageUp}
+# A Ctrl-D that is typed before the terminal gives keys is a NUL to Linux, once it does.
+_LEAVE = {"q", Keys.ControlD, Keys.ControlAt}
 _MOVES = (
     dict.fromkeys(_FORWARD, Move.FORWARD)
     | dict.fromkeys(_BACK, Move.BACK)
-    | dict.fromkeys(("q", Keys.ControlD), Move.LEAVE)
+    | dict.fromkeys(_LEAVE, Move.LEAVE)
 )
 
 

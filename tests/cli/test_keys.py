@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 
 import pytest
@@ -22,6 +23,18 @@ def test_a_key_is_a_move(typed, move):
     with create_pipe_input() as terminal:
         terminal.send_text(typed)
         assert move_key(Interrupt(), terminal=terminal)() is move
+
+
+@pytest.mark.parametrize("typed", [b"q", b"\x04"])
+def test_a_key_that_is_typed_too_soon(typed):
+    """While the terminal still gathers lines; it is not lost."""
+    pty = pytest.importorskip("pty")
+    vt100 = pytest.importorskip("prompt_toolkit.input.vt100")
+    keyboard, screen = pty.openpty()
+    with os.fdopen(screen) as terminal:
+        os.write(keyboard, typed)
+        assert move_key(Interrupt(), terminal=vt100.Vt100Input(terminal))() is Move.LEAVE
+    os.close(keyboard)
 
 
 def test_ctrl_c_while_it_waits():
