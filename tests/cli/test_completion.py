@@ -45,7 +45,7 @@ def tab(environ):
         ("--topn 3 --ta", ["--tau"]),
         ("models in", ["info"]),
         ("ask --strategy mix", ["mixed-input"]),
-        ("-m smollm2-", ["smollm2-135m", "smollm2-search", "smollm2-plain"]),
+        ("-m smollm2-", ["smollm2-135m", "smollm2-plain"]),
         ("ask -m qwen3-1", ["qwen3-1.7b", "qwen3-14b"]),
         ("models pull smollm2-135m smollm2-p", ["smollm2-plain"]),
         ("ask -m ./mo", []),

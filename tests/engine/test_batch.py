@@ -241,7 +241,7 @@ def test_an_adapter_shows_nothing_of_who_is_beside(real_model):
     llama.cpp takes the adapter's products in another order for one row than for several, and what
     is rounded otherwise in one layer grows in the next.
     """
-    with as_file(files("softchat") / "adapters" / "smollm2-135m-think.gguf") as path:
+    with as_file(files("softchat") / "adapters" / "smollm2-135m.gguf") as path:
         loras = (Lora(path=path),)
         found = []
         for beside in (0, 1, 7):

@@ -287,7 +287,7 @@ def test_the_default_model(softchat, own_home):
     (own_home / "merged").unlink()  # that of all tests
     for _ in range(2):
         model = json.loads(softchat(*ask).out.splitlines()[0])["model"]
-        assert (model["loras"], model["merged"]) == (["smollm2-135m-think.gguf"], True)
+        assert (model["loras"], model["merged"]) == (["smollm2-135m.gguf"], True)
     assert len(list((own_home / "merged").iterdir())) == 1
     foreign = own_home / "merged" / "mine.gguf"
     foreign.touch()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import softchat
+import training
 
 torch = pytest.importorskip("torch")  # an extra
 pytest.importorskip("peft")  # as well
@@ -14,7 +14,7 @@ pytest.importorskip("peft")  # as well
 from training.superposition.adapters import read_adapter  # noqa: E402  # these need torch
 from training.train import load_adapter  # noqa: E402
 
-ADAPTER = Path(softchat.__file__).parent / "adapters" / "smollm2-135m-think.gguf"
+ADAPTER = Path(training.__file__).parent / "smollm2-135m-think.gguf"
 
 
 class Model:
