@@ -12,6 +12,7 @@ from softchat.base.text import one_line
 from softchat.base.written import refuse_foreign, refuse_same, refuse_stdout, write_named
 from softchat.cli.traces import Turn, read_runs
 from softchat.errors import SoftchatError, UsageError
+from softchat.models.folders import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,7 @@ def plot(
 def _beside(trace: str) -> Path:
     """Where a page goes that nobody has named: beside its trace, or here for a kept run."""
     path = Path(trace)
-    if path.is_file():
+    if is_file(path):
         return path.with_suffix(".html")
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", trace).strip("-") or "run"
     return Path(f"softchat-{safe}.html")
