@@ -40,6 +40,8 @@ def plot(
 
     Of several runs, the entropies are drawn one over the other; forks are branches.
     """
+    from softchat.cli.model import refuse_own
+
     told = out is None
     out = out or _beside(traces[0])
     form = out.suffix.lower()
@@ -49,7 +51,9 @@ def plot(
             hint=f"its name must end in {', '.join(_FORMS[:-1])} or {_FORMS[-1]}",
         )
     refuse_stdout(out, by="-o", hint="name another file")
-    refuse_same(out, *traces, by="-o" if not told else one_line(str(out)))
+    by = "-o" if not told else one_line(str(out))
+    refuse_same(out, *traces, by=by)
+    refuse_own(out, by=by)
     refuse_foreign(out, _is_plot, what="plot of softchat's")
     from softchat.plots.data import labels_of, run_plots
 
