@@ -46,7 +46,7 @@ def open_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
         OSError: it can't be opened, or is a folder, a pipe, a socket or a device.
 
     """
-    handle = os.open(path, flags | _AT_ONCE | _BINARY, 0o600)
+    handle = _open(path, flags)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         _refuse(handle, path)
     return handle
@@ -66,7 +66,7 @@ def open_stream(path: Path | str) -> BinaryIO:
         OSError: as `open_file`; also later, when nothing more has come out of a pipe for long.
 
     """
-    handle = os.open(path, os.O_RDONLY | _AT_ONCE | _BINARY)
+    handle = _open(path, os.O_RDONLY)
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(handle, "rb")
@@ -93,9 +93,8 @@ def open_sink(path: Path | str, *, keep: bool = False) -> BinaryIO:
         OSError: it can't be opened, or nobody reads the pipe.
 
     """
-    flags = os.O_WRONLY | os.O_CREAT | _AT_ONCE | _BINARY | (0 if keep else os.O_TRUNC)
     try:
-        handle = os.open(path, flags, 0o600)
+        handle = _open(path, os.O_WRONLY | os.O_CREAT | (0 if keep else os.O_TRUNC))
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise OSError(errno.ENXIO, "nobody reads from it", str(path)) from error
@@ -103,6 +102,14 @@ def open_sink(path: Path | str, *, keep: bool = False) -> BinaryIO:
     if hasattr(os, "set_blocking"):
         os.set_blocking(handle, True)
     return os.fdopen(handle, "wb")
+
+
+def _open(path: Path | str, flags: int) -> int:
+    """A descriptor, without waiting. Raises OSError, also where the name can be no file's."""
+    try:
+        return os.open(path, flags | _AT_ONCE | _BINARY, 0o600)
+    except ValueError as error:  # a null byte, half a character
+        raise OSError(errno.EINVAL, "no file can have this name", str(path)) from error
 
 
 class _Pipe(io.RawIOBase):

@@ -87,7 +87,7 @@ def ask(
         Backends,
         find,
         model_files,
-        settings_files,
+        own_files,
         tell_of_default,
         user_config,
     )
@@ -107,7 +107,7 @@ def ask(
     if schema is not None and sampling.samples > 1:
         raise UsageError("--schema and --samples exclude each other", hint="choose one")
     waits = (lambda: keys.waits) if keys else None
-    used = (*(file or ()), file_named(system), schema, *settings_files(config))
+    used = (*(file or ()), file_named(system), schema, *own_files(config))
     refuse_same(outputs.trace, *used, by="--trace")
     outputs = outputs.after(config)
     if schema is not None and outputs.markdown is None:

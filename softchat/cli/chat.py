@@ -185,9 +185,9 @@ class _Opener:
 
     def uses(self, found: Located) -> tuple[Path, ...]:
         """The files that a session with this model comes from."""
-        from softchat.cli.model import model_files, settings_files
+        from softchat.cli.model import model_files, own_files
 
-        files = (*settings_files(self._config), *found.files)
+        files = (*own_files(self._config), *found.files)
         with suppress(SoftchatError):  # an adapter is not there: told when the model is loaded
             files += model_files(found, self._loading)
         return files

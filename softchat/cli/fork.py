@@ -79,7 +79,7 @@ def fork(
     from softchat.cli.model import (
         Backends,
         model_files,
-        settings_files,
+        own_files,
         told_if_slow,
         user_config,
     )
@@ -98,7 +98,7 @@ def fork(
     refuse_idle_settings(context, planned[0].settings)
     config = user_config()
     found = _find(started.model, loading.model, config, quiet=json)
-    refuse_same(out, *settings_files(config), *model_files(found, loading), by="--trace")
+    refuse_same(out, *own_files(config), *model_files(found, loading), by="--trace")
     with ExitStack() as stack:
         backends = stack.enter_context(closing(Backends()))
         interrupt = stack.enter_context(catch_interrupt())

@@ -17,14 +17,15 @@ from softchat.base.text import message_line, one_line
 from softchat.base.written import refuse_same
 from softchat.cli import warn
 from softchat.cli.options import Loading, TalkLoading, given
-from softchat.config.file import Config, file_named, load_config
+from softchat.cli.resume import log_files
+from softchat.config.file import Config, config_file, file_named, load_config
 from softchat.config.layers import Layers
 from softchat.engine.protocol import ANY_CONTEXT, Lora
 from softchat.engine.threads import busy_note, default_threads
 from softchat.errors import ModelNotFoundError, SoftchatError, UsageError
 from softchat.models import Located, find_model
 from softchat.models.catalogue import own_file, shipped_file
-from softchat.models.folders import expand, is_file, prompt_cache_folder
+from softchat.models.folders import expand, is_file, prompt_cache_folder, state_folder
 from softchat.models.locate import HUB
 from softchat.models.progress import OnProgress, Progress
 
@@ -214,9 +215,28 @@ def load_of(found: Located, loading: Loading, *, n_ctx_most: int = ANY_CONTEXT) 
     )
 
 
-def settings_files(config: Config) -> tuple[Path, ...]:
-    """Files that say what there is and how it is used: config.toml and models.toml."""
-    return (*config.files, own_file(os.environ), shipped_file())
+def own_files(config: Config) -> tuple[Path, ...]:
+    """Files that nothing else is written over, be they there or not.
+
+    They say what there is and how it is used, as config.toml and models.toml do, or hold what was
+    asked and typed.
+    """
+    typed = state_folder(os.environ) / "history"
+    return (*config.files, own_file(os.environ), shipped_file(), *log_files(), typed)
+
+
+def refuse_own(out: Path | None, *, by: str) -> None:
+    """Raise UsageError if what is written would be one of softchat's own files.
+
+    For commands that need no settings: one whose config.toml says something wrong still works.
+    """
+    if out is None:
+        return
+    try:
+        config = load_config(os.environ, warn=lambda _: None)
+    except UsageError:
+        config = Config(files=(config_file(os.environ),))
+    refuse_same(out, *own_files(config), by=by)
 
 
 def model_files(found: Located, loading: Loading) -> tuple[Path, ...]:
@@ -255,7 +275,7 @@ def prepare(
     """
     config = user_config()
     found = find(loading.model, config=config, quiet=quiet)
-    used = (*settings_files(config), *model_files(found, loading))
+    used = (*own_files(config), *model_files(found, loading))
     for by, out in outs.items():
         refuse_same(out, file_named(context.params.get("system")), *used, by=by)
     layers = Layers(suits=config.suits(found), chosen=[given(context)])

@@ -12,6 +12,7 @@ from softchat.base.text import one_line
 from softchat.base.written import refuse_foreign, refuse_same, refuse_stdout, write_named
 from softchat.cli.traces import Turn, read_runs
 from softchat.errors import SoftchatError, UsageError
+from softchat.models.folders import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,8 @@ def plot(
 
     Of several runs, the entropies are drawn one over the other; forks are branches.
     """
+    from softchat.cli.model import refuse_own
+
     told = out is None
     out = out or _beside(traces[0])
     form = out.suffix.lower()
@@ -48,7 +51,9 @@ def plot(
             hint=f"its name must end in {', '.join(_FORMS[:-1])} or {_FORMS[-1]}",
         )
     refuse_stdout(out, by="-o", hint="name another file")
-    refuse_same(out, *traces, by="-o" if not told else one_line(str(out)))
+    by = "-o" if not told else one_line(str(out))
+    refuse_same(out, *traces, by=by)
+    refuse_own(out, by=by)
     refuse_foreign(out, _is_plot, what="plot of softchat's")
     from softchat.plots.data import labels_of, run_plots
 
@@ -80,7 +85,7 @@ def plot(
 def _beside(trace: str) -> Path:
     """Where a page goes that nobody has named: beside its trace, or here for a kept run."""
     path = Path(trace)
-    if path.is_file():
+    if is_file(path):
         return path.with_suffix(".html")
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", trace).strip("-") or "run"
     return Path(f"softchat-{safe}.html")

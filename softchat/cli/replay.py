@@ -40,7 +40,7 @@ def replay(
 ) -> int:
     """Show a recorded run as it was; no model is needed."""
     _refuse_speed(speed)
-    from softchat.cli.model import settings_files, user_config
+    from softchat.cli.model import own_files, user_config
 
     if step:
         refuse_idle(context, "speed", beside="with --step")
@@ -49,7 +49,7 @@ def replay(
     refuse_force_alone(context, outputs.trace)
     runs = read_runs(recording, turn)
     config = user_config()
-    refuse_same(outputs.trace, recording, *settings_files(config), by="--trace")
+    refuse_same(outputs.trace, recording, *own_files(config), by="--trace")
     if step and outputs.trace is not None:
         raise UsageError("--step and --trace exclude each other", hint="--speed 0 --trace FILE")
     errors = []

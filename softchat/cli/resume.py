@@ -43,11 +43,17 @@ def sessions_folder() -> Path:
     return state_folder(os.environ) / "sessions"
 
 
+def log_files() -> tuple[Path, Path]:
+    """The log's index, and what SQLite keeps beside it while it writes; be they there or not."""
+    index = state_folder(os.environ) / "log.sqlite3"
+    return index, index.with_name(f"{index.name}-journal")
+
+
 def open_log() -> Log:
     """The log of all that was asked."""
     from softchat.record.log import Log
 
-    return Log(state_folder(os.environ) / "log.sqlite3", sessions_folder(), warn=warn)
+    return Log(log_files()[0], sessions_folder(), warn=warn)
 
 
 def earlier(resume: str | None, *, last: bool) -> SessionRecord | None:

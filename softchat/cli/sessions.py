@@ -102,6 +102,7 @@ def export(
     file: Annotated[str, typer.Argument(metavar="FILE|-")],
 ) -> None:
     """Write a session to FILE: Markdown if it ends in .md, else JSON; '-': Markdown to stdout."""
+    from softchat.cli.model import refuse_own
     from softchat.record.session_format import is_export, to_markdown, write_file
     from softchat.record.sessions import load_session
 
@@ -112,6 +113,7 @@ def export(
         print(to_markdown(saved), end="")
         return
     out = Path(file)
+    refuse_own(out, by="export")
     refuse_inside(out, sessions_folder())
     refuse_stdout(out, by=one_line(file), hint="softchat sessions export ID - writes to stdout")
     refuse_foreign(out, is_export, what="exported session")

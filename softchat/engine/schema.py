@@ -123,6 +123,7 @@ class _Conversion:
         self._seen = 0
 
     def grammar(self) -> str:
+        _check_keys(self._whole)
         _check_addresses(self._whole)
         self._rules["root"] = self._of(self._whole)
         return "\n".join(f"{name} ::= {rule}" for name, rule in self._rules.items())
@@ -282,6 +283,24 @@ class _Conversion:
         name = f"part{len(self._rules)}"
         self._rules[name] = rule
         return name
+
+
+def _check_keys(whole: Any) -> None:  # noqa: ANN401
+    """Raise Unusable if a key is no text, at any depth: no JSON has such a one."""
+    seen: set[int] = set()
+    left = [whole]
+    while left:
+        part = left.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, Mapping):
+            for key in part:
+                if not isinstance(key, str):
+                    raise Unusable(f"the key {key!r} is no text")
+            left += part.values()
+        elif isinstance(part, list | tuple):
+            left += part
 
 
 def _check_addresses(whole: Any) -> None:  # noqa: ANN401

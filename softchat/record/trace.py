@@ -121,7 +121,10 @@ class TraceWriter:
 
 def is_free(path: Path) -> bool:
     """Whether a trace can be written here that costs nobody anything but another trace."""
-    return not path.is_file() or not path.stat().st_size or is_trace(path)
+    try:
+        return not path.is_file() or not path.stat().st_size or is_trace(path)
+    except (OSError, ValueError):  # a name too long, a folder closed to us
+        return True  # told when it is opened
 
 
 def is_trace(path: Path) -> bool:

@@ -32,7 +32,7 @@ def things(tmp_path):
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(tmp_path / "socket"))
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    names = ("folder", "pipe", "socket", "loop", "none", "none/below", "a" * 300)
+    names = ("folder", "pipe", "socket", "loop", "none", "none/below", "a" * 300, "a\0b", "\ud800")
     return [*(tmp_path / name for name in names), Path("/dev/zero"), Path("/dev/tty")]
 
 

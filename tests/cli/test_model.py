@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from dataclasses import replace
 from io import StringIO
@@ -14,6 +15,9 @@ from softchat.cli.model import _loras, tell_of_default, told_if_slow
 from softchat.errors import UsageError
 from softchat.models import Located
 from softchat.models.catalogue import user_catalogue
+from softchat.record.session_file import SessionFile
+from softchat.record.session_format import SessionRecord
+from softchat.talk.conversation import Turn
 from tests.recordings import run_of, step, write_trace
 
 ASK = ("ask", "q", "-m", "./m.gguf")
@@ -140,6 +144,11 @@ USED = {
     "a system prompt": (ASK, "home/prompt.txt"),
     "of a fork": (("fork", "run.jsonl", "--at", "0", "--take", "1", "-m", "./m.gguf"), "m.gguf"),
     "of a replay": (("replay", "run.jsonl", "--speed", "0"), "home/config.toml"),
+    "the log": (ASK, "home/log.sqlite3"),
+    "what the log is written by": (ASK, "home/log.sqlite3-journal"),
+    "what was typed": (ASK, "home/history"),
+    "the log, of a replay": (("replay", "run.jsonl", "--speed", "0"), "home/log.sqlite3"),
+    "the log, of eval": (("eval", "data.jsonl", "-m", "./m.gguf"), "home/log.sqlite3"),
     "of eval": (("eval", "data.jsonl", "-m", "./m.gguf"), "home/models.toml"),
     "of tune": (("tune", "data.jsonl", "-m", "./m.gguf"), "home/models.toml"),
     "of a sweep": (("sweep", "data.jsonl", "--tau", "0,1", "-m", "./m.gguf"), "home/models.toml"),
@@ -172,7 +181,35 @@ def test_what_a_command_uses_is_not_written_over(softchat, tmp_path, case):
     assert done.err.startswith(f"error: {by} would overwrite ")
     assert done.err.endswith(", which this command uses\nhint: name another file\n")
     assert {path: path.read_bytes() for path in before} == before
-    assert not (tmp_path / "home" / "models.toml").exists()
+    assert tmp_path / out in before or not (tmp_path / out).exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links are others there")
+def test_an_export_or_a_plot_is_none_of_softchats_own_files(softchat, tmp_path, own_home):
+    """None that is not there yet either, nor by a link; what config.toml says wrong is no harm."""
+    (own_home / "sessions").mkdir()
+    turn = Turn(question="Why?", answer="So.", settings={})
+    kept = SessionFile(own_home / "sessions", None)
+    record = SessionRecord(id=kept.id, model="fake", system="", chosen={}, turns=(turn,))
+    kept.write(record, closed=True)
+    kept.release()
+    write_trace(tmp_path / "run.jsonl", run_of(step(0)))
+    (tmp_path / "link.html").symlink_to(own_home / "log.sqlite3")
+    export, plot = ("sessions", "export", "last"), ("plot", "run.jsonl", "-o")
+    names = ("models.toml", "config.toml", "log.sqlite3", "log.sqlite3-journal", "history")
+    for by, command, out in (
+        *(("export", export, str(own_home / name)) for name in names),
+        ("export", export, "link.html"),
+        ("-o", plot, "link.html"),
+    ):
+        done = softchat(*command, out)
+        assert (done.status, done.out) == (2, ""), out
+        assert done.err.startswith(f"error: {by} would overwrite {own_home}"), out
+        assert done.err.endswith(", which this command uses\nhint: name another file\n")
+    assert not {one.name for one in own_home.iterdir()} & {*names}
+    (own_home / "config.toml").write_text("nonsense = 1")
+    assert softchat(*export, "chat.md").status == 0
+    assert softchat(*export, str(own_home / "models.toml")).status == 2
 
 
 def test_a_trace_is_not_put_among_the_sessions(softchat, tmp_path):

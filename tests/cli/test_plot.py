@@ -98,6 +98,20 @@ def test_without_a_name_the_page_lies_beside_the_trace(softchat, tmp_path):
     assert softchat("plot", "sub/one.jsonl").status == 0  # its own page is drawn anew
 
 
+def test_a_trace_whose_name_is_too_long_is_told_as_show_tells_it(softchat):
+    """By plot; by replay also for what it would write."""
+    name = "a" * 300
+    said = softchat("show", name)
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith(f"error: can't read the trace {name}: ")
+    drawn = softchat("plot", name)
+    assert (drawn.status, drawn.out, drawn.err) == (2, "", said.err)
+    done = softchat("replay", "one.jsonl", "--speed", "0", "--trace", name)
+    assert (done.status, done.out) == (2, "")
+    said = f"error: can't write the trace {name}: File name too long\nhint: name another file\n"
+    assert done.err == said
+
+
 @pytest.mark.parametrize("name", ["run.svg", "run.png", "run.html"])
 def test_a_plot_may_be_drawn_again(softchat, tmp_path, name):
     """Over one of softchat's own, by whatever name; a file of somebody else's stays."""

@@ -222,6 +222,16 @@ def test_a_part_may_hold_itself(engine):
         ({"properties": {"a": 1}}, "1 is no schema"),
         ({"properties": [1]}, "can't be used"),
         ({"required": [1]}, "no list of texts"),
+        *[(schema, f"the key {key} is no text")
+          for key in (1, True, None, 0.5)
+          for schema in (
+              {"properties": {key: {"const": 2}}},
+              {key: 1},
+              thing({"a": {"anyOf": [WORDS, {"items": thing({key: WHOLE}, [])}]}}),
+              {"const": [{"a": {key: 2}}]},
+              {"enum": [1, {key: 2}]},
+              {"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"b": WHOLE, key: WHOLE}}}},
+          )],
         (thing({"a": WHOLE}, ["z"], additionalProperties=False), "nothing fits"),
         (thing({f"p{i}": WHOLE for i in range(201)}, []), "may be left out"),
         ({"$ref": "https://example.org/x"}, "no part of it"),

@@ -83,8 +83,8 @@ FAULTS = (
     Fault(
         "a trace may be a pipe that nobody reads",
         "softchat/base/files.py",
-        "os.O_WRONLY | os.O_CREAT | _AT_ONCE | _BINARY | (0 if keep",
-        "os.O_WRONLY | os.O_CREAT | _BINARY | (0 if keep",
+        "return os.open(path, flags | _AT_ONCE | _BINARY, 0o600)",
+        "return os.open(path, flags | _BINARY, 0o600)",
         "tests/base/test_files.py -k sink",
     ),
     Fault(
@@ -384,8 +384,8 @@ FAULTS = (
     Fault(
         "a trace is everyone's to read",
         "softchat/base/files.py",
-        "handle = os.open(path, flags, 0o600)",
-        "handle = os.open(path, flags, 0o666)",
+        "return os.open(path, flags | _AT_ONCE | _BINARY, 0o600)",
+        "return os.open(path, flags | _AT_ONCE | _BINARY, 0o666)",
         "tests/faults/test_modes.py -k commands",
     ),
     Fault(

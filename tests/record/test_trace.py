@@ -326,6 +326,33 @@ def test_a_trace_that_cannot_be_opened_is_a_mistake_of_the_users(tmp_path):
     assert info.value.hint == "name another file"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="names are others there")
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a" * 300, "File name too long"),
+        ("a" * 300 + "/b", "File name too long"),
+        ("a/" * 3000, "File name too long"),
+        ("a\0b", "no file can have this name"),
+        ("\ud800", "no file can have this name"),
+    ],
+)
+def test_a_name_that_can_be_no_files_is_a_mistake_of_the_users(tmp_path, name, why):
+    """For what is written and what is read, by whatever function."""
+    path = f"{tmp_path}/{name}"
+    calls = (
+        lambda: TraceWriter(path),
+        lambda: TraceWriter(path, force=True),
+        lambda: list(replay(path)),
+        lambda: list(replay(Path(path))),
+    )
+    for call, does in zip(calls, ("write", "write", "read", "read"), strict=True):
+        with pytest.raises(UsageError, match=f"^can't {does} the trace .*: {why}$") as info:
+            call()
+        assert info.value.hint
+        assert "\n" not in info.value.message
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
 def test_a_trace_is_its_owners_alone(tmp_path):
     """Under any umask."""
