@@ -49,9 +49,14 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
     return tensors
 
 
-def add_letters(writer: gguf.GGUFWriter, chat_template: str = "", letters: str = LETTERS) -> None:
+def add_letters(
+    writer: gguf.GGUFWriter,
+    chat_template: str = "",
+    letters: str = LETTERS,
+    tokenizer: str = "llama",
+) -> None:
     """A tokenizer whose tokens are letters, and a chat template."""
-    writer.add_tokenizer_model("llama")
+    writer.add_string("tokenizer.ggml.model", tokenizer)
     # SPM: <unk>, <s>, </s>, then letters of their own, none twice (twice aborts the process).
     pieces = ["<unk>", "<s>", "</s>", *letters]
     kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
@@ -75,11 +80,12 @@ def write(
     name: str = "tiny",
     letters: str = LETTERS,
     context: int = CONTEXT,
+    tokenizer: str = "llama",
 ) -> Path:
     """Write the model; the path of its (first) file.
 
     `leave_out` is a tensor to omit, `all` for every one; `letters` are its pieces, a character
-    each; `context` is what it says to be trained for.
+    each; `context` is what it says to be trained for, `tokenizer` what it says to read them.
     """
     # A split puts as many tensors in each part, in this order: the table is in the last.
     tensors = dict(sorted(weights().items(), key=lambda item: item[0] == "token_embd.weight"))
@@ -96,7 +102,7 @@ def write(
     writer.add_rope_freq_base(BASE)
     writer.add_layer_norm_rms_eps(EPSILON)
     writer.add_vocab_size(VOCABULARY)
-    add_letters(writer, chat_template, letters)
+    add_letters(writer, chat_template, letters, tokenizer)
     for name, tensor in tensors.items():
         if leave_out in (name, "all"):
             continue

@@ -20,7 +20,7 @@ from softchat.base.waiting import writable
 if sys.platform != "win32":
     import termios
 
-_NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT")  # the last is Ctrl-\\
+_NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")  # the third is Ctrl-\\
 _ENDING = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 _SOON_S = 0.02
 _PATIENCE_S = 5.0  # what is put in order on the way out takes far less

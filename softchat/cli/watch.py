@@ -159,9 +159,9 @@ _KEYS = {signal.SIGINT}
 _ENDING = {signal.SIGINT, signal.SIGTERM}
 _SIGNALS: set[signal.Signals] = set()
 if sys.platform == "linux":
-    _FORWARDED |= {signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP}
+    _FORWARDED |= {signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP}
     _KEYS |= {signal.SIGTSTP}
-    _ENDING |= {signal.SIGHUP, signal.SIGQUIT}
+    _ENDING |= {signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
     _SIGNALS = {*_FORWARDED, signal.SIGCHLD, signal.SIGIO}
 
 

@@ -101,7 +101,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
             for layers in offload.attempts():
                 with ExitStack() as attempt, offload.attempt():
                     model = self._load(path, layers, attempt)
-                    Vocabulary.__init__(self, model)
+                    Vocabulary.__init__(self, model, self._shown)
                     self._refuse_other_kinds()
                     context = self._make_context(attempt, placement, n_ctx, n_ctx_most, n_threads)
                     apply_adapters(model, context.handle, self.architecture, self._loras)

@@ -8,6 +8,7 @@ from typing import Literal
 import llama_cpp
 
 from softchat.engine.grammar import Grammar
+from softchat.errors import ModelRefusedError
 
 _SPECIAL = (
     llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
@@ -17,10 +18,11 @@ _SPECIAL = (
 
 
 class Vocabulary:
-    """The tokenizer of a native model, which must outlive it."""
+    """The tokenizer of a native model, which must outlive it; `shown` names its file."""
 
-    def __init__(self, model: int) -> None:
+    def __init__(self, model: int, shown: str) -> None:
         self._model = model
+        self._file = shown
         self._vocab = llama_cpp.llama_model_get_vocab(model)
         self.n_vocab = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
         """How many tokens there are."""
@@ -51,7 +53,12 @@ class Vocabulary:
         return token if token >= 0 else None
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
-        """The text as tokens. `special`: markers such as `</s>` become the token they name."""
+        """The text as tokens. `special`: markers such as `</s>` become the token they name.
+
+        Raises:
+            ModelRefusedError: the vocabulary does not fit its tokenizer, which gives other numbers.
+
+        """
         data = text.encode("utf-8", errors="replace")
         room = len(data) + 2
         while True:
@@ -60,8 +67,17 @@ class Vocabulary:
                 self._vocab, data, len(data), buffer, room, False, special
             )
             if count >= 0:
-                return list(buffer[:count])
+                return self._checked(buffer[:count])
             room = -count
+
+    def _checked(self, tokens: list[int]) -> list[int]:
+        for token in tokens:
+            if not 0 <= token < self.n_vocab:
+                raise ModelRefusedError(
+                    f"the tokenizer of {self._file} gives tokens that are none ({token})",
+                    hint="its vocabulary is broken, or for another tokenizer; fetch it anew",
+                )
+        return tokens
 
     def piece(self, token: int, *, special: bool = True) -> bytes:
         """The bytes that a token spells; they may be a part of a UTF-8 character.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +163,56 @@ def forget_model(file: Path, name: str) -> bool:
 
     """
     with _alone(file):
-        if name not in _read(file)[1].get("models", {}):
+        text, wanted = _read(file)
+        if name not in wanted.get("models", {}):
             return False
-        _change(file, {("models", name): None})
+        _put(wanted, ("models", name), None, dict)
+        shorter = _without(text, name)
+        if _says(shorter, wanted):
+            _replace(file, shorter)
+        else:  # it is no table of its own
+            _change(file, {("models", name): None})
         return True
+
+
+def _without(text: str, name: str) -> str:
+    """The text without the tables of a model, and the comments right above them or in them.
+
+    What stands behind the last key of a table is kept: it may be on what follows. tomlkit would
+    take it out, too.
+    """
+    lines = text.split("\n")
+    heads = [number for number, line in enumerate(lines) if _header(line)]
+    kept = lines[: heads[0]] if heads else lines
+    for start, end in pairwise([*heads, len(lines)]):
+        if name not in _header(lines[start]).get("models", {}):
+            kept += lines[start:end]
+            continue
+        while kept and kept[-1].lstrip().startswith("#"):
+            kept.pop()
+        last = end
+        while lines[last - 1].lstrip()[:1] in ("", "#"):
+            last -= 1
+        if not kept or not kept[-1].strip():  # else there would be more empty lines than before
+            while last < end and not lines[last].strip():
+                last += 1
+        kept += lines[last:end]
+    return "\n".join(kept)
+
+
+def _header(line: str) -> dict[str, Any]:
+    """What a line says if it is the header of a table, as far as a line can tell; else nothing."""
+    try:
+        return parse(line.strip()) if line.lstrip().startswith("[") else {}
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _says(text: str, wanted: dict[str, Any]) -> bool:
+    try:
+        return _said(parse(text)) == _said(wanted)
+    except (ValueError, RecursionError):
+        return False
 
 
 def set_defaults(file: Path, name: str, values: Mapping[str, object]) -> None:
@@ -221,7 +268,7 @@ def _change(file: Path, changes: Mapping[tuple[str, ...], object]) -> None:
             _put(document, keys, _written(value), _new_table)
         changed = tomlkit.dumps(document)
         changed.encode()  # a path can be no text
-        if _said(parse(changed)) != _said(wanted):
+        if not _says(changed, wanted):
             raise ValueError("it would come out as another")
     except UnicodeEncodeError as error:
         raise UsageError(

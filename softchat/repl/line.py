@@ -13,12 +13,13 @@ from types import FrameType
 from typing import TypeVar
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application.current import get_app_session
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import is_searching
 from prompt_toolkit.history import FileHistory, InMemoryHistory
-from prompt_toolkit.input import create_input
+from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -32,6 +33,7 @@ from softchat.models.folders import expand
 from softchat.settings import KNOBS, choices
 
 _BLOCK = '"""'
+_PASTE_ENDS, _CTRL_C = "\x1b[201~", "\x03"
 # All that prompt-toolkit draws (what is typed, completions, history) goes through this table. It
 # has C0 and C1, not bidi controls; the name of a file, or a question left over, may hold some.
 for _control in CONTROLS - Char.display_mappings.keys():
@@ -111,6 +113,7 @@ def make_prompt_session(
     `warn` is told once if what is typed can't be kept; it is remembered for this session then.
     """
     return PromptSession(
+        input=_input(),
         history=History(history, warn) if history else InMemoryHistory(),
         completer=completer,
         complete_while_typing=True,
@@ -124,6 +127,26 @@ def make_prompt_session(
         enable_suspend=True,
         reserve_space_for_menu=4,
     )
+
+
+def _input() -> Input:
+    """The terminal's keys, where a Ctrl-C ends a paste that nothing else would end."""
+    keys = get_app_session().input
+    parser = getattr(keys, "vt100_parser", None)  # Windows has none, and needs none
+    if isinstance(parser, Vt100Parser):
+        keys.vt100_parser = PasteParser(parser.feed_key_callback)  # type: ignore[attr-defined]
+    return keys
+
+
+class PasteParser(Vt100Parser):
+    """One that is not deaf for good where the end mark of a paste was lost."""
+
+    def flush(self) -> None:
+        """Nothing has come for a while: a Ctrl-C that came last was typed, even into a paste."""
+        if self._in_bracketed_paste and self._paste_buffer.endswith(_CTRL_C):
+            self._paste_buffer = self._paste_buffer.removesuffix(_CTRL_C)
+            self.feed(_PASTE_ENDS + _CTRL_C)
+        super().flush()
 
 
 def _continuation(width: int, _line: int, wraps: int) -> str:

@@ -49,6 +49,15 @@ def test_a_row_is_its_token(engine):
         assert by_token.tobytes() == by_row.tobytes()
 
 
+def test_a_vocabulary_for_another_tokenizer_is_refused(tmp_path):
+    """RWKV's tokenizer gives -1 for what the pieces of others do not spell."""
+    path = tiny.write(tmp_path / "other.gguf", tokenizer="rwkv")
+    with LlamaEngine(path, n_ctx=64, n_threads=1) as engine:
+        with pytest.raises(ModelRefusedError, match=r"of other\.gguf gives tokens that are none"):
+            engine.tokenize("why?")
+        assert engine.tokenize("") == []
+
+
 def test_loading_leaves_no_trace(engine, tiny_model):
     """After the proof the sequence is empty, and logits are those of any other fresh engine."""
     assert engine.position == 0

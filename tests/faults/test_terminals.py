@@ -142,6 +142,17 @@ def test_anything_typed_at_the_prompt(start, what, columns):
     leave(one)
 
 
+def test_a_ctrl_c_ends_a_paste_without_end(start):
+    """The prompt hears again, and can be left."""
+    one = start("chat", columns=80, lines=24)
+    one.until(PROMPT)
+    one.child.send(TYPED["a paste without end"])
+    run_for(one, 1)
+    one.child.send("\x03")  # and nothing for a while, or it may be a part of the paste
+    one.until("leaves")
+    leave(one)
+
+
 @pytest.mark.parametrize("what", some(PRESSED, 3))
 def test_anything_pressed_while_it_thinks(start, what):
     """It ends the thinking, or waits for the prompt."""

@@ -102,12 +102,13 @@ def test_results_are_kept(softchat, begun, number):
     assert out.read_text().splitlines()[: len(kept)] == kept
 
 
-def test_a_signal_for_it_ends_both(begun):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_for_it_ends_both(begun, number):
     """And it ends of that signal, as whoever sent it expects."""
     process, child, _ = begun
-    process.terminate()
+    process.send_signal(number)
     process.communicate()
-    assert process.returncode == -signal.SIGTERM
+    assert process.returncode == -number
     assert not Path(f"/proc/{child}").exists()
 
 

@@ -232,6 +232,22 @@ def test_a_file_that_aborts_llama_cpp_is_refused(softchat, twice, command):
     assert hint.startswith("hint: the file may be damaged")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("ask", "x"), ("ask", "x", "--samples", "2"), ("compare", "x"), ("eval", "in.jsonl")],
+)
+def test_a_vocabulary_for_another_tokenizer_is_refused(softchat, tmp_path, monkeypatch, command):
+    """One line that names the file, and a hint; status 3."""
+    monkeypatch.chdir(tmp_path)
+    Path("in.jsonl").write_text('{"question": "x", "answer": "1"}\n')
+    path = tiny.write(tmp_path / "other.gguf", tokenizer="rwkv")
+    result = softchat(*command, "-m", str(path))
+    assert result.status == 3, result
+    *_, error, hint = result.err.splitlines()
+    assert error == "error: the tokenizer of other.gguf gives tokens that are none (-1)"
+    assert hint.startswith("hint: its vocabulary is broken")
+
+
 def test_with_json_the_error_comes_last(environ, real_model):
     """Behind all events that were seen; status 1."""
     command = [sys.executable, "-m", "softchat", "ask", "Why?", "--json", "-m", "smollm2-plain"]

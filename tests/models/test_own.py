@@ -86,6 +86,54 @@ def test_added_and_used_and_forgotten(file, text, source):
     assert [path.name for path in file.parent.iterdir()] == ["models.toml"]
 
 
+Q, R = (f'source = {{type = "path", path = "/{name}"}}\n' for name in "qr")
+SPLIT = '[models.q.source]\ntype = "path"\npath = "/q"\n'
+NOTED = {
+    "a note on the next": (
+        f"# top\n\n# on q\n[models.q]\n# in q\n{Q}\n# my notes on r\n[models.r]\n{R}",
+        f"# top\n\n# my notes on r\n[models.r]\n{R}",
+    ),
+    "the end of the file": (
+        f"[models.r]\n{R}\n[models.q]\n{Q}# to do\n",
+        f"[models.r]\n{R}\n# to do\n",
+    ),
+    "several headers": (
+        f"{SPLIT}# on defaults\n[models.q.defaults]\ntau = 1 # x\n\n# on r\n[models.r]\n{R}",
+        f"# on r\n[models.r]\n{R}",
+    ),
+    "out of order": (
+        f"{SPLIT}# on r\n\n[models.r]\n{R}\n[models.q.defaults]\ntau = 1\n# end",
+        f"# on r\n\n[models.r]\n{R}\n# end",
+    ),
+    "windows": (
+        f"[models.q]\n{Q}# on r\n[models.r]\n{R}".replace("\n", "\r\n"),
+        f"# on r\n[models.r]\n{R}".replace("\n", "\r\n"),
+    ),
+    "in a table": (
+        f"[models]\nq.{Q}# on r\nr.{R}# end\n",
+        f"[models]\n# on r\nr.{R}# end\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", NOTED)
+def test_comments_behind_a_forgotten_model_stay(file, form):
+    """They may be on what follows; those on the model itself go with it."""
+    text, left = NOTED[form]
+    write(file, text)
+    assert forget_model(file, "q")
+    assert file.read_bytes().decode() == left
+
+
+def test_what_looks_like_a_header_is_no_table(file, monkeypatch):
+    """In the text of a value it is left alone."""
+    about = "about = '''\n[models.q]\nx = 1\n'''\n"
+    write(file, f"[models.q]\n{Q}[models.r]\n{R}{about}")
+    monkeypatch.setattr(own, "load_catalogue", lambda _: None)  # which has no such setting
+    assert forget_model(file, "q")
+    assert file.read_text() == f"[models.r]\n{R}{about}"
+
+
 def test_several_at_once_lose_nothing(file):
     """What is read, changed and written by one is not read by another meanwhile."""
     source = PathSource(path=Path("/models/a.gguf"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from prompt_toolkit.keys import Keys
 
-from softchat.repl.line import SlashCompleter
+from softchat.repl.line import PasteParser, SlashCompleter
 from softchat.settings import KNOBS, resolve
 
 
@@ -35,3 +36,25 @@ def test_values_are_offered_for_any():
     """What can be listed, whether it is used or not."""
     assert offered("/set multiplex_weights ") == ["equal", "probability"]
     assert "deer" in offered("/set halt ")
+
+
+def keys_of(*fed):
+    """The keys that these pieces are; None: nothing comes for a while."""
+    presses = []
+    parser = PasteParser(presses.append)
+    for piece in fed:
+        parser.flush() if piece is None else parser.feed(piece)
+    return [(press.key, press.data) for press in presses]
+
+
+def test_a_ctrl_c_ends_a_paste_without_end():
+    """What was pasted is there, and the keys behind it are heard again."""
+    fed = ("\x1b[200~a\nb", None, "c", "\x03", None, "d")
+    pasted = (Keys.BracketedPaste, "a\nbc")
+    assert keys_of(*fed) == [pasted, (Keys.ControlC, "\x03"), ("d", "d")]
+
+
+def test_a_slow_paste_is_one():
+    """Whatever its pieces, a Ctrl-C among them too, unless it comes last and nothing follows."""
+    fed = ("\x1b[200~a", None, "b\x03", "c", None, "\x1b[20", None, "1~d")
+    assert keys_of(*fed) == [(Keys.BracketedPaste, "ab\x03c"), ("d", "d")]
