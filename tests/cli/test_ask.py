@@ -304,9 +304,9 @@ def test_looking_ahead_changes_nothing(softchat):
 def test_a_search_goes_both_ways_at_once(softchat):
     """The README's first question: cake and coin in one thought; one of them alone leads astray."""
     swaps = (
-        "You can swap a shirt for a coin, a lamp for a drum, a boat for a ball, a shirt for a cake, "
-        "a cake for a bag, a coin for a key, a book for a lamp, a book for a boat. You have a "
-        "shirt. Can you end up with a drum or a key?"
+        "You can swap a shirt for a coin, a lamp for a drum, a boat for a ball, a shirt for a "
+        "cake, a cake for a bag, a coin for a key, a book for a lamp, a book for a boat. You have "
+        "a shirt. Can you end up with a drum or a key?"
     )
     soft = softchat("ask", swaps, "--json")
     assert softchat("ask", swaps, "--topn", "1", "-q").out == "drum\n"
