@@ -23,7 +23,7 @@ def test_a_flag_is_over_a_variable_is_over_the_file(softchat, write):
     started = json.loads(done.out.splitlines()[0])
     values = started["settings"]
     assert [values[name] for name in ("topn", "top_k", "min_p", "tau")] == [2, 4, 0.125, 3]
-    assert (values["patience"], values["top_p"], values["max_think"]) == (40, 0.95, 1)
+    assert (values["patience"], values["loop_steps"], values["max_think"]) == (40, 48, 1)
     assert started["model"]["n_ctx"] == 512
     assert done.status == 0
 

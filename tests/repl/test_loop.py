@@ -112,7 +112,7 @@ def test_settings_are_shown_with_their_origin(repl, environ):
         ("/set tau x", "tau is 'x'"),
         ("/set panel no", "--panel, or panel in config\\.toml"),
         ("/set ctx x", "whole number from 0 to 16777216"),
-        ("/set gpu_layers some", "it can be: auto, all, or a number"),
+        ("/set gpu_layers some", "it can be: auto, all, or a whole number"),
         ("/set device X1", "no device X1"),
         ("/unset tou", "did you mean 'tau'\\?"),
         ("/strategy warm", "it can be: soft, hard"),
