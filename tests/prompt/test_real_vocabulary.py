@@ -63,7 +63,7 @@ def vocabulary(real_model, tmp_path_factory):
     parameters.vocab_only = True
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
     assert model, "llama.cpp does not take it"
-    yield OfFamily(model)
+    yield OfFamily(model, path.name)
     llama_cpp.llama_model_free(model)
 
 
