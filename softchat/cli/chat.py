@@ -87,13 +87,12 @@ def chat(
         outputs.refuse_steps()
     from softchat.cli.model import Backends, find, user_config
     from softchat.config.named_prompts import find_prompt
-    from softchat.models.folders import state_folder
+    from softchat.models.folders import history_file
     from softchat.record.session_file import SessionFile, Unkept
     from softchat.repl.loop import Repl
     from softchat.repl.session import Session
 
     backends = context.with_resource(closing(Backends(context.obj)))
-    folder = state_folder(os.environ)
     config = user_config()
     restored = earlier(resume, last=continue_)
     prompt = find_prompt(config.prompts, template)
@@ -149,7 +148,7 @@ def chat(
             repl.offer_killed()
         if first:
             repl.edit(first)
-        repl.run(history=folder / "history" if kept else None, models=_names)
+        repl.run(history=history_file(os.environ) if kept else None, models=_names)
     open_log().refresh()  # what was taken back goes out of the index too
     return 0
 

@@ -18,14 +18,20 @@ from softchat.base.written import refuse_same
 from softchat.cli import warn
 from softchat.cli.options import Loading, TalkLoading, given
 from softchat.cli.resume import log_files
-from softchat.config.file import Config, config_file, file_named, load_config
+from softchat.config.file import Config, file_named, load_config
 from softchat.config.layers import Layers
 from softchat.engine.protocol import ANY_CONTEXT, Lora
 from softchat.engine.threads import busy_note, default_threads
 from softchat.errors import ModelNotFoundError, SoftchatError, UsageError
 from softchat.models import Located, find_model
 from softchat.models.catalogue import own_file, shipped_file
-from softchat.models.folders import expand, is_file, prompt_cache_folder, state_folder
+from softchat.models.folders import (
+    config_file,
+    expand,
+    history_file,
+    is_file,
+    prompt_cache_folder,
+)
 from softchat.models.locate import HUB
 from softchat.models.progress import OnProgress, Progress
 
@@ -221,8 +227,8 @@ def own_files(config: Config) -> tuple[Path, ...]:
     They say what there is and how it is used, as config.toml and models.toml do, or hold what was
     asked and typed.
     """
-    typed = state_folder(os.environ) / "history"
-    return (*config.files, own_file(os.environ), shipped_file(), *log_files(), typed)
+    ours = own_file(os.environ), shipped_file(), history_file(os.environ)
+    return (*config.files, *ours, *log_files())
 
 
 def refuse_own(out: Path | None, *, by: str) -> None:

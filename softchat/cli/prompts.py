@@ -31,7 +31,7 @@ def prompts(
     """List the prompts that have a name, or print one."""
     from softchat.cli.model import user_config
     from softchat.config.named_prompts import find_prompt
-    from softchat.models.folders import config_folder
+    from softchat.models.folders import config_file
     from softchat.views.wording import in_a_line
 
     known = user_config().prompts
@@ -42,7 +42,7 @@ def prompts(
         typer.echo(printable(prompt.text))
         return
     if not known:
-        place = one_line(str(config_folder(os.environ) / "config.toml"))
+        place = one_line(str(config_file(os.environ)))
         typer.echo(f'none yet; {place}: [prompts] brief = "In one sentence: $input"', err=True)
     for prompt in known.values():
         shown = prompt.text or str(prompt.chosen.values.get("system", ""))

@@ -102,13 +102,6 @@ class Config:
         return f"config.toml:{table.line_of(keys[-1])}"
 
 
-def config_file(environ: Mapping[str, str]) -> Path:
-    """The user's config.toml, be it there or not."""
-    from softchat.models.folders import config_folder
-
-    return config_folder(environ) / "config.toml"
-
-
 def load_config(environ: Mapping[str, str], *, warn: Callable[[str], None]) -> Config:
     """The user's config.toml; of one that can't be read, or is no TOML, `warn` is told.
 
@@ -116,6 +109,7 @@ def load_config(environ: Mapping[str, str], *, warn: Callable[[str], None]) -> C
         UsageError: it says something wrong; the error names the file and line.
 
     """
+    from softchat.models.folders import config_file
     from softchat.models.tables import DamagedError, read_tables
 
     file = config_file(environ)

@@ -15,7 +15,14 @@ from softchat.doctor.private import VARIABLES
 from softchat.doctor.report import Tell
 from softchat.errors import SoftchatError
 from softchat.models.catalogue import own_file
-from softchat.models.folders import config_folder, is_file, models_folder, state_folder
+from softchat.models.folders import (
+    config_file,
+    config_folder,
+    history_file,
+    is_file,
+    models_folder,
+    state_folder,
+)
 
 _LITTLE_ROOM = 64 << 20  # bytes
 
@@ -23,12 +30,13 @@ _LITTLE_ROOM = 64 << 20  # bytes
 def folders(environ: Mapping[str, str], tell: Tell) -> dict[str, Any]:
     """Where softchat keeps things, whether it can, and whether others can look."""
     models, state = models_folder(environ), state_folder(environ)
-    for path in (state / "sessions", state / "history"):  # what was said, and typed
+    history = history_file(environ)
+    for path in (state / "sessions", history):  # what was said, and typed
         _check_private(path, tell)
     return {
         "models": _folder(models, tell, "softchat can't keep what it fetches there"),
         "sessions": _folder(state / "sessions", tell, "no session can be saved"),
-        "history": _file(state / "history", tell),
+        "history": _file(history, tell),
     }
 
 
@@ -82,7 +90,7 @@ def _check_private(path: Path, tell: Tell) -> None:
 
 def settings(environ: Mapping[str, str], tell: Tell) -> tuple[dict[str, Any], Config]:
     """Where settings come from: files, and variables by their names; and what config.toml says."""
-    own = [own_file(environ), config_folder(environ) / "config.toml"]
+    own = [own_file(environ), config_file(environ)]
     files = ["models.toml of softchat", *(str(file) for file in own if is_file(file))]
     config = Config()
     try:

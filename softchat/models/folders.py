@@ -17,9 +17,19 @@ def config_folder(environ: Mapping[str, str]) -> Path:
     return _home(environ) or Path(platformdirs.user_config_dir("softchat", appauthor=False))
 
 
+def config_file(environ: Mapping[str, str]) -> Path:
+    """The user's config.toml, be it there or not."""
+    return config_folder(environ) / "config.toml"
+
+
 def state_folder(environ: Mapping[str, str]) -> Path:
     """The folder of what softchat remembers: what was typed, and sessions."""
     return _home(environ) or Path(platformdirs.user_state_dir("softchat", appauthor=False))
+
+
+def history_file(environ: Mapping[str, str]) -> Path:
+    """What was typed in sessions, be it there or not."""
+    return state_folder(environ) / "history"
 
 
 def models_folder(environ: Mapping[str, str]) -> Path:

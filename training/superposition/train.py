@@ -141,10 +141,10 @@ class Trainer:
         """One step, shared with the other process if there is one."""
         o, began = self.options, time.perf_counter()
         rng = Random(f"{o.seed} {self.step} {o.number}")
-        rehearses = self.rehearsed and int((self.step + 1) * o.rehearse) > int(
-            self.step * o.rehearse
+        due = int((self.step + 1) * o.rehearse) > int(self.step * o.rehearse)
+        loss, figures = (
+            self.rehearsal_loss(rng) if due and self.rehearsed else self.search_loss(rng)
         )
-        loss, figures = self.rehearsal_loss(rng) if rehearses else self.search_loss(rng)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for group in self.optimizer.param_groups:
