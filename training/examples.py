@@ -17,7 +17,8 @@ from training.prompt import CLOSE, END, SYSTEM, TAGS
 from training.targets import Likely
 from training.tasks import EVERYDAY, HELD_OUT, TRAINED, Problem, problems
 
-_CHAT_SHARE = 0.22
+CHAT_SHARE = 0.22
+"""How many of the examples are ordinary questions."""
 _CUT_SHARE = 0.25
 _OTHER_SYSTEM_SHARE = 0.1
 _HISTORY_SHARE = 0.06
@@ -35,8 +36,14 @@ SPLITS = {
     "test-seeds": (TRAINED, 540),
     "test-families": (HELD_OUT, 550),
     "test-everyday": (EVERYDAY, 480),
+    "test-more": (TRAINED, 700),
 }
-"""The sets that are only ever asked: their families, and how many questions."""
+"""The sets that are only ever asked: their families, and of how many questions.
+
+The last one was made when adapters had been trained; it has those that they had not seen.
+"""
+_MADE_LATER = "test-more"
+_SEEDS_BEFORE, _MOST_BEFORE = (0, 1, 2, 3, 100), 16_000  # of trainings, and their problems each
 
 CHAT_HELD_OUT = 60
 """How many of the ordinary questions, the last ones, are to measure by, not to train on."""
@@ -60,11 +67,22 @@ def split(name: str) -> Iterator[tuple[str, Problem]]:
     earlier = [
         p.question for other in list(SPLITS)[: list(SPLITS).index(name)] for _, p in split(other)
     ]
-    return islice(problems(families, name, without=earlier), count)
+    found = islice(problems(families, name, without=earlier), count)
+    if name != _MADE_LATER:
+        return found
+    trained = [problems(families, f"train {seed}", without=earlier) for seed in _SEEDS_BEFORE]
+    seen = {p.question for stream in trained for _, p in islice(stream, _MOST_BEFORE)}
+    return ((family, p) for family, p in found if p.question not in seen)
 
 
 def make_examples(
-    engine: Engine, chat: Path, count: int, seed: int, *, everyday_share: float = 0.5
+    engine: Engine,
+    chat: Path,
+    count: int,
+    seed: int,
+    *,
+    everyday_share: float = 0.5,
+    chat_share: float = CHAT_SHARE,
 ) -> list[Example]:
     """So many examples: mostly problems, some of them cut short, and ordinary questions.
 
@@ -78,6 +96,7 @@ def make_examples(
         count: how many.
         seed: of all that is drawn.
         everyday_share: how many of the problems are small sums as people type them.
+        chat_share: how many of the examples are ordinary questions.
 
     """
     rng = Random(seed)
@@ -94,7 +113,7 @@ def make_examples(
         if before and rng.random() < _HISTORY_SHARE:
             messages.append({"role": "user", "content": before.question})
             messages.append({"role": "assistant", "content": before.answer})
-        if rng.random() < _CHAT_SHARE:
+        if rng.random() < chat_share:
             told = rng.choice(ordinary)
             messages.append({"role": "user", "content": told.question})
             example = _encode(engine, messages, [THOUGHT], told.tokens, cut=False)

@@ -21,6 +21,7 @@ from training.superposition.vocabulary import Vocabulary, make_vocabulary
 PART = 60_000_000  # bytes
 _EXAMPLES = 14_000
 _EVERYDAY_SHARE = 0.2  # of the problems: what is short is hardly forgotten
+_CHAT_SHARE = 0.45  # more than where it was learned: facts are forgotten first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Rehearsed:
     counts: tuple[bool, ...]
     thinking: tuple[int, int]
     """From where to where mixtures may be fed."""
+    right: bool
+    """Whether what is said is right: a problem's steps and answer, no ordinary answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,7 @@ def _rehearsed(line: dict[str, list]) -> Rehearsed:  # type: ignore[type-arg]  #
         tokens=tuple(line["tokens"]),
         counts=tuple(line["counts"]),
         thinking=(line["thinking"][0], line["thinking"][1]),
+        right=line["right"],
     )
 
 
@@ -101,10 +105,23 @@ def make_pack(model: Path, adapter: Path | None, chat: Path | None, examples: in
     with LlamaEngine(model, n_ctx=512) as engine:
         vocabulary = make_vocabulary(engine)
         if chat:
-            made = make_examples(engine, chat, examples, seed=100, everyday_share=_EVERYDAY_SHARE)
-            for one in made:
-                thinking = (one.thinking.start, one.thinking.stop)
-                rehearsed.append(Rehearsed(tokens=one.tokens, counts=one.counts, thinking=thinking))
+            made = make_examples(
+                engine,
+                chat,
+                examples,
+                seed=100,
+                everyday_share=_EVERYDAY_SHARE,
+                chat_share=_CHAT_SHARE,
+            )
+            rehearsed = [
+                Rehearsed(
+                    tokens=one.tokens,
+                    counts=one.counts,
+                    thinking=(one.thinking.start, one.thinking.stop),
+                    right=not one.taught,
+                )
+                for one in made
+            ]
     return Pack(
         weights=load_base(model, torch.float32).model.state_dict(),
         beneath=read_adapter(adapter) if adapter else {},

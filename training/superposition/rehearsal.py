@@ -19,6 +19,7 @@ from training.superposition.stage import mixture
 _ALIKE = 3  # batches long is the stretch of examples, sorted by length, that a batch is drawn from
 _MIXED_SHARE = 0.4
 _LEAST = 1e-6  # of an output's square, not to divide by none
+_NONE = -100  # no token
 
 
 def by_length(examples: Sequence[Rehearsed]) -> list[Rehearsed]:
@@ -34,20 +35,22 @@ def draw(examples: Sequence[Rehearsed], size: int, rng: Random) -> list[Rehearse
 
 
 def rehearsal_loss(
-    model: Model, batch: Sequence[Rehearsed], rng: Random, hint: float
+    model: Model, batch: Sequence[Rehearsed], rng: Random, hint: float, truth: float = 0.0
 ) -> tuple[Tensor, dict[str, float]]:
-    """How far the model has gone from what is beneath it, and the two parts of that.
+    """How far the model has gone from what is beneath it, and the parts of that.
 
     `kl` is the divergence of what it says from what that says, in nats, where an example counts
     (Li and Hoiem 2016, Learning without Forgetting, arXiv:1606.09282); `far` how far the outputs of
     its layers are from those beneath, squared and relative, at every position and in the mean
-    (Romero et al. 2015, FitNets, arXiv:1412.6550). In some batches thoughts are fed as mixtures.
+    (Romero et al. 2015, FitNets, arXiv:1412.6550). `truth` is the cross-entropy of what counts in
+    examples that are right, in nats a token. In some batches thoughts are fed as mixtures.
 
     Args:
         model: its layers that learn, and what is beneath.
         batch: the examples.
         rng: decides whether mixtures are fed, and how hot.
         hint: what `far` counts.
+        truth: what `truth` counts.
 
     """
     tokens, counts = _padded([one.tokens for one in batch]), _padded([one.counts for one in batch])
@@ -68,8 +71,13 @@ def rehearsal_loss(
         said, before = read()
     kl = (said.exp() * (said - says)).sum(1).mean()
     far = torch.stack([_far(a, b) for a, b in zip(outputs, before, strict=True)]).mean()
-    parts = {"kl": round(float(kl.detach()), 4), "far": round(float(far.detach()), 4)}
-    return kl + hint * far, parts
+    right = torch.tensor([one.right for one in batch], device=model.device)[:, None]
+    wanted = tokens[:, 1:].to(model.device).where(right, _NONE)[chosen]
+    count = (wanted != _NONE).sum().clamp_min(1)
+    own = functional.nll_loss(says, wanted, ignore_index=_NONE, reduction="sum") / count
+    parts = {"kl": kl, "far": far, "truth": own}
+    figures = {name: round(float(value.detach()), 4) for name, value in parts.items()}
+    return kl + hint * far + truth * own, figures
 
 
 def _far(one: Tensor, other: Tensor) -> Tensor:

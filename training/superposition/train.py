@@ -135,7 +135,7 @@ class Trainer:
         """Of examples of what the adapter beneath can do."""
         batch = draw(self.rehearsed, 2 * self.options.batch, rng)
         self.positions += sum(len(one.tokens) for one in batch)
-        return rehearsal_loss(self.model, batch, rng, self.options.hint)
+        return rehearsal_loss(self.model, batch, rng, self.options.hint, self.options.truth)
 
     def train(self) -> dict[str, Any]:
         """One step, shared with the other process if there is one."""
@@ -260,6 +260,9 @@ def parser_of() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--hint", type=float, default=20.0, help="what the layers' outputs count there"
+    )
+    parser.add_argument(
+        "--truth", type=float, default=0.0, help="what the problems' own tokens count there"
     )
     parser.add_argument("--style", default="frontier", choices=[str(style) for style in Style])
     parser.add_argument("--lora-rank", type=int, default=16)

@@ -58,6 +58,7 @@ def pack():
             tokens=(1, 2, 3, 20 + n, 21, 22, 6, 7, 30),
             counts=(False,) * 4 + (True,) * 5,
             thinking=(4, 6),
+            right=n % 2 == 0,
         )
         for n in range(8)
     ]

@@ -20,7 +20,7 @@ def test_a_model_that_is_as_it_was_loses_nothing(seed):
     model = Model(small.pack().weights, 4, shape=small.SHAPE)
     loss, parts = rehearsal.rehearsal_loss(model, small.pack().rehearsed, Random(seed), 20.0)
     assert float(loss.detach()) == pytest.approx(0.0, abs=1e-5)
-    assert parts == {"kl": 0.0, "far": 0.0}
+    assert parts == {"kl": 0.0, "far": 0.0, "truth": parts["truth"]}
 
 
 def test_one_that_was_changed_comes_back():
@@ -50,7 +50,7 @@ def test_what_is_filled_up_does_not_count():
     """An example beside a longer one, of which nothing counts, says what it says alone."""
     model, (one, *_) = small.model(), small.pack().rehearsed
     longer = rehearsal.Rehearsed(
-        tokens=(*one.tokens, *range(40, 60)), counts=(False,) * 29, thinking=(4, 6)
+        tokens=(*one.tokens, *range(40, 60)), counts=(False,) * 29, thinking=(4, 6), right=True
     )
     assert Random(2).random() > 0.4, "no mixtures"
     _, alone = rehearsal.rehearsal_loss(model, [one], Random(2), 1.0)
@@ -71,7 +71,7 @@ def test_examples_without_thoughts():
 def test_batches_are_of_about_one_length():
     """Whatever the number, each is of so many different examples."""
     examples = [
-        rehearsal.Rehearsed(tokens=(0,) * n, counts=(True,) * n, thinking=(0, 1))
+        rehearsal.Rehearsed(tokens=(0,) * n, counts=(True,) * n, thinking=(0, 1), right=True)
         for n in range(10, 200)
     ]
     Random(1).shuffle(examples)
@@ -81,3 +81,20 @@ def test_batches_are_of_about_one_length():
         assert len(set(lengths)) == 8
         assert max(lengths) - min(lengths) < 24
     assert len(rehearsal.draw(ordered[:3], 8, Random(1))) == 3
+
+
+def test_what_is_right_is_learned_too():
+    """The tokens of problems, by how likely they are; those of ordinary answers are not."""
+    model, (right, told, *_) = small.model(), small.pack().rehearsed
+    assert (right.right, told.right) == (True, False)
+    assert Random(2).random() > 0.4, "no mixtures"
+    hidden, _ = model(model.mix(torch.tensor([right.tokens])), torch.arange(9)[None])
+    says = model.logits(hidden[0, 3:8]).log_softmax(-1)
+    wanted = -says[range(5), right.tokens[4:]].mean().item()
+    without, _ = rehearsal.rehearsal_loss(model, [right, told], Random(2), 1.0)
+    loss, parts = rehearsal.rehearsal_loss(model, [right, told], Random(2), 1.0, 0.5)
+    assert parts["truth"] == pytest.approx(wanted, abs=1e-3)
+    assert float(loss.detach() - without.detach()) == pytest.approx(wanted / 2, abs=1e-3)
+    loss, parts = rehearsal.rehearsal_loss(model, [told], Random(2), 1.0, 0.5)
+    assert parts["truth"] == 0.0
+    assert loss.detach().isfinite()
