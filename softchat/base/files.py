@@ -174,10 +174,25 @@ def missing_hint(path: Path, otherwise: str = "is it a file?") -> str:
 
 
 def is_dangling(path: Path) -> bool:
-    """Whether this is a link to what is not there."""
+    """Whether this is a link to what is not there; one that leads in a circle is another matter."""
     with suppress(OSError, ValueError):  # a name that can be none
-        return path.is_symlink() and not path.exists()
+        return path.is_symlink() and not resolved(path).exists()
     return False
+
+
+def resolved(path: Path) -> Path:
+    """What the name leads to through links, be it there or not.
+
+    Raises:
+        OSError: the links lead in a circle. (Path.resolve would raise RuntimeError, or nothing.)
+
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
+    return Path(os.path.realpath(path))
 
 
 def files_in(folder: Path, ending: str) -> list[Path]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from softchat.base.files import open_file, open_sink, replace_file
+from softchat.base.files import open_file, open_sink, replace_file, resolved
 from softchat.base.text import one_line
 from softchat.errors import UsageError
 
@@ -94,7 +94,7 @@ def write_named(out: Path, content: str | bytes) -> None:
         with open_sink(out) as file:
             file.write(data)
     else:
-        replace_file(Path(os.path.realpath(out)), content)
+        replace_file(resolved(out), content)
 
 
 def is_same(one: Path, other: Path) -> bool:

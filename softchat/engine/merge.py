@@ -25,7 +25,7 @@ from typing import BinaryIO
 import numpy as np
 
 from softchat.base.arrays import Floats
-from softchat.base.files import files_in, make_private, replacing, sweep
+from softchat.base.files import files_in, make_private, replacing, resolved, sweep
 from softchat.base.text import one_line
 from softchat.engine.describe import check_adapter
 from softchat.engine.gguf import Header, TensorPlace, open_header, write_header
@@ -69,7 +69,7 @@ def merged(
     parts = [str(_FORMAT), *(str(lora.scale) for lora in loras)]
     for one in (path, *(lora.path for lora in loras)):
         status = one.stat()
-        parts += [str(one.resolve()), str(status.st_size), str(status.st_mtime_ns)]
+        parts += [str(resolved(one)), str(status.st_size), str(status.st_mtime_ns)]
     made_of = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).digest()
     file = folder / f"{made_of.hex()[:16]}.gguf"
     with suppress(OSError):  # its time of change stays: what is kept of prompts goes by that

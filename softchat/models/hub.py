@@ -39,6 +39,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils.tqdm import tqdm
 
+from softchat.base.files import resolved
 from softchat.base.text import one_line
 from softchat.base.version import __version__
 from softchat.errors import ModelNotFoundError, ModelRefusedError
@@ -154,9 +155,9 @@ def download(source: HubSource, claims: Sequence[Claim], progress: OnProgress) -
     told = _Told(progress, Stage.DOWNLOAD, total)
     paths = [_fetched(source, claim, told) for claim in claims]
     told = _Told(progress, Stage.VERIFY, total)
-    homes = (Path(constants.HF_HUB_CACHE).resolve(), _folder(source).resolve())
+    homes = (resolved(Path(constants.HF_HUB_CACHE)), resolved(_folder(source)))
     for claim, path in zip(claims, paths, strict=True):
-        if not any(path.resolve().is_relative_to(home) for home in homes):
+        if not any(resolved(path).is_relative_to(home) for home in homes):
             raise _differs(claim, "the cache holds a link to somewhere else under its name")
     return [_verified(claim, path, told) for claim, path in zip(claims, paths, strict=True)]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from softchat.base.files import is_dangling, shown_size
+from softchat.base.files import is_dangling, resolved, shown_size
 from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError, ModelRefusedError
 from softchat.models.catalogue import Catalogue, user_catalogue
@@ -311,6 +311,13 @@ def _pieces(name: str, count: str) -> str:
 
 
 def _no_file(path: Path) -> ModelNotFoundError:
+    try:
+        resolved(path)
+    except OSError as error:
+        message = one_line(f"cannot read {path}: {error.strerror}")
+        return ModelNotFoundError(message, hint="mend it, or give another file")
+    except ValueError:  # a name that can be none
+        pass
     if is_dangling(path):
         message = one_line(f"{path} is a link to nothing")
         return ModelNotFoundError(message, hint="mend it, or give another file")

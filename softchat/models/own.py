@@ -15,7 +15,14 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from softchat.base.files import alone_in, make_private, read_file, replace_file, shown_size
+from softchat.base.files import (
+    alone_in,
+    make_private,
+    read_file,
+    replace_file,
+    resolved,
+    shown_size,
+)
 from softchat.base.text import one_line
 from softchat.errors import ModelNotFoundError, UsageError
 from softchat.models.catalogue import (
@@ -242,8 +249,8 @@ def _new_table() -> Any:  # noqa: ANN401  # a table that tomlkit writes only if 
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
     """What is done in here is not done by another softchat meanwhile."""
-    folder = file.resolve().parent
     try:
+        folder = resolved(file).parent
         make_private(folder)
         with alone_in(folder):
             yield
@@ -305,7 +312,7 @@ def _written(value: object) -> object:
 
 
 def _replace(file: Path, text: str) -> None:
-    file = file.resolve()  # where it is a link, what it leads to is changed
+    file = resolved(file)  # where it is a link, what it leads to is changed
 
     def check(written: Path) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -90,7 +91,7 @@ class Repl:
         self._pending = ""  # what stands on the next line already
         self._offered = ""  # the id of a session that was killed
         self.attached: list[Attached] = []  # texts that go with the next question
-        self._own: dict[Path, str] = {}  # files that hold this session, with a digest of each
+        self._own: dict[str, str] = {}  # files that hold this session, with a digest of each
 
     def greet(self) -> None:
         """The first line."""
@@ -371,12 +372,12 @@ class Repl:
         self.refuse_used(path, by="/save")
         self._refuse_trace(path)
         write_file(path, self.session)
-        self._own[path.resolve()] = _digest(path)
+        self._own[os.path.realpath(path)] = _digest(path)
         self.say(f"written to {one_line(str(path))}", "dim")
 
     def is_own(self, path: Path) -> bool:
         """Whether this file holds what this session has written there, or comes from."""
-        written = self._own.get(path.resolve())
+        written = self._own.get(os.path.realpath(path))
         return bool(written) and written == _digest(path)
 
     def refuse_used(self, path: Path, *, by: str) -> None:
@@ -398,7 +399,7 @@ class Repl:
         """Take up a session from a file; the one so far stays as it is. Raises UsageError."""
         restored = read_file(path)
         self._set_aside()
-        self._own = {path.resolve(): _digest(path)}
+        self._own = {os.path.realpath(path): _digest(path)}
         self.session.turns[:] = restored.turns
         self.session.system = restored.system
         self.keep()

@@ -61,7 +61,7 @@ def test_only_what_is_of_the_same_kind_is_written_over(tmp_path):
 
 
 def test_a_link_stays_one(tmp_path):
-    """What it leads to is written, whole; also where that is not there yet."""
+    """What it leads to is written, whole; also where that is not there yet, but not in a circle."""
     for name in ("there", "not-yet"):
         link = tmp_path / f"{name}.link"
         link.symlink_to(tmp_path / name)
@@ -69,6 +69,11 @@ def test_a_link_stays_one(tmp_path):
         write_named(link, "text")
         assert link.is_symlink()
         assert (tmp_path / name).read_text() == "text"
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        write_named(loop, "text")
+    assert loop.is_symlink()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="named pipes")

@@ -136,6 +136,7 @@ def test_an_unknown_file_has_no_wishes(find):
         ("zzz.gguf", ModelNotFoundError, "no file zzz.gguf", "path of a .gguf file"),
         ("link3.gguf", ModelNotFoundError, "no file link3.gguf", "path of a .gguf file"),
         ("link.gguf", ModelNotFoundError, "link.gguf is a link to nothing", "mend it"),
+        ("loop.gguf", ModelNotFoundError, "loop.gguf: Too many levels of symbolic", "mend it"),
         ("no/such/m.gguf", ModelNotFoundError, "no file no/such/m.gguf", "path of a .gguf"),
         ("dir/", ModelNotFoundError, "a folder, not a file: dir", "files: a.gguf, qwen3-q4.gguf"),
         ("./empty", ModelNotFoundError, "a folder, not a file: empty", "there is no .gguf in it"),
@@ -160,6 +161,7 @@ def test_not_there_or_not_it(find, spec, error, message, hint):
     os.mkfifo("pipe.gguf")
     Path("link.gguf").symlink_to("nowhere")
     Path("link2.gguf").mkdir()
+    Path("loop.gguf").symlink_to("loop.gguf")
     with pytest.raises(error, match=re.escape(message)) as caught:
         find(spec)
     assert type(caught.value) is error

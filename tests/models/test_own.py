@@ -231,6 +231,16 @@ def test_a_link_stays_a_link(file, tmp_path):
     assert kept.read_text() == '# kept\ndefault = "smollm2-135m"\n'
 
 
+def test_a_link_in_a_circle_is_refused(file):
+    """As the file, and as its folder."""
+    file.parent.mkdir()
+    file.symlink_to(file)
+    for path in (file, file / "models.toml"):
+        with pytest.raises(UsageError, match=r"cannot write .*: Too many levels of symbolic links"):
+            use_model(path, "smollm2-135m")
+    assert file.is_symlink()
+
+
 @pytest.mark.parametrize(
     ("text", "source"),
     [

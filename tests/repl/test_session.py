@@ -858,6 +858,21 @@ def test_a_file_of_another_session_is_not_this_ones_own(begin, released, tmp_pat
     repl.close()
 
 
+def test_a_link_in_a_circle_is_told(begin, released, tmp_path):
+    """One line each, and it stays a link."""
+    repl, out = begin(saved(Turn(question="alpha", answer="b", settings={})))
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for line in (f"/save {loop}", f"/save! {loop}", f"/load {loop}", f"/trace {loop}"):
+        repl.handle(line)
+    said = " ".join(out.getvalue().split())
+    assert said.count("Too many levels of symbolic links") == 4
+    assert "link to nothing" not in said
+    assert loop.is_symlink()
+    released.set()
+    repl.close()
+
+
 def questions(record):
     return [turn.question for turn in record.turns]
 
