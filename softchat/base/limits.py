@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from softchat.base.waiting import wake_with
+
 if sys.platform != "win32":
     import resource
 
@@ -21,6 +23,7 @@ def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Answer the process that started this one, until that ends. All must be imported before."""
     seconds, memory = float(sys.argv[1]), int(sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent knows what is to be stopped
+    wake_with(0)
     _lower_limits(memory)
     _send({})  # ready
     for line in sys.stdin.buffer:

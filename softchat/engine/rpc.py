@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 import llama_cpp
 
 from softchat.base.files import shown_size
+from softchat.base.waiting import wake_with
 from softchat.engine.devices import to_serve
 from softchat.engine.gguf import load_ggml
 from softchat.engine.servers import greet
@@ -238,6 +239,7 @@ def main() -> None:
 
     The first line says, as JSON, what is offered, or why nothing is.
     """
+    wake_with(0)
     how = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, name="end", daemon=True).start()
     try:

@@ -131,8 +131,11 @@ def test_a_fork_has_its_own(child):
     assert child.ask({"do": "children"})["pid"] == pid
 
 
-def test_it_ends_with_its_parent(tmp_path):
-    """However that ends: there is nobody left to ask."""
+@pytest.mark.parametrize("stopped", [False, True])
+def test_it_ends_with_its_parent(tmp_path, stopped):
+    """However that ends: there is nobody left to ask; also if somebody has stopped it."""
+    if stopped and sys.platform != "linux":
+        pytest.skip("only Linux tells it")
     (tmp_path / "asked.py").write_text(textwrap.dedent(MODULE))
     script = (
         "from softchat.base.child import Child; import time\n"
@@ -146,6 +149,8 @@ def test_it_ends_with_its_parent(tmp_path):
         [sys.executable, "-c", script], stdout=subprocess.PIPE, env=environ
     ) as it:
         pid = int(it.stdout.readline())
+        if stopped:
+            os.kill(pid, signal.SIGSTOP)
         it.kill()
     with suppress(ProcessLookupError):
         while True:  # as long as it takes

@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -296,16 +298,35 @@ def test_a_session_leaves_no_process_behind(terminal, own_home):
             os.kill(pid, 0)
 
 
+@contextmanager
+def hanging(pid):
+    """Have this process stand still, also if it is told to go on."""
+    over = threading.Event()
+
+    def stop():
+        with suppress(ProcessLookupError):
+            while not over.wait(0.001):
+                os.kill(pid, signal.SIGSTOP)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_the_second_ctrl_c_waits_for_nobody(terminal, own_home):
     """A worker that hangs is killed; softchat leaves with 130, the terminal as before."""
     one = terminal("ask", "Why is the sky blue?", *LONG)
     one.until(r"\d+ steps")
     (worker,) = children_of(one.child.pid)
-    os.kill(worker, signal.SIGSTOP)
-    one.child.send("\x03")
-    one.read(0.3)
-    one.child.send("\x03")
-    assert one.finish() == 130
+    with hanging(worker):
+        one.child.send("\x03")
+        one.read(0.3)
+        one.child.send("\x03")
+        assert one.finish() == 130
     assert_settled(one)
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)

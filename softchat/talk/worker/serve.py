@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from softchat.base.waiting import wake_with
 from softchat.errors import SoftchatError
 from softchat.events import to_dict
 from softchat.prompt.sandbox import start
@@ -36,6 +37,7 @@ def main() -> None:
     """Serve the process that started this one, until it ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold what was said
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says what is to be stopped
+    wake_with(0)
     gc.set_threshold(_RARELY)
     wire = os.dup(1)
     os.dup2(2, 1)  # native code prints to what it takes for stdout

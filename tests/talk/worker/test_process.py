@@ -173,9 +173,11 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("doing", ["starting", "waiting", "thinking"])
+@pytest.mark.parametrize("doing", ["starting", "waiting", "thinking", "stopped"])
 def test_it_ends_with_its_parent(tiny_model, doing):
-    """Whatever it is at, also if the parent has no time for a last word."""
+    """Whatever it is at, also if the parent has no time for a last word, or somebody stopped it."""
+    if doing == "stopped" and sys.platform != "linux":
+        pytest.skip("only Linux tells it")
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, doing, str(tiny_model)], stdout=subprocess.PIPE, text=True
     )
@@ -183,6 +185,8 @@ def test_it_ends_with_its_parent(tiny_model, doing):
         pid = int(parent.stdout.readline())
         if doing != "starting":
             assert parent.stdout.readline() == "loaded\n"
+        if doing == "stopped":
+            os.kill(pid, signal.SIGSTOP)
         parent.kill()
     assert gone(pid)
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -174,6 +175,20 @@ def test_a_stop_that_comes_too_late_stops_nothing(remote):
     assert after[-1].finish_reason is not FinishReason.INTERRUPTED
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+def test_a_worker_that_somebody_stopped_goes_on(remote):
+    """With what it is asked, and with the Ctrl-C that ends a turn."""
+    talk = Conversation(remote)
+    stopped = []
+    for event in talk.ask("One?", resolve(LONG), cancelled=lambda: bool(stopped)):
+        if isinstance(event, Step) and not stopped:
+            os.kill(remote.worker.pid, signal.SIGSTOP)
+            stopped.append(event)
+    assert event.finish_reason is FinishReason.INTERRUPTED
+    os.kill(remote.worker.pid, signal.SIGSTOP)
+    assert talk.room("Two?", resolve(SHORT)).missing == 0
+
+
 def test_a_turn_that_nobody_looks_at_any_more_is_stopped(remote):
     """Its rest is none of the next turn's."""
     talk = Conversation(remote)
@@ -189,11 +204,15 @@ def test_a_turn_that_nobody_looks_at_any_more_is_stopped(remote):
 @pytest.mark.parametrize("hangs", [False, True])
 def test_loading_can_be_stopped(load, hangs):
     """Before the worker has even begun, also if it hangs; and nothing of it is left."""
-    worker = Worker()
-    if hangs:
-        os.kill(worker.pid, signal.SIGSTOP)
+    worker, soon = Worker(), stopped_after(3)
+
+    def cancelled():
+        if hangs:
+            os.kill(worker.pid, signal.SIGSTOP)
+        return soon()
+
     with pytest.raises(DecodeAbortedError):
-        WorkerBackend(worker, load, cancelled=stopped_after(3))
+        WorkerBackend(worker, load, cancelled=cancelled)
     with pytest.raises(ProcessLookupError):
         os.kill(worker.pid, 0)
 
