@@ -151,6 +151,7 @@ def test_it_ends_with_its_parent(tmp_path, stopped):
         pid = int(it.stdout.readline())
         if stopped:
             os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.1)  # until it stands
         it.kill()
     with suppress(ProcessLookupError):
         while True:  # as long as it takes

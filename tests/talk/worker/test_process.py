@@ -187,6 +187,7 @@ def test_it_ends_with_its_parent(tiny_model, doing):
             assert parent.stdout.readline() == "loaded\n"
         if doing == "stopped":
             os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.1)  # until it stands
         parent.kill()
     assert gone(pid)
 
