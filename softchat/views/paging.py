@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from rich.console import Console, RenderableType
 from rich.segment import Segment, Segments
 
 _NO_COMMAND = (126, 127)  # a shell's status
+_PLAIN = re.compile(r"[\w./+-]+( +[\w./+=:,%-]+)*")  # a command with flags: no shell's syntax
+_PATIENCE_S = 2.0  # for a pager to end
 _LOT = 4000  # segments that are written at once: some hundred lines
 
 
@@ -39,21 +42,40 @@ def _page(command: str, console: Console, renderable: RenderableType) -> bool:
     # As git does: or less would spell the colours out, and stay for what fits the terminal.
     environ = {"LESS": "FRX", **os.environ}
     encoding = console.encoding
+    if _PLAIN.fullmatch(command):
+        command = f"exec {command}"  # else a signal to it ends the shell, and not the pager
     pager = subprocess.Popen(  # a command line, as PAGER is everywhere
         command, shell=True, env=environ, stdin=subprocess.PIPE, encoding=encoding, errors="replace"
     )
     assert pager.stdin is not None
     try:
-        with suppress(BrokenPipeError), pager.stdin as to:
+        with suppress(BrokenPipeError), pager.stdin as to, _ended_with(pager):
             for lot in _lots(console, renderable):
                 with console.capture() as captured:
                     console.print(lot)
                 to.write(captured.get())
     finally:
-        while pager.returncode is None:
-            with suppress(KeyboardInterrupt):  # it is the pager's, too
-                pager.wait()
+        with _ended_with(pager):
+            while pager.returncode is None:
+                with suppress(KeyboardInterrupt):  # it is the pager's, too
+                    pager.wait()
     return pager.returncode not in _NO_COMMAND
+
+
+@contextmanager
+def _ended_with(pager: subprocess.Popen[str]) -> Iterator[None]:
+    """What ends this process in here ends the pager: left behind, it would take keys of a shell."""
+    try:
+        yield
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
+    except BaseException:
+        pager.terminate()
+        try:
+            pager.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            pager.kill()
+        raise
 
 
 def _lots(console: Console, renderable: RenderableType) -> Iterator[Segments]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import signal
+import sys
 from dataclasses import replace
 
 import pytest
@@ -119,6 +123,26 @@ def test_a_pager_that_is_none_or_leaves_is_no_harm(terminal, environ, tmp_path, 
     assert shown.finish() == 0
     assert "Traceback" not in shown.text
     assert ("four legs" in shown.text) == (pager != "head -1")
+
+
+@pytest.mark.skipif(not (shutil.which("less") and shutil.which("bash")), reason="no less here")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_pager_too(terminal, environ, tmp_path, number):
+    """Nobody is left who takes what is typed at the shell; the terminal echoes again."""
+    environ.pop("LESS", None)
+    environ["PAGER"] = "less"
+    script = (
+        f"{sys.executable} -m softchat show {tmp_path}/run.jsonl & echo $! >{tmp_path}/pid; fg;"
+        " echo status $?; read line; echo it has $line"
+    )
+    shown = terminal(program=["bash", "-mc", script], columns=100, lines=24)
+    shown.until(r"\n:$")
+    assert not shown.child.getecho()
+    os.kill(int((tmp_path / "pid").read_text()), number)
+    shown.until(f"status {128 + number}", 20)
+    assert shown.child.getecho()
+    shown.child.send("hello\r")
+    shown.until("it has hello", 20)
 
 
 def test_a_session_whose_steps_are_gone(softchat, own_home):
