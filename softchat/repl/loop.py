@@ -274,9 +274,8 @@ class Repl:
             "red",
         )
         if not count:
-            self.say("hint: shorten it, or start with more: softchat --ctx N", "dim")
-            if self.attached:
-                self.say("hint: /file none takes it back", "dim")
+            back = "; /file none takes it back" if self.attached else ""
+            self.say(f"hint: shorten it, or start with more: softchat --ctx N{back}", "dim")
             return
         self.say(f"hint: /drop {count} forgets the oldest {plural(count, 'turn')}, then ask", "dim")
 

@@ -520,6 +520,7 @@ def test_what_does_not_fit_says_by_how_much(begin, released, tmp_path):
     said = " ".join(out.getvalue().split())
     assert re.search(r"it has 5\d\d tokens, and 1\d\d are the most", said), said
     assert "/file none takes it back" in said
+    assert said.count("hint:") == 1
     assert [one.name for one in repl.attached] == ["a.txt"]
     assert repl.session.turns == []
     repl.close()
