@@ -22,7 +22,7 @@ from softchat.base.text import message_line, one_line, printable
 from softchat.base.version import __version__
 from softchat.base.written import refuse_inside, refuse_same
 from softchat.errors import DecodeAbortedError, SoftchatError, UsageError, WorkerDiedError
-from softchat.events import Answer, Event, Halted, was_interrupted
+from softchat.events import Answer, Event, Finished, Halted, Started, was_interrupted
 from softchat.models import Located
 from softchat.prompt.attached import Attached, in_short, join, split
 from softchat.record.recall import trace_of
@@ -40,7 +40,6 @@ from softchat.repl.line import (
 )
 from softchat.repl.session import Session
 from softchat.talk.backend import Room
-from softchat.talk.conversation import Turn
 from softchat.views import View
 from softchat.views.wording import cut_note, glyphs_for, in_a_line, plural
 
@@ -282,6 +281,8 @@ class Repl:
     def run_turn(self, events: Iterator[Event]) -> None:
         """Show a turn, write it down, and keep the session."""
         session = self.session
+        max_answer: object = None
+        finished: Finished | None = None
         try:
             with (
                 catch_interrupt(session.interrupt),
@@ -295,18 +296,29 @@ class Repl:
                 for event in events:
                     self._write_down(event)
                     view.show(event)
-                    if isinstance(event, Halted | Answer):  # keys are the next question's now
-                        stop_listening()
+                    match event:
+                        case Started():
+                            max_answer = event.settings.get("max_answer")
+                        case Halted() | Answer():  # keys are the next question's now
+                            stop_listening()
+                        case Finished():
+                            finished = event
         finally:
             self.keep()
             self._tell_of_the_trace()
         sys.stdout.flush()
-        self._tell_of_limits(self.session.last())
+        self._tell_of_limits(finished, max_answer)
 
-    def _tell_of_limits(self, turn: Turn) -> None:
-        """Nothing is cut in silence, and a context that fills up is told before it is full."""
+    def _tell_of_limits(self, finished: Finished | None, max_answer: object) -> None:
+        """Nothing is cut in silence, and a context that fills up is told before it is full.
+
+        Args:
+            finished: how what was said just now has ended: a turn, or what goes on with one.
+            max_answer: the setting that held for it.
+
+        """
         used, n_ctx = self.session.used
-        note = cut_note(turn.finished, turn.settings.get("max_answer")) if turn.finished else ""
+        note = cut_note(finished, max_answer) if finished else ""
         if note:
             more = "; /continue goes on" if "max_answer" in note else ""
             self.say(f"{note}{more}", "yellow")

@@ -643,6 +643,19 @@ def test_the_tokens_of_an_answer_can_be_looked_into(begin, released):
     repl.close()
 
 
+def test_an_answer_that_goes_on_is_cut_by_the_limit_of_now(begin, released):
+    """Not by that of its beginning, which may have been another one."""
+    released.set()
+    says = [{"</think>": 1}, *[{"a": 1}] * 9]
+    repl, out = begin(says=says, max_answer=3)
+    repl.handle("Hi")
+    repl.handle("/again max_answer=1")
+    repl.handle("/continue")
+    notes = re.findall(r"cut here: max_answer (\d)", out.getvalue())
+    assert notes == ["3", "1", "3"]
+    repl.close()
+
+
 def test_a_busy_machine_is_told_once(begin, released):
     """When it is seen, before a turn; not at every one."""
     released.set()
