@@ -146,13 +146,13 @@ class Repl:
             self.keep()
             raise
         self._saved, self._offered = file, ""
-        self.attached.clear()
         self._own.clear()
         self.greet_again(record)
 
     def edit(self, text: str) -> None:
-        """Have this on the line that is typed next; texts that go with it stay with it."""
-        self.attached, self._pending = split(text)
+        """Have this on the line that is typed next; its texts go with it, and those of `/file`."""
+        texts, self._pending = split(text)
+        self.attached += [one for one in texts if one not in self.attached]
 
     def run(self, *, history: Path | None, models: Callable[[], list[str]]) -> None:
         """Until the user leaves."""

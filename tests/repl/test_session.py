@@ -510,6 +510,26 @@ def test_a_question_can_be_edited(begin, released, tmp_path):
     repl.close()
 
 
+def test_a_file_stays_with_the_next_question(begin, released, tmp_path):
+    """Also where another session, or a turn that is taken back, has texts of its own."""
+    released.set()
+    write_other(begin, tmp_path / "other.json")
+    other, _ = begin()
+    other.handle(f"/load {tmp_path}/other.json")
+    other.close()
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(f"text of {name}")
+    repl, _ = begin()
+    repl.handle(f"/file {tmp_path / 'a.txt'}")
+    repl.handle("Hi")
+    repl.handle(f"/file {tmp_path / 'b.txt'}")
+    repl.handle("/edit")
+    assert [one.name for one in repl.attached] == ["b.txt", "a.txt"]
+    repl.resume(other._saved.id)
+    assert [one.name for one in repl.attached] == ["b.txt", "a.txt"]
+    repl.close()
+
+
 def test_what_does_not_fit_says_by_how_much(begin, released, tmp_path):
     """Nothing is decoded, and the file stays, to be taken back."""
     released.set()
