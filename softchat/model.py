@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import GEN_RUNNING, getgeneratorstate
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ from softchat.events import Event
 from softchat.models import Located, find_model
 from softchat.prompt.tags import ThinkTags
 from softchat.prompt.template import make_prompt, single_turn
-from softchat.settings import Settings, resolve
+from softchat.settings import Settings, check_settings, resolve
 from softchat.talk.load import Load
 from softchat.thinking.prompt import Prompt
 from softchat.thinking.think import think
@@ -43,11 +44,19 @@ class ThinkingRun:
         return self
 
     def __next__(self) -> Event:
+        self._refuse_inside()
         return next(self._events)
 
     def close(self) -> None:
-        """Leave the run where it is."""
+        """Leave the run where it is. Raises UsageError in its own `cancelled`, as `next` does."""
+        self._refuse_inside()
         self._events.close()
+
+    def _refuse_inside(self) -> None:
+        if getgeneratorstate(self._events) == GEN_RUNNING:
+            raise UsageError(
+                "the run is in the middle of a step", hint="wait until it gives its event"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +123,14 @@ class Model(Closeable):
         """The question in the model's chat template, up to the open thinking tag.
 
         Raises:
-            UsageError: the question or the system prompt is no text.
+            UsageError: the question or the system prompt is no text, or the settings are none.
             ModelRefusedError: the template fails.
             SoftchatError: the model was closed.
 
         """
         _check_question(question, system)
+        if settings is not None:
+            check_settings(settings)
         messages = single_turn(question, self.system if system is None else system)
         return make_prompt(self.engine, messages, tags=self.tags, settings=settings)
 

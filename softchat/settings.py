@@ -14,7 +14,7 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, get_type_hints
 
-from softchat.errors import UsageError
+from softchat.errors import UsageError, check_type
 
 
 class StrategyName(StrEnum):
@@ -477,6 +477,11 @@ def _range(knob: Field[Any]) -> str:
     if high is not None:
         return f" from {low} to {high}"
     return f" of at least {low}" if low is not None else ""
+
+
+def check_settings(value: object) -> None:
+    """Raise UsageError unless this is a `Settings`."""
+    check_type("settings", value, Settings, "a Settings, as Settings(tau=0.1)")
 
 
 def resolve(*layers: Mapping[str, object]) -> Settings:

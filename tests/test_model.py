@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 
 import softchat
-from softchat import Answer, Conversation, Finished, Halted, Model, Settings, Started, Step, load
+from softchat import (
+    Answer,
+    Conversation,
+    Finished,
+    Halted,
+    Model,
+    Settings,
+    Started,
+    Step,
+    TraceWriter,
+    load,
+    replay,
+)
 from softchat.engine.protocol import Lora
 from softchat.errors import SoftchatError, UsageError
 from softchat.events import HaltReason
@@ -248,6 +260,28 @@ def test_a_run_is_not_begun_in_the_middle_of_another_ones_step(small):
     assert thought(small.ask("one", **BRIEF)) == alone
 
 
+@pytest.mark.parametrize("use", [next, lambda run: run.close()])
+def test_a_run_is_not_used_in_the_middle_of_its_own_step(use):
+    """As in its `cancelled`; it goes on, and can be left behind its event."""
+    refused = []
+
+    def nested():
+        with pytest.raises(UsageError, match="the run is in the middle of a step"):
+            use(run)
+        refused.append(run)
+
+    run = model_of().ask("Why?", cancelled=nested)
+    assert thought(run) == thought(model_of().ask("Why?"))
+    assert refused
+    run.close()
+
+
+def test_there_is_nothing_to_go_on_with_before_a_turn():
+    """A mistake, as in a session."""
+    with pytest.raises(UsageError, match="nothing has been asked yet"):
+        list(talk_with(model_of()).continue_(Settings()))
+
+
 def turns_of(talk, settings, *texts):
     return [thought(talk.ask(text, settings)) for text in texts]
 
@@ -309,6 +343,11 @@ def test_a_question_that_is_refused_disturbs_no_run():
         (lambda model: list(talk_with(model).ask(5, Settings())), "the question is 5"),
         (lambda model: talk_with(model).room(5, Settings()), "the question is 5"),
         (lambda model: list(talk_with(model).ask("Why?", {})), "settings is {}"),
+        (lambda model: talk_with(model).room("Why?", {}), "settings is {}"),
+        (lambda model: model.prompt("Why?", settings={}), "settings is {}"),
+        (lambda model: list(think(model.engine, model.prompt("Why?"), {})), "settings is {}"),
+        (lambda _: TraceWriter(5), "the trace is 5"),
+        (lambda _: list(replay(None)), "the trace is None"),
         (lambda model: list(talk_with(model).continue_(None)), "settings is None"),
         (lambda _: load(5), "the model is 5"),
         (lambda _: load(n_ctx="512"), "n_ctx is '512'"),

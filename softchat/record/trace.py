@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from softchat.base.files import lock_file, missing_hint, open_file, open_sink, open_stream
 from softchat.base.text import one_line
-from softchat.errors import SoftchatError, UsageError
+from softchat.errors import SoftchatError, UsageError, check_type
 from softchat.events import (
     SCHEMA,
     Answer,
@@ -61,6 +61,7 @@ class TraceWriter:
     """
 
     def __init__(self, path: Path | str, *, force: bool = False) -> None:
+        check_type("the trace", path, str | Path, "a path")
         self._shown = one_line(str(path))
         if not force and not is_free(Path(path)):
             raise UsageError(
@@ -85,9 +86,13 @@ class TraceWriter:
         """Append one event. An error alone, of a run that never began, costs no other run.
 
         Raises:
-            SoftchatError: it can't be written; the disk may be full.
+            SoftchatError: it can't be written: the disk is full, the trace was closed.
 
         """
+        if self._file.closed:
+            raise SoftchatError(
+                f"the trace {self._shown} was closed", hint="use it inside its `with` block"
+            )
         if self._holds_another and isinstance(event, Error):
             return
         try:
@@ -148,6 +153,7 @@ def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -
             or was written by a newer softchat.
 
     """
+    check_type("the trace", path, str | Path, "a path")
     shown = one_line(str(path))
     try:
         with open_stream(path) as file:

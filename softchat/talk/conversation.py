@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from softchat.errors import NumericsError, WorkerDiedError, check_type
+from softchat.errors import NumericsError, UsageError, WorkerDiedError, check_type
 from softchat.events import Answer, Error, Event, Finished, was_interrupted
 from softchat.prompt.tags import ThinkTags
-from softchat.settings import Settings
+from softchat.settings import Settings, check_settings
 from softchat.talk.backend import Backend, ChatRequest, PastTurn, Room
 from softchat.thinking.fork import Fork
 
@@ -148,7 +148,7 @@ class Conversation:
             SoftchatError: as `Backend.ask`; or a later run has begun on the same engine.
 
         """
-        _check_settings(settings)
+        check_settings(settings)
         number = next(_numbers) if keep else None
         asked = replace(self.question(question, number=number), fork=fork, grammar=grammar)
         events: list[Event] = []
@@ -176,10 +176,13 @@ class Conversation:
             cancelled: as `ask`.
 
         Raises:
+            UsageError: nothing has been asked, or the settings are none.
             SoftchatError: as `Backend.ask`; the turn is as it was.
 
         """
-        _check_settings(settings)
+        check_settings(settings)
+        if not self.turns:
+            raise UsageError("nothing has been asked yet", hint="ask something first")
         turn = self.turns[-1]
         asked = replace(
             self.question(turn.question, number=turn.number),
@@ -194,7 +197,8 @@ class Conversation:
             yield event
 
     def room(self, question: str, settings: Settings) -> Room:
-        """What the context would have to hold for this turn. Raises as `Backend.room`."""
+        """What the context would have to hold for this turn. Raises as `ask`."""
+        check_settings(settings)
         return self.backend.room(self.question(question), settings)
 
     def question(self, text: str, *, number: int | None = None) -> ChatRequest:
@@ -232,10 +236,6 @@ class Conversation:
                 number=number,
             )
         )
-
-
-def _check_settings(settings: object) -> None:
-    check_type("settings", settings, Settings, "a Settings, as Settings(tau=0.1)")
 
 
 def _longer(turn: Turn, events: Sequence[Event], end: Finished) -> Turn:

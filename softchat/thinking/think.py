@@ -22,7 +22,7 @@ from softchat.base.arrays import Floats
 from softchat.engine.protocol import Engine
 from softchat.errors import ContextError, DecodeAbortedError, NumericsError, UsageError
 from softchat.events import Event, Halted, HaltReason, Lens, Prefill, Started, Step
-from softchat.settings import Settings
+from softchat.settings import Settings, check_settings
 from softchat.thinking.answer import answer
 from softchat.thinking.by_hand import ByHand, Hand
 from softchat.thinking.feed import decode_item
@@ -61,8 +61,10 @@ def think(
         ContextError: the prompt leaves no room to think and answer.
         DecodeError: the model failed.
         NumericsError: its numbers are none; the message says behind which step or token.
+        UsageError: the settings are none.
 
     """
+    check_settings(settings)
     thinks = prompt.thinks and not prompt.begun
     tally = Tally(clock, halted=not thinks)
     parts = make_parts(

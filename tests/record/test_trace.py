@@ -381,6 +381,17 @@ def test_what_is_no_event_is_no_event(value):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no such locks")
+def test_a_trace_that_was_closed_says_so(tmp_path):
+    """To whoever writes to it behind its block."""
+    events = run_of(step(0))
+    with TraceWriter(tmp_path / "t.jsonl") as trace:
+        trace.write(events[0])
+    with pytest.raises(SoftchatError, match="was closed") as info:
+        trace.write(events[1])
+    assert info.value.hint == "use it inside its `with` block"
+    assert len(list(replay(tmp_path / "t.jsonl"))) == 1
+
+
 def test_two_runs_do_not_write_to_one_trace(tmp_path):
     """The second is refused before it begins, and what the first has written stays."""
     path = tmp_path / "run.jsonl"
