@@ -18,7 +18,7 @@ from pathlib import Path
 from softchat.base.text import one_line
 from softchat.errors import ModelRefusedError
 
-_UINT16, _UINT32, _FLOAT32, _STRING = 2, 4, 6, 8  # enum gguf_type
+_UINT16, _UINT32, _FLOAT32, _BOOL, _STRING = 2, 4, 6, 7, 8  # enum gguf_type
 _MATRIX = "token_embd.weight"
 _LAYER = re.compile(rb"blk\.(\d{1,5})\.")
 
@@ -69,6 +69,7 @@ def _library() -> ctypes.CDLL:
         ("gguf_get_val_str", ctypes.c_char_p, [header, key]),
         ("gguf_get_val_u16", ctypes.c_uint16, [header, key]),
         ("gguf_get_val_u32", ctypes.c_uint32, [header, key]),
+        ("gguf_get_val_bool", ctypes.c_bool, [header, key]),
         ("gguf_get_val_f32", ctypes.c_float, [header, key]),
         ("gguf_get_n_tensors", key, [header]),
         ("gguf_find_tensor", key, [header, ctypes.c_char_p]),
@@ -145,6 +146,11 @@ class Header:
         """The float32 under `key`, or None."""
         index = self._find(key, _FLOAT32)
         return None if index is None else float(_library().gguf_get_val_f32(self._handle, index))
+
+    def flag(self, key: str) -> bool | None:
+        """What is true or false under `key`, or None."""
+        index = self._find(key, _BOOL)
+        return None if index is None else bool(_library().gguf_get_val_bool(self._handle, index))
 
     @property
     def n_parameters(self) -> int:

@@ -132,6 +132,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
                     f"{shown} holds a vocabulary only", hint="pick the model's full file"
                 )
             matrix = find_matrix(header)
+            self._looks_ahead = header.flag(f"{self.architecture}.attention.causal") is False
             self._claim = Claim(
                 shown=shown,
                 architecture=self.architecture,
@@ -218,6 +219,8 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
             kind = "an encoder or an encoder-decoder model"
         elif llama_cpp.llama_model_is_diffusion(model):
             kind = "a diffusion model"
+        elif self._looks_ahead:
+            kind = "an embedding model"
         elif self.n_vocab == 0:
             kind = "a model without a vocabulary"
         elif self._table.shape != (self.n_vocab, width):

@@ -27,7 +27,7 @@ from softchat.prompt.template import make_prompt, single_turn
 from softchat.settings import StrategyName, resolve
 from softchat.thinking.prompt import Prompt
 from softchat.thinking.think import think
-from tests import tiny
+from tests import tiny, zoo
 
 PROMPT = [1, 17, 42, 5]
 CHOOSES_HARD = {
@@ -268,6 +268,16 @@ def test_every_cut_of_a_file_is_refused(tiny_model, tmp_path):
         path.write_bytes(data[: int(len(data) * share)])
         with pytest.raises(ModelRefusedError):
             LlamaEngine(path, n_ctx=64, n_threads=1)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3"])
+def test_a_model_that_looks_ahead_is_an_embedding_model(tmp_path, kind):
+    """Whatever its architecture: its header says that what comes later is looked at too."""
+    path = zoo.write(tmp_path / "m.gguf", kind, **{"attention.causal": False})
+    with pytest.raises(ModelRefusedError, match=r"m\.gguf is an embedding model"):
+        LlamaEngine(path, n_ctx=64, n_threads=1)
+    path = zoo.write(tmp_path / "m.gguf", kind, **{"attention.causal": True})
+    LlamaEngine(path, n_ctx=64, n_threads=1).close()
 
 
 def test_a_split_model(tiny_model, tmp_path):
