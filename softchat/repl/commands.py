@@ -283,7 +283,7 @@ def _save_over(repl: Host, rest: str) -> None:
 
 def _path_to_save(repl: Host, rest: str, hint: str) -> Path:
     """The file that is named. Raises UsageError if none is, or there is nothing to write."""
-    path = _path(rest, hint)
+    path = _path_to_write(rest, hint)
     if not repl.session.turns:
         raise UsageError("nothing to save yet", hint="ask something first")
     return path
@@ -308,6 +308,14 @@ def _path(text: str, hint: str) -> Path:
     return expand(text)
 
 
+def _path_to_write(text: str, hint: str) -> Path:
+    """A name without line breaks, as pasted ones have, or what else a terminal would obey."""
+    if one_line(text) != text:
+        said = f"a file to write can't be called {one_line(text)}"
+        raise UsageError(said, hint="without control characters")
+    return _path(text, hint)
+
+
 def _trace(repl: Host, rest: str) -> None:
     if not rest:
         repl.say(f"to {printable(str(repl.trace_path))}" if repl.trace else "off")
@@ -322,7 +330,7 @@ def _trace_over(repl: Host, rest: str) -> None:
     if rest == "off":
         repl.end_trace()
     else:
-        path = _path(rest, "/trace! t.jsonl")
+        path = _path_to_write(rest, "/trace! t.jsonl")
         _refuse_traced(repl, path)
         repl.refuse_used(path, by="/trace")
         # First: if it can't be opened, the one before goes on.

@@ -907,6 +907,20 @@ def test_a_link_in_a_circle_is_told(begin, released, tmp_path):
     repl.close()
 
 
+def test_a_name_with_a_line_break_is_no_name_to_write(begin, released, tmp_path):
+    """As a pasted one may have."""
+    repl, out = begin(saved(Turn(question="alpha", answer="b", settings={})))
+    lines = [
+        f"{command} {tmp_path}/z\n.json" for command in ("/save", "/save!", "/trace!", "/trace")
+    ]
+    for line in lines:
+        repl.handle(line)
+    assert out.getvalue().count("error: a file to write can't be called") == len(lines)
+    assert not list(tmp_path.glob("z*"))
+    released.set()
+    repl.close()
+
+
 def questions(record):
     return [turn.question for turn in record.turns]
 
