@@ -21,19 +21,46 @@ def lock_of(folder: Path, id_: str) -> Path:
 
 
 def take_lock(path: Path) -> IO[bytes]:
-    """Make a lock and hold it, as long as what is returned is open; or do without."""
-    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
-    with suppress(OSError):
-        _try_lock(file)
-    return file
+    """Make a lock and hold it, as long as what is returned is open; or do without.
+
+    Raises:
+        UsageError: another softchat holds it.
+        OSError: it can't be made.
+
+    """
+    while True:
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+        try:
+            _try_lock(file)
+        except _HELD:
+            file.close()
+            raise _open(path.stem) from None
+        except OSError:  # a file system without locks
+            return file
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # who held it has just removed it
+
+
+def drop_lock(file: IO[bytes], path: Path) -> None:
+    """Let go of a lock, and remove it."""
+    if sys.platform != "win32":  # first: behind it, it may be another one's
+        with suppress(OSError):
+            path.unlink()
+    file.close()
+    if sys.platform == "win32":  # which removes nothing that is open
+        with suppress(OSError):
+            path.unlink()
 
 
 def refuse_open(folder: Path, id_: str) -> None:
     """Raise UsageError if another softchat has this session open."""
     if is_locked(lock_of(folder, id_)):
-        raise UsageError(
-            one_line(f"session {id_} is open"), hint="leave it, or wait for its answer"
-        )
+        raise _open(id_)
+
+
+def _open(id_: str) -> UsageError:
+    return UsageError(one_line(f"session {id_} is open"), hint="leave it, or wait for its answer")
 
 
 def is_locked(path: Path) -> bool:
@@ -53,11 +80,15 @@ def is_locked(path: Path) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
+    _HELD = PermissionError
+
     def _try_lock(file: IO[bytes]) -> None:
         file.seek(0)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
+
+    _HELD = BlockingIOError
 
     def _try_lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

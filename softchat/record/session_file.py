@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import IO
 
 from softchat.base.files import make_private, replace_file, sweep
-from softchat.record.locks import lock_of, refuse_open, take_lock
+from softchat.base.text import one_line
+from softchat.errors import UsageError
+from softchat.record.locks import drop_lock, lock_of, refuse_open, take_lock
 from softchat.record.recall import Recall, trace_of
 from softchat.record.session_format import (
     ASK,
     SessionContent,
     SessionRecord,
     as_data,
+    read_file,
     with_runs,
 )
 from softchat.talk.conversation import now
@@ -36,7 +39,8 @@ class SessionFile:
         ask: it is what `softchat ask` asks; else a chat, which an ask that is resumed becomes.
 
     Raises:
-        UsageError: that session is open elsewhere: one of the two would overwrite the other.
+        UsageError: that session is open elsewhere, or has changed since it was read: one of the two
+            would overwrite the other.
 
     """
 
@@ -47,17 +51,31 @@ class SessionFile:
         self._started = resume.started if resume else now()
         self.id = resume.id if resume else _new_id(ask=ask)
         self._was = ""  # the id that it had before
-        if resume is not None:
-            # An ask that a chat has gone on with has its lock under the other id.
-            for one in (self.id, self.id.removeprefix(ASK)):
-                refuse_open(folder, one)
-            if resume.is_ask and not ask:
-                self.id, self._was = self.id.removeprefix(ASK), self.id
+        if resume is not None and resume.is_ask and not ask:
+            self.id, self._was = self.id.removeprefix(ASK), self.id
         self._recall = Recall(trace_of(folder, self.id))
         self._lock: IO[bytes] | None = None
         if resume is not None:
-            with suppress(OSError):  # told at the first write
-                self._lock = take_lock(lock_of(folder, self.id))
+            self._take_up(resume)
+
+    def _take_up(self, resume: SessionRecord) -> None:
+        """Hold the session. Raises UsageError if another one does, or if it is not as it was read.
+
+        Between the two much can have been waited for: a download, a pipe.
+        """
+        # An ask that a chat has gone on with has its lock under the other id.
+        ids = {resume.id, resume.id.removeprefix(ASK)}
+        for one in ids:
+            refuse_open(self.folder, one)
+        with suppress(OSError):  # told at the first write
+            self._lock = take_lock(lock_of(self.folder, self.id))
+        try:
+            for one in ids - {self.id}:
+                refuse_open(self.folder, one)
+            _refuse_changed(self.folder, resume)
+        except UsageError:
+            self.release()
+            raise
 
     @property
     def begun(self) -> bool:
@@ -104,10 +122,8 @@ class SessionFile:
     def release(self) -> None:
         """Let others open it."""
         if self._lock is not None:
-            self._lock.close()
+            drop_lock(self._lock, lock_of(self.folder, self.id))
             self._lock = None
-            with suppress(OSError):
-                lock_of(self.folder, self.id).unlink()
 
 
 class Unkept(SessionFile):
@@ -125,6 +141,21 @@ def remove_files(folder: Path, id_: str) -> None:
     """Delete what there is of this session; not its lock."""
     (folder / f"{id_}.json").unlink(missing_ok=True)
     trace_of(folder, id_).unlink(missing_ok=True)
+
+
+def _refuse_changed(folder: Path, read: SessionRecord) -> None:
+    """Raise UsageError if the file is another one than that which was read."""
+    path = folder / f"{read.id}.json"
+    what = "changed" if path.exists() else "been removed"
+    try:
+        same = read_file(path).updated == read.updated
+    except UsageError:
+        same = False
+    if not same:
+        raise UsageError(
+            one_line(f"session {read.id} has {what} meanwhile"),
+            hint="the same command once more goes on with what is there now",
+        )
 
 
 def _new_id(*, ask: bool) -> str:

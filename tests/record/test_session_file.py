@@ -9,8 +9,9 @@ import pytest
 
 from softchat.errors import UsageError
 from softchat.events import Started
+from softchat.record import session_file
 from softchat.record.session_file import SessionFile
-from softchat.record.sessions import find_killed, list_sessions, load_session
+from softchat.record.sessions import find_killed, list_sessions, load_session, remove_sessions
 from softchat.record.trace import replay
 from tests.recordings import Content, thought, turn
 
@@ -85,6 +86,39 @@ def test_a_session_that_is_open_is_not_opened_twice(begin, tmp_path):
     begin(tmp_path).write(Content([turn()]))
     with pytest.raises(UsageError, match="is open"):
         SessionFile(tmp_path, load_session(tmp_path, "last"))
+
+
+@pytest.mark.parametrize("other_asks", [False, True])
+def test_a_session_that_has_changed_since_it_was_read_is_not_gone_on_with(
+    begin, tmp_path, other_asks
+):
+    """The other's turn would be lost, and a session that was removed would come back."""
+    first = begin(tmp_path, ask=True)
+    first.close(Content([turn()]))
+    read = load_session(tmp_path, "last")
+    if other_asks:
+        other = begin(tmp_path, read, ask=True)
+        other.close(Content([turn(), turn("quick")]))
+    else:
+        remove_sessions(tmp_path, ["last"])
+    with pytest.raises(UsageError, match="changed mean" if other_asks else "removed mean"):
+        SessionFile(tmp_path, read, ask=True)
+    assert not list(tmp_path.glob("*.lock"))
+    assert len(list(tmp_path.glob("*.json"))) == other_asks
+    if other_asks:
+        again = load_session(tmp_path, "last")
+        assert [one.question for one in again.turns] == ["why?", "quick"]
+        begin(tmp_path, again, ask=True)
+
+
+def test_of_two_that_go_on_at_once_one_does(begin, tmp_path, monkeypatch):
+    """Both see no lock, and then take it."""
+    begin(tmp_path, ask=True).close(Content([turn()]))
+    read = load_session(tmp_path, "last")
+    begin(tmp_path, read, ask=True)
+    monkeypatch.setattr(session_file, "refuse_open", lambda *_: None)
+    with pytest.raises(UsageError, match="is open"):
+        SessionFile(tmp_path, read, ask=True)
 
 
 def test_one_question_becomes_one_session(begin, tmp_path):

@@ -63,7 +63,14 @@ def begin(released, tmp_path):
         )
         out = StringIO()
         console = Console(file=out, width=100)
-        saved = SessionFile(tmp_path / "sessions", restored)
+        folder = tmp_path / "sessions"
+        if restored is not None and not (folder / f"{restored.id}.json").exists():
+            before = SessionFile(folder)
+            before.id = restored.id
+            before.write(restored, closed=True)
+            before.release()
+            restored = load_session(folder, restored.id)
+        saved = SessionFile(folder, restored)
         find = pytest.fail
         repl = Repl(
             session, console, make_view=lambda: AnswerView(out), find=find, saved=saved
