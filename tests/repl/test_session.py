@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def released():
 @pytest.fixture
 def begin(released, tmp_path):
     """Begin a session whose model is not loaded before `released`."""
-    script = [{"</think>": 1}, {"a": 1}, {"<end>": 1}]
+    script, begun = [{"</think>": 1}, {"a": 1}, {"<end>": 1}], []
 
     def open_backend(found, cancelled):
         while not released.wait(0.01):
@@ -70,14 +71,16 @@ def begin(released, tmp_path):
             before.write(restored, closed=True)
             before.release()
             restored = load_session(folder, restored.id)
-        saved = SessionFile(folder, restored)
+        begun.append(saved := SessionFile(folder, restored))
         find = pytest.fail
         repl = Repl(
             session, console, make_view=lambda: AnswerView(out), find=find, saved=saved
         )  # fmt: skip
         return repl, out
 
-    return begin_
+    yield begin_
+    for saved in begun:
+        saved.release()
 
 
 def saved(*turns, system="Be brief."):
@@ -135,7 +138,8 @@ def test_a_resumed_session_has_its_system_prompt_unless_a_flag_differs(begin, re
     repl, _ = begin(saved(system="Then."))
     assert repl.session.system == "Then."
     assert repl.session.origins()["system"] == ("Then.", "the session")
-    other, _ = begin(saved(system="Then."), flags={"system"}, system="Now.")
+    another = replace(saved(system="Then."), id="y")
+    other, _ = begin(another, flags={"system"}, system="Now.")
     assert other.session.system == "Now."
     assert other.session.origins()["system"] == ("Now.", "--system")
     other.session.system = "Later."
