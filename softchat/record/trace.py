@@ -38,6 +38,7 @@ from softchat.events import (
 
 _LONGEST = 2**26  # bytes of a line; a step with 100,000 tokens has a tenth of it
 _OPENING = b'{"event": "'
+_FIRST = b'{"event": "started", "schema": '
 _PLACES: dict[type[Event], int] = {  # in a run
     Started: 0, Prefill: 1, Step: 2, Lens: 2, Halted: 3, Answer: 4, Finished: 5, Error: 6,
 }  # fmt: skip
@@ -133,12 +134,22 @@ def is_free(path: Path) -> bool:
 
 
 def is_trace(path: Path) -> bool:
-    """Whether this file begins as a trace does; also one that is cut off, or can't be read."""
+    """Whether this file's first line is a trace's, or of a later softchat; or can't be read.
+
+    That line may be cut off. Other programs write lines that begin with an `event`, too.
+    """
     try:
         with open(open_file(path), "rb") as file:  # noqa: PTH123  # a descriptor
-            return file.read(len(_OPENING)) == _OPENING
+            line = file.readline(_LONGEST)
     except OSError:
         return True  # told when it is opened
+    try:
+        Order().checked(parse_event(line))
+    except _NewerError:
+        return True
+    except (ValueError, RecursionError):
+        return not line.endswith(b"\n") and line[: len(_FIRST)] == _FIRST[: len(line)]
+    return True
 
 
 def replay(path: Path | str, *, warn: Callable[[str], object] = warnings.warn) -> Iterator[Event]:

@@ -30,7 +30,7 @@ from softchat.events import (
     to_json,
 )
 from softchat.record import trace as module
-from softchat.record.trace import TraceWriter, replay
+from softchat.record.trace import TraceWriter, is_free, replay
 from tests.recordings import run_of, step, write_trace
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -317,6 +317,28 @@ def test_a_file_that_is_no_trace_is_not_written_over(tmp_path):
     TraceWriter(path).__exit__(None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("held", "free"),
+    [
+        ('{"event": "login", "user": "a"}\n', False),
+        ('{"event": "started", "service": "web"}\n', False),
+        ('{"event": "error", "message": "no"}\n', False),
+        ('{"event": "login"', False),
+        (to_json(RUN[1]) + "\n", False),  # no trace begins with what is read
+        (to_json(RUN[0]) + "\n", True),
+        (to_json(RUN[0])[:60], True),
+        ('{"ev', True),
+        ('{"event": "started", "schema": 99, "new": 1}\n', True),
+        (to_json(Error.of(UsageError("no model", hint="name one"))) + "\n", True),
+    ],
+)
+def test_lines_of_another_program_are_no_trace(tmp_path, held, free):
+    """They too can be JSON with an event; a trace that was cut off, or is newer, is one."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(held, "utf-8")
+    assert is_free(path) is free
+
+
 def test_a_trace_that_cannot_be_opened_is_a_mistake_of_the_users(tmp_path):
     """Said on one line, whatever the name is."""
     with pytest.raises(UsageError) as info:
@@ -396,7 +418,7 @@ def test_two_runs_do_not_write_to_one_trace(tmp_path):
     """The second is refused before it begins, and what the first has written stays."""
     path = tmp_path / "run.jsonl"
     with TraceWriter(path) as trace:
-        trace.write(step(0))
+        trace.write(RUN[0])
         with pytest.raises(UsageError, match="another run writes to "):
             TraceWriter(path)
         trace.write(step(1))
