@@ -6,6 +6,7 @@ Knows nothing of the folder in which sessions are kept.
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +26,12 @@ from softchat.talk.conversation import Turn, now
 
 SCHEMA = 1
 _LARGEST = 2**26  # bytes of a file that is read; years of talk are less
-_MARKDOWN = "# A chat with "
+_MARK = "<!-- written by softchat -->"
+"""The second line of a chat as Markdown in a file, by which the file is known."""
+_EXPORT = re.compile(
+    rb'# A chat with [^\n]*\n%b\n|\{"schema": \d+, "id": "(?:[^"\\]|\\.)*", "started": "'
+    % re.escape(_MARK.encode())
+)
 ASK = "ask-"  # how the id of a session begins that `softchat ask` has made
 
 
@@ -95,7 +101,8 @@ def write_file(path: Path, content: SessionContent) -> None:
 
     """
     if path.suffix.lower() == ".md":
-        text = to_markdown(content)
+        title, after = to_markdown(content).split("\n", 1)
+        text = f"{title}\n{_MARK}\n{after}"
     else:
         runs = newest([turn.events for turn in content.turns])
         turns = [
@@ -116,12 +123,12 @@ def write_file(path: Path, content: SessionContent) -> None:
 
 def is_export(beginning: bytes) -> bool:
     """Whether a file that begins so was written by `write_file`."""
-    return beginning.startswith((_MARKDOWN.encode(), b'{"schema": '))
+    return _EXPORT.match(beginning) is not None
 
 
 def to_markdown(content: SessionContent) -> str:
     """All that was said, for people to read; a terminal finds nothing to obey in it."""
-    parts = [_MARKDOWN + one_line(content.model_name)]
+    parts = ["# A chat with " + one_line(content.model_name)]
     if content.system:
         parts.append("*" + " ".join(content.system.split()) + "*")
     for turn in content.turns:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from softchat.errors import UsageError
-from softchat.record.session_format import read_file, write_file
+from softchat.record.session_format import is_export, read_file, write_file
 from softchat.record.sessions import list_sessions, load_session
 from tests.recordings import Content, thought, turn
 
@@ -46,6 +46,24 @@ def test_foreign_files_are_refused_and_passed_over(tmp_path, text):
     with pytest.raises(UsageError):
         read_file(tmp_path / "x.json")
     assert list_sessions(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["chat.md", 'ch\udcff"at.json'])
+def test_an_export_is_known_by_its_beginning(tmp_path, name):
+    """Whatever was said in it, or nothing; files of other programs are none."""
+    for content in (Content(), Content([turn("\n## a")]), Content(model_name="a\nb", system="*")):
+        write_file(tmp_path / name, content)
+        assert is_export((tmp_path / name).read_bytes())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"schema": ', '{"schema": 1, "id": 4}', '{"schema": "http://json-schema.org"}',
+     '{"schema": 1, "id": "a", "title": "started"}', "# A chat with my mother\n\n## Friday\n"],
+)  # fmt: skip
+def test_a_file_of_another_program_is_no_export(text):
+    """That it begins alike is not enough to write over it."""
+    assert not is_export(text.encode())
 
 
 def test_markdown_is_inert(tmp_path):
