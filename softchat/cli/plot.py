@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from softchat.plots.data import RunPlot
 
 _FORMS = (".svg", ".png", ".html")
+_BEGINS = re.compile(  # what says who has made it, in the place where each form has it
+    rb"<!doctype html>\n.*\n<head>\n.*\n<meta name=\"generator\" content=\"softchat plot\">"
+    rb"|<\?xml [^>]*>\s*<!DOCTYPE svg [^>]*>\s*<svg [^>]*>\s*<metadata>\s*<rdf:RDF [^>]*>"
+    rb"\s*<cc:Work>\s*<dc:creator>\s*<cc:Agent>\s*<dc:title>softchat plot</dc:title>"
+    rb"|\x89PNG\r\n\x1a\n(?s:.{29})tEXtSoftware\0softchat plot"
+)
 
 
 def plot(
@@ -93,7 +99,7 @@ def _beside(trace: str) -> Path:
 
 def _is_plot(beginning: bytes) -> bool:
     """Whether a file that begins so was drawn here."""
-    return b"softchat plot" in beginning
+    return _BEGINS.match(beginning) is not None
 
 
 def _draw(plots: Sequence[RunPlot], form: str) -> bytes:

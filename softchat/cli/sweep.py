@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,11 +17,17 @@ from softchat.cli.evaluate import Data, Evaluating, evaluate_file, show_tables
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import HaltReason
+from softchat.settings import KNOBS
 
 if TYPE_CHECKING:
     from softchat.cli.evaluate import Evaluation
 
 _INTERRUPTED = DecodeAbortedError.exit_status
+_FIGURES = (
+    *("questions", "right", "accuracy", "accuracy_low", "accuracy_high", "judged"),
+    *("steps", "answer_tokens", "seconds", "failed"),
+)
+"""Columns of the table, behind those of what was varied, and before those of why runs halted."""
 
 
 @with_groups
@@ -76,21 +83,15 @@ def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for run, figures in zip(evaluation.runs, evaluation.summary.to_dict()["runs"], strict=True):
         accuracy = figures["accuracy"] or {"value": None, "low": None, "high": None}
-        varied = {name: run.settings.to_dict()[name] for name in run.varied}
+        told = figures | {
+            "right": figures["right"] if figures["accuracy"] else None,
+            "accuracy": accuracy["value"],
+            "accuracy_low": accuracy["low"],
+            "accuracy_high": accuracy["high"],
+        }
         rows.append(
-            varied
-            | {
-                "questions": figures["questions"],
-                "right": figures["right"] if figures["accuracy"] else None,
-                "accuracy": accuracy["value"],
-                "accuracy_low": accuracy["low"],
-                "accuracy_high": accuracy["high"],
-                "judged": figures["judged"],
-                "steps": figures["steps"],
-                "answer_tokens": figures["answer_tokens"],
-                "seconds": figures["seconds"],
-                "failed": figures["failed"],
-            }
+            {name: run.settings.to_dict()[name] for name in run.varied}
+            | {name: told[name] for name in _FIGURES}
             | {str(reason): figures["halted"].get(reason, 0) for reason in HaltReason}
         )
     return rows
@@ -112,4 +113,8 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def _is_table(beginning: bytes) -> bool:
     """Whether a file that begins so is a table that was written here."""
-    return b",questions,right,accuracy," in beginning.partition(b"\n")[0]
+    names = beginning.partition(b"\r\n")[0].decode(errors="replace").split(",")
+    varied = [*takewhile(KNOBS.__contains__, names)]
+    figures, reasons = names[len(varied) :][: len(_FIGURES)], names[len(varied) + len(_FIGURES) :]
+    # One of an earlier softchat knows fewer reasons.
+    return bool(varied and reasons) and figures == [*_FIGURES] and {*reasons} <= {*HaltReason}

@@ -161,7 +161,7 @@ def test_sweep(softchat, data, tmp_path):
     assert {row["judged"] for row in rows} == {"1"}
     assert all(float(row["accuracy"]) == int(row["right"]) for row in rows)
     assert re.search(r"tau=50.0 patience=3 +[01]/1 ", done.out)
-    report = json.loads(softchat(*command, "--json").out)
+    report = json.loads(softchat(*command, "--json", "--csv", "grid.csv").out)
     assert report["evaluated_now"] == 0
     assert [row["steps"] for row in report["grid"][2:]] == [1, 3]
     assert [row["judged"] for row in report["grid"]] == [1] * 4
@@ -174,6 +174,7 @@ def test_sweep(softchat, data, tmp_path):
         ("data.jsonl", "--csv would overwrite"),
         ("here.jsonl", "--csv would overwrite here.jsonl"),
         ("notes.txt", "notes.txt exists, and is no table of a sweep"),
+        ("pupils.csv", "pupils.csv exists, and is no table of a sweep"),
         ("/dev/stdout", "--csv is the file that stdout goes to"),
     ],
 )
@@ -181,12 +182,15 @@ def test_a_table_takes_no_other_files_place(softchat, tmp_path, name, said):
     """Neither that of the questions or results; told before a model is loaded."""
     for file in ("data.jsonl", "notes.txt"):
         (tmp_path / file).write_text('{"question": "Why?"}')
+    pupils = "name,questions,right,accuracy,remark\nAnn,3,2,0.67,good\n"
+    (tmp_path / "pupils.csv").write_text(pupils)
     command = ("sweep", "data.jsonl", "--tau", "0,1", "--out", "here.jsonl", "--csv", name)
     done = softchat(*command)
     assert (done.status, done.out) == (2, "")
     assert said in done.err
     assert (tmp_path / "data.jsonl").read_text() == '{"question": "Why?"}'
     assert (tmp_path / "notes.txt").read_text() == '{"question": "Why?"}'
+    assert (tmp_path / "pupils.csv").read_text() == pupils
 
 
 def test_a_users_defaults(softchat, data, tmp_path, real_model):
