@@ -38,6 +38,7 @@ _TABLES = (
     " time UNINDEXED, model UNINDEXED, tokenize='unicode61 remove_diacritics 2')",
     f"PRAGMA user_version = {_VERSION}",
 )
+_ACCENTS = {chr(code) for code in range(0x300, 0x370)}
 _NAMES = {"file", "asked"}  # of the tables, in all versions
 _T = TypeVar("_T")
 
@@ -157,6 +158,7 @@ def _open(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600))
     db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
     try:
+        db.create_function("holds", -1, _holds, deterministic=True)
         db.execute("PRAGMA secure_delete = ON")  # what was deleted is nowhere in the file
         db.execute("BEGIN IMMEDIATE")  # from here on no other softchat is at it
         _refuse_other(db, path)
@@ -300,18 +302,34 @@ def _numbers(db: sqlite3.Connection, session: str) -> dict[tuple[str, str], list
 
 def _condition(words: Iterable[str]) -> tuple[str, list[str]]:
     """What a row must be to hold all of these words, as SQL and the values in it."""
-    found: list[str] = []
-    parts, values = [], []
+    begun, held = [], []
     for word in words:
         if word.isalnum() and not any(unicodedata.category(sign) == "Lo" for sign in word):
-            found.append(f'"{word}"*')
+            begun.append(f'"{word}"*')
         else:  # scripts without spaces, and what FTS5 would take apart (C++, node_7)
-            parts.append("instr(lower(question || ' ' || answer), lower(?)) > 0")
-            values.append(word)
-    if found:
+            held.append(_folded(word))
+    parts, values = [], []
+    if held:
+        parts.append(f"holds(question || ' ' || answer{', ?' * len(held)})")
+        values += held
+    if begun:
         parts.append("asked MATCH ?")
-        values.append(" ".join(found))
+        values.append(" ".join(begun))
     return " AND ".join(parts) or "1", values
+
+
+def _holds(text: object, *words: str) -> bool:
+    """Whether a text has all these words in it, which are folded."""
+    folded = _folded(str(text))
+    return all(word in folded for word in words)
+
+
+def _folded(text: str) -> str:
+    """The text without case and accents, much as FTS5 has it; signs of other scripts stay whole."""
+    if text.isascii():
+        return text.lower()
+    plain = "".join(sign for sign in unicodedata.normalize("NFKD", text) if sign not in _ACCENTS)
+    return unicodedata.normalize("NFC", plain.casefold())
 
 
 def _logged(row: tuple[int, str, str, str, int, str, str]) -> Logged:

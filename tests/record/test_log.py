@@ -62,6 +62,14 @@ def test_the_newest_comes_first_whatever_it_is_of(log, keep):
         ("café", True),
         ("c++", True),
         ("c--", False),
+        ("über-ich", True),
+        ("UBER-ICH?", True),
+        ("u\u0308ber-ich c++ 天空", True),
+        ("uber-ach", False),
+        ("강", True),
+        ("가", False),
+        ("ガ", True),
+        ("カ", False),
         ("天空", True),
         ("ontract", False),
         ("contract printer", False),
@@ -74,7 +82,13 @@ def test_the_newest_comes_first_whatever_it_is_of(log, keep):
 )
 def test_all_words_must_be_there(log, keep, words, found):
     """By their beginnings, in question or answer, whatever the case; nothing is a syntax."""
-    keep(("Who sends the contract?", "Ben, in the Café. C++ 为什么天空是蓝色的", at(1)))
+    keep(
+        (
+            "Who sends the contract?",
+            "Ben, in the Café. C++ 为什么天空是蓝色的 Über-Ich? 강 ガ",
+            at(1),
+        )
+    )
     assert bool(log.newest(9, words=words)) is found
 
 
