@@ -26,6 +26,7 @@ from softchat.events import FinishReason, HaltReason
 
 _KIND = "softchat_eval"
 _SCHEMA = 1
+_LONGEST_STEM = 200  # bytes; a name has 255 at the most
 _RESULT = b'{"run": '
 _OPENING = f'{{"{_KIND}": '.encode()
 
@@ -62,7 +63,10 @@ def default_path(folder: Path, identity: Mapping[str, Any]) -> Path:
     """A file of its own for each identity."""
     text = json.dumps(identity, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return folder / f"{Path(identity['data']['name']).stem}-{digest[:10]}.jsonl"
+    stem = Path(identity["data"]["name"]).stem
+    while len(stem.encode(errors="surrogatepass")) > _LONGEST_STEM:
+        stem = stem[:-1]
+    return folder / f"{stem}-{digest[:10]}.jsonl"
 
 
 class ResultFile(Closeable):

@@ -307,6 +307,21 @@ def test_each_evaluation_has_a_file(tmp_path):
     assert Path(os.path.commonpath([path, tmp_path])) == tmp_path
 
 
+@pytest.mark.parametrize("sign", ["a", "ä", "\udcff", "语"])
+def test_a_long_name_of_the_data_gives_a_file_too(tmp_path, sign):
+    """No sign is split; the digest tells two apart that begin alike."""
+    stem = sign * (248 // len(os.fsencode(sign)))
+    paths = {
+        default_path(tmp_path, IDENTITY | {"data": {"name": f"{stem}{end}.jsonl", "sha256": "1"}})
+        for end in "xy"
+    }
+    assert len(paths) == 2
+    for path in paths:
+        assert path.name.startswith(sign * 60)
+        with ResultFile(path, IDENTITY) as file:
+            file.add(result(0))
+
+
 def test_a_file_that_was_removed_meanwhile(tmp_path):
     """Its results go nowhere, which whoever writes them can find out."""
     path = tmp_path / "r.jsonl"
