@@ -1,7 +1,8 @@
 """Results on disk, a line of JSON each, as they come. Knows nothing of models or terminals.
 
 The first line says what is evaluated, and how; a file goes on only with the same. A process that is
-killed leaves at the worst half a line, which is cut off when the file is opened again.
+killed leaves at the worst half a line, which is cut off when the file is opened again; one that is
+whole counts.
 """
 
 from __future__ import annotations
@@ -138,6 +139,8 @@ class ResultFile(Closeable):
 
     def _read(self, shown: str, identity: Mapping[str, Any]) -> None:
         data = self._file.read()
+        unbroken = _is_json(data[data.rfind(b"\n") + 1 :])  # a line that lacks its end alone
+        data += b"\n" * unbroken
         whole = data[: data.rfind(b"\n") + 1]
         lines = whole.splitlines()
         if not lines:
@@ -168,8 +171,9 @@ class ResultFile(Closeable):
         rest = data[len(whole) :]
         if rest[: len(_RESULT)] != _RESULT[: len(rest)]:  # no result that was cut off
             raise _damaged(shown, len(lines) + 1, "no result")
-        self._file.seek(len(whole))
+        self._file.seek(len(whole) - unbroken)
         self._file.truncate()
+        self._file.write(b"\n" * unbroken)
 
     def _write(self, line: Mapping[str, Any]) -> None:
         # As ASCII: a name or a system prompt may hold what is no text (a lone surrogate).
@@ -228,6 +232,14 @@ def _parsed(shown: str, number: int, line: bytes) -> Any:  # noqa: ANN401  # wha
         return json.loads(line)
     except (ValueError, RecursionError) as error:  # neither JSON nor UTF-8; lists in lists
         raise _else(shown) if number == 1 else _damaged(shown, number, "not JSON") from error
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _else(shown: str) -> UsageError:

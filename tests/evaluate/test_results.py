@@ -56,7 +56,7 @@ def test_results_of_before_there_were_samples_are_read(tmp_path):
         assert file.results == [result(0)]
 
 
-@pytest.mark.parametrize("cut", [1, 10, 60])
+@pytest.mark.parametrize("cut", [2, 10, 60])
 def test_a_torn_line_is_cut_off(tmp_path, cut):
     """Whatever is left of a line that was being written is dropped, and only that."""
     path = tmp_path / "r.jsonl"
@@ -69,6 +69,23 @@ def test_a_torn_line_is_cut_off(tmp_path, cut):
         file.add(result(1))
     with ResultFile(path, IDENTITY) as file:
         assert file.results == [result(0), result(1)]
+
+
+def test_a_line_that_lost_its_line_break_counts(tmp_path):
+    """As an editor may leave the last one; what comes next begins on a line of its own."""
+    path = tmp_path / "r.jsonl"
+    for number in range(3):
+        with ResultFile(path, IDENTITY) as file:
+            assert file.results == [result(place) for place in range(number)]
+            file.add(result(number))
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1])
+    with ResultFile(path, IDENTITY):
+        assert path.read_bytes() == whole
+    path.write_bytes(json.dumps(IDENTITY | {"extract": "exact"}).encode())
+    with pytest.raises(UsageError, match="is of another evaluation"):
+        ResultFile(path, IDENTITY)
+    assert not path.read_bytes().endswith(b"\n")
 
 
 def test_what_never_begins_leaves_no_file(tmp_path, monkeypatch):
