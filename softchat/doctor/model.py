@@ -11,6 +11,7 @@ from softchat.doctor.report import Tell
 from softchat.errors import SoftchatError
 from softchat.models import Located, find_model
 from softchat.models.catalogue import Catalogue, user_catalogue
+from softchat.models.entry import PathSource
 from softchat.models.fetch import installed
 from softchat.models.local import LOCAL
 from softchat.models.locate import is_path
@@ -56,7 +57,8 @@ def _of_default(
     by = "SOFTCHAT_MODEL" if named else "config.toml" if own else "models.toml"
     if not spec.startswith(LOCAL) and not is_path(spec, catalogue):
         entry = catalogue.find(spec)
-        if installed(entry, store=default_store(environ)) is None:
+        fetched = not isinstance(entry.source, PathSource)  # what another is, find_model says
+        if fetched and installed(entry, store=default_store(environ)) is None:
             size = int(entry.told_size)
             _check_size(entry.name, size, tell)
             return {"name": entry.name, "by": by, "here": False, "bytes": size}

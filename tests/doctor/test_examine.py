@@ -227,6 +227,19 @@ def test_a_broken_models_toml_is_a_problem(mine):
     assert whats(report)[0].startswith("$SOFTCHAT_HOME/models.toml:1")
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [("/dev/zero", "is a device, not a file"), ("/", "a folder, not a file"), ("/x", "no file /x")],
+)
+def test_a_default_model_whose_file_is_none(mine, path, says):
+    """It says what it is: nothing can be fetched for it."""
+    source = f'source = {{ type = "path", path = "{path}" }}'
+    (mine / "models.toml").write_text(f'default = "a"\n[models.a]\n{source}\n')
+    report = examine({"SOFTCHAT_HOME": str(mine)}, self_test=never)
+    assert says in whats(report)[0]
+    assert report.facts["default_model"] == {"name": None, "here": False}
+
+
 def test_nothing_private_is_told(mine, monkeypatch):
     """Neither home folder nor user name nor the value of any variable, in no part of it."""
     secrets = {
