@@ -168,7 +168,7 @@ def _read_prompt(prompts: Table, name: str) -> NamedPrompt:
         return NamedPrompt(name=name, text=_template(prompts, name), chosen=chosen)
     if not isinstance(prompts.values[name], Mapping):
         hint = "it must be a string in quotes, or a table"
-        raise prompts.error(name, f"{name} is {prompts.values[name]!r:.99}", hint=hint)
+        raise prompts.error(name, prompts.told(name), hint=hint)
     table = prompts.table(name)
     table.allow(*KNOBS, "model", "system", "prompt", "defaults")
     defaults = table.table("defaults")
@@ -218,7 +218,7 @@ def _read_values(table: Table) -> Mapping[str, object]:
 
 def _placed(table: Table, name: str, value: object) -> str | int:
     if name == "gpu_layers" and (isinstance(value, bool) or not isinstance(value, str | int)):
-        raise table.error(name, f"{name} is {value!r:.99}", hint=LAYERS_SAY)
+        raise table.error(name, table.told(name), hint=LAYERS_SAY)
     if not isinstance(value, int):
         value = table.text(name)
     with table.told_at(name):

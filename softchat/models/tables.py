@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,15 @@ class Table:
         """The value of a setting of a run, inside its range."""
         if is_switch(key):
             return self.switch(key)
+        value = self.values[key]
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            value = _Written(value)
         with self.told_at(key):
-            return check(key, self.values[key])
+            return check(key, value)
+
+    def told(self, key: str) -> str:
+        """What the value of a key is, as the file has it."""
+        return f"{key} is {_shown(self.values[key])}"
 
     def file_of(self, key: str) -> Path:
         """The file whose value for this key counts."""
@@ -316,5 +324,26 @@ def _header(keys: Keys) -> str:
     return ".".join(key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"' for key in keys)
 
 
-def _shown(value: object) -> str:
-    return reprlib.repr(value)  # of a long or deep value, the beginning
+class _Repr(reprlib.Repr):
+    """Values as TOML writes them; of long and deep ones the beginning."""
+
+    def repr_bool(self, value: bool, _: int) -> str:
+        return str(value).lower()
+
+    def repr_date(self, value: date | time, _: int) -> str:
+        return value.isoformat()
+
+    repr_datetime = repr_time = repr_date
+
+
+_shown = _Repr().repr
+
+
+class _Written:
+    """A value that no setting can have, which is told as it was written."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return _shown(self._value)
