@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
 from softchat.cli import signals, watch
-from softchat.cli.default import talks
+from softchat.cli.default import flags_in, talks
 from softchat.errors import SoftchatError, UsageError
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _run() -> int:
 
 def _early_worker(arguments: Sequence[str], environ: Mapping[str, str]) -> Worker | None:
     """A worker for commands that talk to a model; it imports as long as the command line does."""
-    told = {"-h", "--help", "-V", "--version"} & set(arguments)
+    told = {"-h", "--help", "-V", "--version"} & set(flags_in(arguments))
     if told or _COMPLETE in environ or not talks(arguments):
         return None
     from softchat.talk.worker.process import Worker, is_isolated
@@ -206,13 +206,14 @@ def _command(early: Worker | None) -> int:
     from softchat.cli.app import app
 
     stdout = sys.stdout
-    _refuse_nameless(sys.argv[1:])
-    _refuse_shell(sys.argv[1:])
+    flags = flags_in(sys.argv[1:])
+    _refuse_nameless(flags)
+    _refuse_shell(flags)
     _refuse_no_tab(os.environ)
     try:
         return app(standalone_mode=False, obj=early, prog_name="softchat") or 0
     except UnicodeDecodeError:
-        if "--install-completion" not in sys.argv:
+        if "--install-completion" not in flags:
             raise
         raise UsageError(
             "the file that the shell begins with is no UTF-8",
@@ -263,7 +264,10 @@ def _refuse_no_tab(environ: Mapping[str, str]) -> None:
 
 
 def _report(error: SoftchatError) -> None:
-    if "--json" in sys.argv or os.environ.get("SOFTCHAT_JSON", "").strip().lower() in _YES:
+    if (
+        "--json" in flags_in(sys.argv)
+        or os.environ.get("SOFTCHAT_JSON", "").strip().lower() in _YES
+    ):
         from softchat.events import Error
         from softchat.views.jsonl import JsonView
 

@@ -30,6 +30,11 @@ _SHORTEST = 4  # letters that a command must have, or be, to be a beginning: "co
 _LONG = 6  # letters from which a command with one wrong is hardly the first word of a question
 
 
+def flags_in(arguments: Sequence[str]) -> Sequence[str]:
+    """The arguments before a `--`, behind which none is a flag."""
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
 def talks(arguments: Sequence[str]) -> bool:
     """Whether these arguments will open a model at once."""
     return not arguments or arguments[0] not in OTHERS
@@ -37,10 +42,11 @@ def talks(arguments: Sequence[str]) -> bool:
 
 def holds_model(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
     """Whether these arguments will open a model in softchat's own process."""
-    if {"-h", "--help", "-V", "--version"} & set(arguments) or "_SOFTCHAT_COMPLETE" in environ:
+    flags = flags_in(arguments)
+    if {"-h", "--help", "-V", "--version"} & set(flags) or "_SOFTCHAT_COMPLETE" in environ:
         return False
     if talks(arguments):
-        often = any(one.startswith("--samples") for one in arguments)
+        often = any(one.startswith("--samples") for one in flags)
         return often or (bool(arguments) and "SOFTCHAT_SAMPLES" in environ)  # else it is a chat
     return arguments[0] in HOLDERS
 

@@ -162,6 +162,8 @@ def test_only_what_talks_opens_a_model():
         (["ask", "why?", "--samples", "3"], {}, True),
         (["why?", "--samples=3"], {}, True),
         (["why?"], {"SOFTCHAT_SAMPLES": "3"}, True),
+        (["ask", "--", "why", "--samples"], {}, False),
+        (["--samples", "3", "--", "--help"], {}, True),
         (["compare", "why?"], {}, False),
         (["show", "last"], {}, False),
     ],

@@ -60,6 +60,14 @@ def test_a_mistake_is_told_with_what_was_meant(softchat, tmp_path, arguments, er
     assert hint in second
 
 
+def test_behind_two_dashes_nothing_is_a_flag(softchat):
+    """Words of a question may look like one, and be followed by an empty one."""
+    for words in (("--trace", ""), ("--trace=",), ("--json",), ("--install-completion", "bash")):
+        done = softchat("ask", "--topn", "five", "--", *words)
+        assert (done.status, done.out) == (2, "")
+        assert "'five' is no whole number" in done.err
+
+
 def test_a_value_that_no_flag_gives_is_told_by_its_variable(softchat):
     """The flag that it stands for is not on the command line."""
     done = softchat("ask", "q", SOFTCHAT_TOPN="five")
