@@ -213,11 +213,19 @@ def files_in(folder: Path, ending: str) -> list[Path]:
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder and those above it that are not there yet, for nobody but the user."""
+    """Make the folder and those above it that are not there yet, for nobody but the user.
+
+    Raises:
+        OSError: it can't be made, or something else is in its place.
+
+    """
     # Not mkdir(parents=True): that gives its mode to the last folder only.
     if not folder.is_dir():
         make_private(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except FileExistsError as error:  # which alone says nothing of a folder
+            raise NotADirectoryError(errno.ENOTDIR, "it is no folder", str(folder)) from error
 
 
 def sweep(folder: Path) -> None:

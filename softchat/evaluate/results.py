@@ -102,8 +102,10 @@ class ResultFile(Closeable):
                 self._is_new = not was_there
                 self._read(shown, identity)
             except OSError as error:
+                other = error.filename not in (None, str(path))
+                where = f"{one_line(str(error.filename))}: " if other else ""
                 raise UsageError(
-                    f"can't write results to {shown}: {error.strerror}",
+                    f"can't write results to {shown}: {where}{error.strerror}",
                     hint="name another file with --out",
                 ) from error
             stack.pop_all()  # all is well: it stays open

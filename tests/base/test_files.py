@@ -12,6 +12,7 @@ import pytest
 
 from softchat.base import files
 from softchat.base.files import (
+    make_private,
     missing_hint,
     open_file,
     open_sink,
@@ -131,3 +132,12 @@ def test_what_is_meant_is_a_file(tmp_path):
     assert missing_hint(path) == f"did you mean {tmp_path}/nots.txt?"
     path.symlink_to("nowhere")
     assert missing_hint(path) == "it is a link to nothing"
+
+
+def test_a_file_in_a_folders_place_is_no_folder(tmp_path):
+    """Which is said of it; nothing is made below."""
+    (tmp_path / "file").touch()
+    for below in ("file", "file/a", "file/a/b"):
+        with pytest.raises(NotADirectoryError, match="it is no folder") as caught:
+            make_private(tmp_path / below)
+        assert caught.value.filename == str(tmp_path / "file")

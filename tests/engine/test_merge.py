@@ -205,7 +205,7 @@ def test_a_load_tells_what_it_is_made_of(tiny_model, adapter, tmp_path, monkeypa
     assert Load.of(found_with(tiny_model, None)).merge is None
 
 
-@pytest.mark.parametrize(("broken", "told"), [("folder", "File exists"), ("adapter", "shape")])
+@pytest.mark.parametrize(("broken", "told"), [("folder", "it is no folder"), ("adapter", "shape")])
 def test_where_it_can_not_be_the_adapter_is_computed(
     tiny_model, adapter, tmp_path, monkeypatch, broken, told
 ):

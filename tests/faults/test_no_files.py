@@ -215,7 +215,7 @@ def test_sessions_that_are_no_folder(run, tmp_path, kind):
     asked = ("ask", "hi", "-m", model, "--max-think", "2", "--max-answer", "2")
     status, out, err = run(*asked, **home)
     assert (status, bool(out)) == (0, True), err
-    assert f"warning: this is not kept: {sessions}: File exists" in err
+    assert f"warning: this is not kept: {sessions}: it is no folder" in err
     for command in ("log", "last", "sessions"):
         status, out, err = run(command, **home)
         assert (status, out) == (1, ""), (command, out, err)
