@@ -137,7 +137,7 @@ def _tried(name: str, store: Store, way: str, fetched: Callable[[], _T]) -> _T:
         hint += " softchat ask -m /path/to/model.gguf"
         raise _not_fetched(name, error.message, error.hint or hint) from error
     except OSError as error:
-        reason = one_line(f"{store.root}: {error.strerror or error}")
+        reason = one_line(f"{error.filename or store.root}: {error.strerror or error}")
         raise _not_fetched(name, reason, "SOFTCHAT_HOME can name another folder") from error
 
 

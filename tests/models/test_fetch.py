@@ -327,6 +327,7 @@ def test_too_little_disk(entry, store, monkeypatch):
 def test_a_store_that_cannot_be(entry, store):
     """Where the store's folder cannot be made, the error says where and why."""
     store.root.parent.write_text("a file, not a folder")
-    with pytest.raises(ModelNotFoundError, match=re.escape(str(store.root))) as caught:
+    said = re.escape(f"{store.root.parent}: it is no folder")
+    with pytest.raises(ModelNotFoundError, match=said) as caught:
         fetch(entry, store=store, progress=ignore)
     assert "SOFTCHAT_HOME" in caught.value.hint
