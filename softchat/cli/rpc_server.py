@@ -44,8 +44,10 @@ def rpc_server(
 
     It has one client at a time, until Ctrl-C.
     """
+    from softchat.engine.threads import refuse_many
     from softchat.talk.worker.rpc_process import RpcServer, why_taken
 
+    refuse_many(threads)
     address = _address(host)
     port = port or _free_port(address)
     if why := why_taken(address, port):

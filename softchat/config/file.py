@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from softchat.config.layers import Source
 from softchat.config.named_prompts import ASKED, NamedPrompt, is_well_formed
 from softchat.engine.placement import LAYERS_SAY, Placement
-from softchat.engine.threads import MOST_THREADS
+from softchat.engine.threads import MOST_THREADS, refuse_many
 from softchat.errors import UsageError
 from softchat.settings import KNOBS
 
@@ -276,4 +276,6 @@ def read_loading(name: str, text: str) -> str | int:
     if not low <= value <= high:
         hint = f"it must be a whole number from {low} to {high}"
         raise UsageError(f"{name} is '{text}'", hint=hint)
+    if name == "threads":
+        refuse_many(value)
     return value

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from softchat.errors import UsageError
+
 MOST_THREADS = 1024  # of many thousands llama.cpp ends the process
+_FEW = 64  # that are taken on any machine; 256 on two busy cores took half a minute
+_A_CORE = 4
 
 
 def default_threads() -> int:
@@ -20,6 +24,15 @@ def default_threads() -> int:
     """
     every = cores()
     return max(1, every - busy_cores(every))
+
+
+def refuse_many(threads: int) -> None:
+    """Raise UsageError if these are so many more than the cores that they only wait."""
+    if threads > _FEW and threads > (most := max(_FEW, _A_CORE * cores())):
+        raise UsageError(
+            f"{threads} threads are too many for the {cores()} cores of this machine",
+            hint=f"at most {most}; 0: one a core",
+        )
 
 
 def cores() -> int:

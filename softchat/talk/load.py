@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from softchat.base.text import legible, one_line
 from softchat.engine.placement import BY_DEFAULT, Placement
 from softchat.engine.protocol import ANY_CONTEXT, LONGEST_DEFAULT_CONTEXT, Lora
+from softchat.engine.threads import refuse_many
 from softchat.errors import ModelRefusedError
 from softchat.models.folders import merged_folder
 from softchat.prompt.tags import ThinkTags
@@ -58,7 +59,13 @@ class Load:
         placement: Placement = BY_DEFAULT,
         loras: Sequence[Lora] | None = None,
     ) -> Load:
-        """A model that was found; without `loras` with the model's own, if it has one."""
+        """A model that was found; without `loras` with the model's own, if it has one.
+
+        Raises:
+            UsageError: there are far more threads than cores.
+
+        """
+        refuse_many(n_threads)
         merges = loras is None and found.lora and found.merge
         return cls(
             path=found.path,

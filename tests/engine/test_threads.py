@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softchat.engine import threads
+from softchat.errors import UsageError
 
 
 @pytest.fixture
@@ -35,6 +36,21 @@ def test_cores_that_are_in_use_are_left_alone(machine, cores, load, running, exp
     """Only where both the last minute and this moment are busy; one is always left."""
     machine(cores, load, running)
     assert threads.default_threads() == expected
+
+
+@pytest.mark.parametrize(
+    ("cores", "wanted", "taken"),
+    [(2, 0, True), (2, 64, True), (2, 65, False), (2, 1024, False), (64, 256, True),
+     (64, 257, False)],
+)  # fmt: skip
+def test_far_more_threads_than_cores_are_refused(machine, cores, wanted, taken):
+    """They wait for one another at each operation: minutes for a few tokens."""
+    machine(cores, 0.1, 0)
+    if taken:
+        threads.refuse_many(wanted)
+    else:
+        with pytest.raises(UsageError, match=f"{wanted} threads are too many for the {cores} co"):
+            threads.refuse_many(wanted)
 
 
 @pytest.mark.parametrize(("load", "in_use"), [(0.2, False), (1.0, False), (1.4, True)])
