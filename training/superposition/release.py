@@ -1,6 +1,8 @@
 """The adapter that softchat loads: `python -m training.superposition.release PACK CHECKPOINT OUT`.
 
-Puts the adapter that was there already and the new low-rank layers together into one GGUF.
+Puts the adapter that was there already and the new low-rank layers together into one GGUF. With
+--scale below 1 the new ones add that much less: a step back to what was there before (Wortsman et
+al. 2022, Robust fine-tuning of zero-shot models, arXiv:2109.01903).
 """
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("pack", type=Path, help="what training.superposition.pack made")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--scale", type=float, default=1.0, help="of the new layers")
     options = parser.parse_args(arguments)
     beneath = torch.load(options.pack / "adapter.pt", weights_only=True)
     learned = torch.load(options.checkpoint, weights_only=True, map_location="cpu")["adapter"]
-    write_adapter(together(beneath, learned), options.out)
+    scaled = {key: (a, b * options.scale) for key, (a, b) in learned.items()}
+    write_adapter(together(beneath, scaled), options.out)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")  # an extra
 
 from tests.training.superposition import small  # noqa: E402  # these need torch
 from training import export  # noqa: E402
-from training.superposition import adapters, measure, sets, train  # noqa: E402
+from training.superposition import adapters, measure, release, sets, train  # noqa: E402
 from training.superposition.model import Model  # noqa: E402
 from training.superposition.pack import Pack  # noqa: E402
 from training.superposition.rows import Style  # noqa: E402
@@ -109,19 +109,22 @@ def test_another_training_can_start_from_an_adapter(tmp_path):
 
 
 def test_what_was_released_can_be_trained_on(tmp_path, monkeypatch):
-    """Of a file of two adapters, the upper one is found again; beneath another one it is not."""
+    """Of the two in one file the upper one is found again, as it was scaled, beneath no other."""
     for module in (adapters, export):
         monkeypatch.setattr(module, "HEADS", {})  # the small model has others
     model = train.Trainer(small.pack(), options()).model
     beneath, learned = model.adapter(), {}
     for key, (a, b) in beneath.items():
         learned[key] = torch.randn_like(a), torch.randn_like(b)
-    adapters.write_adapter(adapters.together(beneath, learned), tmp_path / "both.gguf")
+    torch.save(beneath, tmp_path / "adapter.pt")
+    torch.save({"adapter": learned}, tmp_path / "learned.pt")
+    files = [str(tmp_path), str(tmp_path / "learned.pt"), str(tmp_path / "both.gguf")]
+    release.main([*files, "--scale", "0.5"])
     trainer = train.Trainer(replace(small.pack(), beneath=beneath), options())
     trainer.start_from(tmp_path / "both.gguf")
     for key, (a, b) in trainer.model.adapter().items():
         assert torch.allclose(a, learned[key][0], atol=1e-2)
-        assert torch.allclose(b, learned[key][1], atol=1e-2)
+        assert torch.allclose(b, learned[key][1] / 2, atol=1e-2)
     with pytest.raises(ValueError, match="another adapter"):
         adapters.apart(adapters.read_adapter(tmp_path / "both.gguf"), learned)
 
