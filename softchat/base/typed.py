@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import types
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
@@ -12,6 +14,23 @@ from softchat.base.text import storable
 
 _LARGEST = 2**63  # no count, time or entropy of a run comes near it
 _SHOWN = 40  # characters of a wrong value in a message
+
+
+def read_json(text: str | bytes) -> Any:  # noqa: ANN401  # whatever JSON holds
+    """What a text of JSON holds. Its numbers are finite, so that all of it can be written again.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON.
+
+    """
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
 
 
 def read(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401  # whatever JSON holds

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from softchat.base import files
 from softchat.base.text import one_line, printable
+from softchat.base.typed import read_json
 from softchat.base.written import write_named
 from softchat.errors import UsageError
 from softchat.events import from_dict, to_dict
@@ -184,7 +185,7 @@ def read_file(path: Path, *, trace: Path | None = None) -> SessionRecord:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:  # there may be no end to it
             raise UsageError(f"{shown} is no saved session", hint="/save FILE.json makes one")
-        data = json.loads(files.read_file(path, most=_LARGEST))
+        data = read_json(files.read_file(path, most=_LARGEST))
     except OSError as error:
         hint = files.missing_hint(path)
         raise UsageError(f"can't read {shown}: {error.strerror}", hint=hint) from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import stat
 import warnings
@@ -20,6 +19,7 @@ from typing import NoReturn
 
 from softchat.base.files import lock_file, missing_hint, open_file, open_sink, open_stream
 from softchat.base.text import one_line
+from softchat.base.typed import read_json
 from softchat.errors import SoftchatError, UsageError, check_type
 from softchat.events import (
     SCHEMA,
@@ -197,7 +197,7 @@ def parse_event(line: bytes) -> Event:
 
     """
     text = line.decode("utf-8")
-    data = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    data = read_json(text)
     if isinstance(data, dict) and data.get("event") == "started":
         schema = data.get("schema")
         if type(schema) is int and schema > SCHEMA:
@@ -266,10 +266,3 @@ def _is_torn(line: bytes) -> bool:
     """Whether a line that can't be read was cut off while it was written."""
     whole = line.endswith(b"\n") or len(line) == _LONGEST
     return not whole and line[: len(_OPENING)] == _OPENING[: len(line)]
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is no finite number")
-    return number

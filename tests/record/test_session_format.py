@@ -28,6 +28,19 @@ def test_a_file_of_the_users_has_the_steps_in_it(tmp_path):
         read_file(tmp_path / "x.json")
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("within", ["events", "turn"])
+def test_numbers_that_json_does_not_have_make_it_no_session(tmp_path, number, within):
+    """Wherever they stand: what is read is written again."""
+    write_file(tmp_path / "x.json", Content([thought("a")]))
+    data = json.loads((tmp_path / "x.json").read_text())
+    turn = data["turns"][0]
+    (turn["events"][0] if within == "events" else turn)["settings"]["tau"] = "HERE"
+    (tmp_path / "x.json").write_text(json.dumps(data).replace('"HERE"', number))
+    with pytest.raises(UsageError, match="is no saved session"):
+        read_file(tmp_path / "x.json")
+
+
 def test_settings_of_another_softchat_are_passed_over(begin, tmp_path):
     """A session of a later or an earlier one is none the less read."""
     begin(tmp_path).write(Content([turn()], chosen={"tau": 0.2, "warp": 9, "topn": -1}))
