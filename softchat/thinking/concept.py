@@ -79,8 +79,9 @@ class Distribution:
         self._peak = float(self._maxima.max())
         if not math.isfinite(self._peak):
             raise NumericsError("logits hold NaN or +inf, or nothing but -inf", hint=BROKEN_NUMBERS)
-        # Bounded, as 0 times infinity is no number; the bound is as cold as T = 0 already.
-        self._scale = min(1.0 / temperature, 1e30) if temperature else 1.0
+        # Bounded, as 0 times infinity is no number; the bounds are as cold as T = 0 already, and so
+        # hot that all weights are alike.
+        self._scale = max(1e-30, min(1.0 / temperature, 1e30)) if temperature else 1.0
         self._argmax_only = temperature == 0.0
         x, e = _scratch(-(-self.size // _ROW) * _ROW)
         self._shift(logits, out=x)

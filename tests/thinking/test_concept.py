@@ -134,6 +134,15 @@ def test_the_widest_gaps_do_not_overflow(logits, temperature):
     assert p.keep(topn=2).ids.tolist() == [0]
 
 
+@pytest.mark.parametrize("temperature", [1e31, 1e46, 1.7e308])
+def test_however_hot_what_is_left_out_stays_out(temperature):
+    """All that is possible weighs the same: -inf times 0 would be no number."""
+    p = Distribution(np.array([1.0, -np.inf, 9.0, -np.inf], np.float32), temperature)
+    kept = p.keep(topn=4)
+    assert (kept.ids.tolist(), kept.weights.tolist()) == ([2, 0], [0.5, 0.5])
+    assert p.entropy == pytest.approx(np.log(2))
+
+
 @pytest.mark.parametrize(
     "logits", [[np.nan, 1.0], [np.inf, 1.0], [-np.inf, -np.inf], [], [[1.0, 2.0]]]
 )
