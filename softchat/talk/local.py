@@ -146,6 +146,10 @@ class LocalBackend(Backend):
         if question.fresh or others:
             self._sequence.rollback(0)
         prompt, items = self._prompt(question, settings)
+        now, _ = self._prompt_to_think(question, settings)
+        # A fork goes on from its run's prompt, which may have had another system prompt, or turns.
+        recorded = question.fork.prompt if question.fork else ()
+        of_now = not recorded or recorded == now.tokens
         if question.grammar:
             prompt = replace(prompt, grammar=self._sequence.grammar(question.grammar))
         if self._prompt_cache and not question.fresh:
@@ -162,7 +166,7 @@ class LocalBackend(Backend):
             cancelled=cancelled,
             answer_now=answer_now,
         ):
-            if isinstance(event, Finished):
+            if isinstance(event, Finished) and of_now:
                 self._keep(question, (question.begun or "") + event.answer)
             yield event
         if self._prompt_cache:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from softchat.prompt.tags import ThinkTags
 from softchat.record.runs import Run
 from softchat.settings import StrategyName, resolve
 from softchat.talk.backend import ChatRequest
+from softchat.talk.conversation import Conversation
 from softchat.talk.local import LocalBackend
 from softchat.talk.worker.wire import read_request
 from softchat.thinking.feed import fed_by
@@ -306,8 +308,6 @@ def test_other_memories_fork_too(tmp_path, monkeypatch, kind):
 
 def test_thoughts_that_are_kept_stay_below_a_fork(engine):
     """With --keep-thoughts the prompt holds soft positions: the fork goes on from these."""
-    from softchat.talk.conversation import Conversation
-
     talk = Conversation(engine, tags=TAGS, keep_thoughts=True)
     list(talk.ask("一上", resolve(LONG)))
     run = Run.of(talk.ask("三", resolve(LONG)))
@@ -317,6 +317,35 @@ def test_thoughts_that_are_kept_stay_below_a_fork(engine):
     again = Run.of(talk.ask("三", settings, fork=begun))
     assert path(again) == path(run)
     assert turn.answer == talk.turns[-1].answer
+
+
+@pytest.mark.parametrize("change", ["system", "drop", "nothing"])
+@pytest.mark.parametrize("then", ["ask", "continue"])
+def test_what_changed_before_a_fork_holds_behind_it(model, change, then):
+    """A fork goes on from the prompt that its run had; what follows it, from what holds now."""
+
+    def positions(*, forked):
+        with Lettered(model, n_ctx=512, n_threads=1) as engine:
+            talk = Conversation(engine, tags=TAGS, keep_thoughts=change != "drop")
+            if change == "drop":
+                list(talk.ask("三", resolve(LONG)))
+                talk.keep_thoughts = True
+            run = Run.of(talk.ask("一上", resolve(LONG)))
+            if change == "drop":
+                del talk.turns[0]
+            elif change == "system":
+                talk.system = "万七"
+            if forked:
+                begun, settings = make_fork(run.started, run.steps, 5)
+                talk.turns.pop()
+                assert path(Run.of(talk.ask("一上", settings, fork=begun))) == path(run)
+            go_on = talk.continue_ if then == "continue" else partial(talk.ask, "丈")
+            list(go_on(resolve(LONG)))
+            return talk.backend._sequence.items
+
+    plain, behind = positions(forked=False), positions(forked=True)
+    assert len(plain) == len(behind)
+    assert all(np.array_equal(a, b) for a, b in zip(plain, behind, strict=True))
 
 
 def test_the_events_of_a_fork_are_those_of_a_run(backend):
