@@ -32,8 +32,8 @@ def again(repl: Host, rest: str) -> None:
     """Ask the last question once more, in place of its turn."""
     before = repl.session.last()
     once = _pairs(rest)
-    repl.session.layers.resolve(**once).refuse_idle(once)
-    repl.run_turn(repl.session.again(**once))
+    if not _asked_again(repl, once):
+        return
     now = repl.session.last()
     by_hand = repl.session.by_hand  # then it may well have been thought otherwise
     if now.answer == before.answer and now.settings.get("answer_temperature") == 0 and not by_hand:
@@ -49,8 +49,18 @@ def retry(repl: Host, rest: str) -> None:
     if "answer_temperature" not in once and repl.session.settings.answer_temperature == 0:
         once["answer_temperature"] = _WARM
         repl.say(f"answer temperature {_WARM:g} for this once: at 0 it stays the same", "dim")
+    _asked_again(repl, once)
+
+
+def _asked_again(repl: Host, once: dict[str, object]) -> bool:
+    """Ask the last question once more; False if it was stopped before it answered anything."""
+    before = repl.session.last()
     repl.session.layers.resolve(**once).refuse_idle(once)
     repl.run_turn(repl.session.again(**once))
+    if repl.session.last() is not before:
+        return True
+    repl.say("interrupted: the answer before stays", "dim")
+    return False
 
 
 def continue_(repl: Host, rest: str) -> None:

@@ -312,14 +312,21 @@ class Session:
                 self._turns[count:] = [turn]
 
     def again(self, **once: object) -> Iterator[Event]:
-        """The last question once more, in place of its turn; the turn comes back if that fails.
+        """The last question once more, in place of its turn.
+
+        The turn comes back if that fails, or is stopped before it answers anything.
 
         Raises:
             UsageError: nothing has been asked.
 
         """
         turn = self.last()
-        yield from self._in_place(self.ask(turn.question, **once))
+        try:
+            yield from self._in_place(self.ask(turn.question, **once))
+        finally:
+            now = self._turns[-1]
+            if turn.answer and now.interrupted and not now.answer:
+                self._turns[-1] = turn
 
     def continue_(self) -> Iterator[Event]:
         """The last answer, which was cut, and more of it. Raises UsageError as `last`."""

@@ -217,6 +217,8 @@ class LocalBackend(Backend):
         close_engine(self._engine)
 
     def _keep(self, question: ChatRequest, answer: str) -> None:
+        if not answer:  # it is no part of what is said next, and the turn before may come back
+            return
         if question.number is not None:
             items = (*self._sequence.items, *self._sequence.undecoded)
             self._ended = _Ended(question.number, answer, _before(question), items)

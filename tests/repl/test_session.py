@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from rich.console import Console
 from softchat.config.file import Config
 from softchat.config.layers import Source
 from softchat.errors import DecodeAbortedError, ModelRefusedError, ServerError, UsageError
-from softchat.events import Finished, FinishReason, Halted, HaltReason
+from softchat.events import Answer, Finished, FinishReason, Halted, HaltReason, Started
 from softchat.models import Located
 from softchat.record.runs import Run
 from softchat.record.session_file import SessionFile, Unkept
@@ -498,6 +499,35 @@ def test_a_retry_is_another_draw(begin, released):
     assert len(repl.session.turns) == 1
     repl.handle("/retry answer_temperature=0")
     assert repl.session.last().settings["answer_temperature"] == 0
+    repl.close()
+
+
+@pytest.mark.parametrize("command", ["/again", "/retry"])
+def test_the_answer_stays_if_the_next_one_is_stopped_before_a_word(
+    begin, released, tmp_path, monkeypatch, command
+):
+    """On disk too; once it has said something, that is the answer."""
+    released.set()
+    repl, out = begin(says=[{"</think>": 1}, {"a": 1}, {"b": 1}], max_think=2, max_answer=2)
+    repl.handle("Hi")
+    (turn,) = repl.session.turns
+    write = repl._write_down
+
+    def pressed(event, *, at):
+        write(event)
+        if isinstance(event, at):
+            repl.session.interrupt.pressed = True
+
+    monkeypatch.setattr(repl, "_write_down", partial(pressed, at=Started))
+    repl.handle(command)
+    assert repl.session.turns == [turn]
+    assert "interrupted: the answer before stays" in out.getvalue()
+    assert "the same answer" not in out.getvalue()
+    monkeypatch.setattr(repl, "_write_down", partial(pressed, at=Answer))
+    assert [one.answer for one in load_session(tmp_path / "sessions", "last").turns] == ["ab"]
+    repl.handle(command)
+    assert repl.session.last().answer == "b"
+    assert out.getvalue().count("the answer before stays") == 1
     repl.close()
 
 

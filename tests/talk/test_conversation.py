@@ -226,6 +226,19 @@ def test_a_turn_that_was_stopped_is_kept_with_what_it_said(engine):
     assert talk.question("上").said == ()
 
 
+def test_what_was_thought_stays_if_what_was_to_replace_it_said_nothing(engine):
+    """The turn can come back with its thoughts, and its answer go on."""
+    talk = Conversation(engine, tags=TAGS, keep_thoughts=True)
+    list(talk.ask("一丈三", resolve(SHORT)))
+    turn = talk.turns.pop()
+    ended = talk.backend._ended
+    calls = iter(range(99))
+    list(talk.ask("一丈三", resolve(SHORT), cancelled=lambda: next(calls) >= 2))
+    talk.turns[:] = [turn]
+    assert goes_on_from_thoughts(talk)
+    assert talk.backend._ended is ended
+
+
 def test_room_tells_before_what_ask_would_raise(engine):
     """A turn fits exactly when nothing is missing."""
     talk = Conversation(engine, tags=TAGS)
