@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from softchat.engine.grammar_cost import check_cost
 from softchat.errors import DecodeError, UsageError
 
 _ROOT = b"root"
+_STDERR = 2
 LONGEST_S = 10.0
 """Of processor time for a token. It is told once it is over, as nothing stops llama.cpp in it."""
 _LONGEST = 2**18  # characters
@@ -53,7 +55,10 @@ class Grammar:
                 hint="a simpler schema, with smaller counts",
             )
         check_cost(text)
-        sampler = llama_cpp.llama_sampler_init_grammar(vocab, text.encode(errors="replace"), _ROOT)
+        with _unprinted():
+            sampler = llama_cpp.llama_sampler_init_grammar(
+                vocab, text.encode(errors="replace"), _ROOT
+            )
         if not sampler:
             raise UsageError("llama.cpp can't read the grammar", hint="try a simpler schema")
         self._sampler, self._check = sampler, check
@@ -109,6 +114,24 @@ class Grammar:
         left: Floats = candidates["logit"].copy()
         left[self._unspoken[tokens]] = -np.inf
         return left
+
+
+@contextmanager
+def _unprinted() -> Iterator[None]:
+    """Have native code print nothing on stderr: its parser of grammars does, past its log."""
+    try:
+        stderr = os.dup(_STDERR)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, _STDERR)
+        yield
+    finally:
+        os.dup2(stderr, _STDERR)
+        os.close(nowhere)
+        os.close(stderr)
 
 
 @contextmanager

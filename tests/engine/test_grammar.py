@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import string
 
 import numpy as np
@@ -116,10 +117,15 @@ def test_what_the_model_cannot_spell_is_told(engine):
     ["", "  ", "nonsense", "root ::= x", 'root ::= "a"{100000}', 'root ::= "' + "a" * 2**18 + '"',
      "root ::= " + "(" * 100_000 + '"a"' + ")" * 100_000],
 )  # fmt: skip
-def test_what_is_no_grammar_is_refused(engine, text):
-    """In words; brackets without end would end the process."""
+def test_what_is_no_grammar_is_refused(engine, text, capfd):
+    """In words, and llama.cpp prints none of its own; brackets without end would end the process.
+
+    What is printed afterwards is seen.
+    """
     with pytest.raises(UsageError, match="grammar"):
         engine.grammar(text)
+    os.write(2, b"seen")
+    assert capfd.readouterr() == ("", "seen")
 
 
 @pytest.mark.parametrize(
