@@ -332,6 +332,13 @@ def test_a_question_that_is_refused_disturbs_no_run():
     assert thought([*events, *run]) == thought(model_of().ask("Why?"))
 
 
+def spoken_to(model, system):
+    """A conversation whose system prompt is changed to this."""
+    talk = talk_with(model)
+    talk.system = system
+    return talk
+
+
 @pytest.mark.parametrize(
     ("use", "told"),
     [
@@ -342,6 +349,12 @@ def test_a_question_that_is_refused_disturbs_no_run():
         (lambda model: Conversation(model.engine, system=None), "the system prompt is None"),
         (lambda model: list(talk_with(model).ask(5, Settings())), "the question is 5"),
         (lambda model: talk_with(model).room(5, Settings()), "the question is 5"),
+        (lambda model: list(spoken_to(model, 5).ask("Why?", Settings())), "the system prompt is 5"),
+        (lambda model: spoken_to(model, None).room("Why?", Settings()), "the system prompt is No"),
+        (
+            lambda model: list(talk_with(model).ask("Why?", Settings(), grammar=5)),
+            "the grammar is 5",
+        ),
         (lambda model: list(talk_with(model).ask("Why?", {})), "settings is {}"),
         (lambda model: talk_with(model).room("Why?", {}), "settings is {}"),
         (lambda model: model.prompt("Why?", settings={}), "settings is {}"),

@@ -14,7 +14,7 @@ import numpy as np
 
 from softchat.base.arrays import Floats
 from softchat.engine.grammar_cost import check_cost
-from softchat.errors import DecodeError, UsageError
+from softchat.errors import DecodeError, UsageError, check_type
 
 _ROOT = b"root"
 _STDERR = 2
@@ -49,6 +49,7 @@ class Grammar:
     def __init__(
         self, vocab: int, text: str, *, check: Callable[[], object] = lambda: None
     ) -> None:
+        check_type("the grammar", text, str, "text")
         if not text.strip() or len(text) > _LONGEST or _depth(text) > _DEEPEST:
             raise UsageError(
                 "the grammar is empty, too long or nested too deep",

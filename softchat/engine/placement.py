@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from softchat.base.text import one_line
 from softchat.engine.servers import read_servers
-from softchat.errors import UsageError
+from softchat.errors import UsageError, check_type
 
 ALL = -1
 NONE = "none"  # in place of a device's name: the processor alone
@@ -65,7 +65,14 @@ class Placement:
         return self.devices == (NONE,)
 
     def __post_init__(self) -> None:
+        check_type("gpu_layers", self.gpu_layers, int | None, "a whole number, or None")
+        for name in ("devices", "servers"):
+            names = getattr(self, name)
+            check_type(name, names, tuple, "a tuple of names")
+            for one in names:
+                check_type(f"one of {name}", one, str, "a name")
         for name, known in (("cache_type", CACHE_TYPES), ("flash_attn", FLASH_ATTENTION)):
+            check_type(name, getattr(self, name), str, f"one of: {', '.join(known)}")
             if getattr(self, name) not in known:
                 hint = f"it can be: {', '.join(known)}"
                 raise UsageError(f"{name} is '{getattr(self, name)}'", hint=hint)

@@ -144,11 +144,13 @@ class Conversation:
             keys: of thinking by hand, as `Backend.ask`.
 
         Raises:
-            UsageError: the question is no text, or the settings are none.
+            UsageError: the question, the system prompt or the grammar is no text, or the settings
+                are none.
             SoftchatError: as `Backend.ask`; or a later run has begun on the same engine.
 
         """
         check_settings(settings)
+        check_type("the grammar", grammar, str, "text")
         number = next(_numbers) if keep else None
         asked = replace(self.question(question, number=number), fork=fork, grammar=grammar)
         events: list[Event] = []
@@ -205,10 +207,11 @@ class Conversation:
         """The question with all that was said before, as the turn of this number.
 
         Raises:
-            UsageError: it is no text.
+            UsageError: it is no text, or the system prompt is none.
 
         """
         check_type("the question", text, str, "text")
+        check_type("the system prompt", self.system, str, "text")
         return ChatRequest(
             text=text,
             system=self.system,

@@ -114,8 +114,8 @@ def test_what_the_model_cannot_spell_is_told(engine):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "  ", "nonsense", "root ::= x", 'root ::= "a"{100000}', 'root ::= "' + "a" * 2**18 + '"',
-     "root ::= " + "(" * 100_000 + '"a"' + ")" * 100_000],
+    [5, "", "  ", "nonsense", "root ::= x", 'root ::= "a"{100000}',
+     'root ::= "' + "a" * 2**18 + '"', "root ::= " + "(" * 100_000 + '"a"' + ")" * 100_000],
 )  # fmt: skip
 def test_what_is_no_grammar_is_refused(engine, text, capfd):
     """In words, and llama.cpp prints none of its own; brackets without end would end the process.

@@ -43,6 +43,21 @@ def test_what_can_not_be_is_refused(wrong):
     assert caught.value.message.isprintable()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"gpu_layers": "all"}, {"gpu_layers": 1.5}, {"gpu_layers": True}, {"devices": None},
+        {"devices": "CUDA0"}, {"devices": (0,)}, {"servers": None}, {"servers": ["a:1"]},
+        {"cache_type": None}, {"cache_type": []}, {"flash_attn": {}}, {"flash_attn": True},
+    ],
+)  # fmt: skip
+def test_what_a_program_gives_is_of_its_type(wrong):
+    """Each field, refused in words."""
+    with pytest.raises(UsageError, match=f"{next(iter(wrong))} is ") as caught:
+        Placement(**wrong)
+    assert caught.value.hint.startswith("it must be")
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "²", "-1", "9" * 5000])
 def test_what_is_no_port(port):
     """Python refuses to read numbers of thousands of digits."""
