@@ -105,11 +105,9 @@ def write_file(path: Path, content: SessionContent) -> None:
         title, after = to_markdown(content).split("\n", 1)
         text = f"{title}\n{_MARK}\n{after}"
     else:
-        runs = newest([turn.events for turn in content.turns])
-        turns = [
-            said_in(turn) | {"events": [to_dict(event) for event in run]}
-            for turn, run in zip(content.turns, runs, strict=True)
-        ]
+        said = [one for turn in content.turns for one in turn.lineage]
+        runs = iter(newest([turn.events for turn in said]))
+        turns = [_with_events(turn, [next(runs) for _ in turn.lineage]) for turn in content.turns]
         text = json.dumps(as_data(content, turns, path.stem, now(), pending="", closed=True))
     shown = one_line(str(path))
     try:
@@ -168,6 +166,13 @@ def with_runs(turn: Turn, runs: Sequence[str]) -> dict[str, Any]:
     return said_in(turn) | ({"run": own} if own else {}) | ({"forked": named} if named else {})
 
 
+def _with_events(turn: Turn, runs: Sequence[Events]) -> dict[str, Any]:
+    """A turn with its own steps, and those of the turns that it is a fork of, the oldest first."""
+    *before, own = ([to_dict(event) for event in run] for run in runs)
+    told = [run for run in before if run]
+    return said_in(turn) | {"events": own} | ({"before": told} if told else {})
+
+
 def said_in(turn: Turn) -> dict[str, Any]:
     said = {"question": turn.question, "answer": turn.answer, "settings": turn.settings}
     return said | ({"asked": turn.asked} if turn.asked else {})
@@ -224,9 +229,10 @@ def _turn(data: Any, runs: Mapping[str, Events]) -> Turn:  # noqa: ANN401  # wha
     settings = data["settings"]
     if not isinstance(settings, dict):
         raise TypeError
-    events = tuple(from_dict(event) for event in data.get("events", ()))
+    events = _events(data.get("events", ()))
     question, asked = _text(data["question"]), _text(data.get("asked", ""))
-    before = [runs[name] for name in data.get("forked", ()) if name in runs]
+    before = [_events(run) for run in data.get("before", ())]
+    before += [runs[name] for name in data.get("forked", ()) if name in runs]
     return Turn(
         question=question,
         answer=_text(data["answer"]),
@@ -235,6 +241,10 @@ def _turn(data: Any, runs: Mapping[str, Events]) -> Turn:  # noqa: ANN401  # wha
         events=events or runs.get(data.get("run"), ()),
         forked=_forked(question, asked, before),
     )
+
+
+def _events(data: Any) -> Events:  # noqa: ANN401  # whatever JSON holds
+    return tuple(from_dict(event) for event in data)
 
 
 def _names(turns: Any) -> Iterator[Any]:  # noqa: ANN401  # whatever JSON holds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from softchat.errors import UsageError
 from softchat.record.session_format import is_export, read_file, write_file
 from softchat.record.sessions import list_sessions, load_session
-from tests.recordings import Content, thought, turn
+from tests.recordings import Content, run_of, step, thought, turn
 
 
 def test_a_file_of_the_users_has_the_steps_in_it(tmp_path):
@@ -26,6 +27,23 @@ def test_a_file_of_the_users_has_the_steps_in_it(tmp_path):
     (tmp_path / "x.json").write_text(json.dumps(data))
     with pytest.raises(UsageError, match="is no saved session"):
         read_file(tmp_path / "x.json")
+
+
+def test_a_file_of_the_users_has_the_turns_that_were_forked(tmp_path):
+    """With all their steps, so that /back leads to them; damaged ones make it no session."""
+    first = thought("a")
+    second = replace(first, events=tuple(run_of(step(0), answer=("b",))), forked=first)
+    last = replace(second, events=tuple(run_of(step(0), step(1), answer=("c",))), forked=second)
+    write_file(tmp_path / "x.json", Content([turn(), last]))
+    (_, back) = read_file(tmp_path / "x.json").turns
+    assert [[*one.events] for one in back.lineage] == [[*one.events] for one in last.lineage]
+    assert [one.answer for one in back.lineage[:-1]] == ["a\x1b\n", "b"]
+    data = json.loads((tmp_path / "x.json").read_text())
+    for wrong in (3, [3], [[3]], [[{}]], ["ab"]):
+        data["turns"][1]["before"] = wrong
+        (tmp_path / "x.json").write_text(json.dumps(data))
+        with pytest.raises(UsageError, match="is no saved session"):
+            read_file(tmp_path / "x.json")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
