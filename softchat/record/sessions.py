@@ -53,23 +53,25 @@ def load_session(folder: Path, name: str) -> SessionRecord:
     return _whole(folder, paths[0].stem)
 
 
-def newest_session(folder: Path, *, idle: bool = False) -> SessionRecord:
+def newest_session(folder: Path, *, idle: bool = False, own: str = "") -> SessionRecord:
     """The session in which something was asked last, a chat or an ask, with its steps.
 
     Args:
         folder: of all sessions.
         idle: pass over chats that are open.
+        own: the id of the one that asks, which is open here.
 
     Raises:
         UsageError: there is none.
 
     """
-    best, best_at, passed = None, 0.0, False
+    best, best_at = None, 0.0
+    passed = []
     for path, written_at in _written(folder):
         if best is not None and written_at < best_at:
             break  # what was written before was asked before: not to read a thousand files for one
         if idle and not path.name.startswith(ASK) and is_locked(path.with_suffix(".lock")):
-            passed = True
+            passed.append(path.stem)
             continue
         with suppress(UsageError):  # the file of somebody else
             saved = read_file(path)
@@ -79,6 +81,8 @@ def newest_session(folder: Path, *, idle: bool = False) -> SessionRecord:
                 best, best_at = saved, at
     if best is None:
         what = "there is no other session" if passed else "nothing has been asked yet"
+        if {*passed} - {own}:
+            what = f"{'all other' if own else 'all'} sessions are open elsewhere"
         raise UsageError(what, hint="softchat ask QUESTION")
     return _whole(folder, best.id)
 

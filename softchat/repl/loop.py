@@ -131,7 +131,11 @@ class Repl:
         """
         folder, wanted = self._saved.folder, name or self._offered
         try:
-            record = load_session(folder, wanted) if wanted else newest_session(folder, idle=True)
+            record = (
+                load_session(folder, wanted)
+                if wanted
+                else newest_session(folder, idle=True, own=self._saved.id)
+            )
         except UsageError as error:
             error.hint = "softchat sessions, and softchat log, have those that there are"
             raise

@@ -7,7 +7,13 @@ import pytest
 from softchat.errors import UsageError
 from softchat.record.session_file import SessionFile
 from softchat.record.session_format import write_file
-from softchat.record.sessions import find_killed, list_sessions, load_session, remove_sessions
+from softchat.record.sessions import (
+    find_killed,
+    list_sessions,
+    load_session,
+    newest_session,
+    remove_sessions,
+)
 from tests.recordings import Content, thought, turn
 
 
@@ -80,6 +86,23 @@ def test_an_empty_name_is_no_session(begin, tmp_path):
     begin(tmp_path).write(Content([turn()]))
     with pytest.raises(UsageError, match="no session ''"):
         load_session(tmp_path, "")
+
+
+def test_sessions_that_are_open_elsewhere_are_said_to_be(begin, tmp_path):
+    """None that is idle is not none at all; the own one is not elsewhere."""
+
+    def told(own=""):
+        with pytest.raises(UsageError) as caught:
+            newest_session(tmp_path, idle=True, own=own)
+        return caught.value.message
+
+    assert told() == "nothing has been asked yet"
+    mine = begin(tmp_path)
+    mine.write(Content([turn()]))
+    assert told(mine.id) == "there is no other session"
+    assert told() == "all sessions are open elsewhere"
+    begin(tmp_path).write(Content([turn()]))
+    assert told(mine.id) == "all other sessions are open elsewhere"
 
 
 def test_last_is_the_same_session_twice(tmp_path):
