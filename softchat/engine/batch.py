@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -20,6 +21,7 @@ import numpy as np
 from softchat.base.arrays import Floats, Ids
 from softchat.engine.decoder import decode_failure
 from softchat.engine.delegate import Delegate
+from softchat.engine.hold import hold_of, was_closed
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeAbortedError, SoftchatError
@@ -34,7 +36,8 @@ def run_together(
     """Run jobs on all sequences of the engine; the number of each and its result, as they end.
 
     A job finds its sequence empty; it is taken from `jobs` when there is one free. What a job
-    raises is raised here. If that happens, or the caller leaves, the others are stopped first.
+    raises is raised here. If that happens, or the caller leaves, the others are stopped first; and
+    so they are before the engine is freed.
 
     Args:
         engine: used by nobody else meanwhile. Its `sequences` is how many jobs run at once.
@@ -59,6 +62,7 @@ def run_together(
 
     # A batch takes long enough for someone to wait for it: Ctrl-C must stop it.
     engine.watch(True)
+    engine.before_close = partial(_stop, live)
     try:
         for lane in lanes:
             begin(lane)
@@ -80,9 +84,23 @@ def run_together(
             for lane in waiting:
                 lane.go_on()
     finally:
-        for lane in live:
-            lane.stop()
-        engine.watch(False)
+        _stop(live)
+        engine.before_close = lambda: None
+        if not hold_of(engine).closed:
+            engine.watch(False)
+
+
+def _stop(lanes: Sequence[_Lane[Result]]) -> None:
+    """Stop all of these; a signal that comes meanwhile is raised when they have ended."""
+    left, came = list(lanes), None
+    while left:
+        try:
+            left[-1].stop()
+            left.pop()
+        except BaseException as error:  # noqa: BLE001  # raised below
+            came = error
+    if came is not None:
+        raise came
 
 
 def _read(
@@ -203,6 +221,8 @@ class _Lane(Delegate, Generic[Result]):
         self._native, self.sequence, self._news = engine, sequence, news
         self.lock = lock
         """Of all lanes: whoever calls llama.cpp, or reads the file of rows, holds it."""
+        self._began = self._stopped = False
+        self._decoded: SimpleQueue[None] = SimpleQueue()
         self.position = 0
         self.wanted: Sequence[int] | Floats = ()
         """What the job waits for: tokens, or (n, D) embeddings; nothing when it has ended."""
@@ -224,8 +244,8 @@ class _Lane(Delegate, Generic[Result]):
         """Begin a job. It finds no positions; what is in memory goes when it decodes the first."""
         self.number = number
         self.position = 0
-        self._stopped = False
-        self._decoded: SimpleQueue[None] = SimpleQueue()
+        self._began = self._stopped = False
+        self._decoded = SimpleQueue()
         self._outcome: Result | None = None
         self._raised: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=[job], name=f"run {number}")
@@ -233,6 +253,9 @@ class _Lane(Delegate, Generic[Result]):
 
     def _run(self, job: Job[Result]) -> None:
         try:
+            with self.lock:  # whoever stops it waits for its end, or it does not begin
+                self._refuse_stopped()
+                self._began = True
             self._outcome = job(self)
         except BaseException as error:  # noqa: BLE001  # raised where the result is asked for
             self._raised = error
@@ -291,10 +314,16 @@ class _Lane(Delegate, Generic[Result]):
         self._decoded.put(None)
 
     def stop(self) -> None:
-        """Have the job's decode, now or next, raise DecodeAbortedError; wait until it has ended."""
-        self._stopped = True
+        """Have the job's decode, now or next, raise DecodeAbortedError; wait until it has ended.
+
+        A signal may have come while it was being started: then its thread may not run yet, or
+        never.
+        """
+        with self.lock:
+            self._stopped = True
         self._decoded.put(None)
-        self._thread.join()
+        if self._began:
+            self._thread.join()
 
     # -- what an engine does ---------------------------------------------------------------------
 
@@ -334,8 +363,11 @@ class _Lane(Delegate, Generic[Result]):
             self.wanted, self.failure = wanted, None
             self._news.put(self)
             self._decoded.get()
-        if self._stopped:
-            raise DecodeAbortedError("stopped")
+        self._refuse_stopped()
         if self.failure is not None:
             raise self.failure
         return self.logits
+
+    def _refuse_stopped(self) -> None:
+        if self._stopped:
+            raise was_closed() if hold_of(self._native).closed else DecodeAbortedError("stopped")

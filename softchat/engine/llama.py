@@ -86,6 +86,8 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         self.sequences = sequences
         self._loras = tuple(loras)
         self._owned = ExitStack()
+        self.before_close: Callable[[], None] = lambda: None
+        """Ends what other threads do with the model; called before it is freed."""
         with no_silence(placement.servers):
             self._load_and_prove(path, name, n_ctx, n_ctx_most, n_threads)
 
@@ -266,9 +268,12 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         hold = hold_of(self)
         with hold.step():
             hold.closed = True
-            self._owned.close()
-            for name in _NATIVE:
-                vars(self).pop(name, None)
+            try:
+                self.before_close()
+            finally:
+                self._owned.close()
+                for name in _NATIVE:
+                    vars(self).pop(name, None)
 
     if not TYPE_CHECKING:  # to whom it would say that there is an attribute of any name
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
 
+import softchat.engine.batch as batch
 import softchat.engine.native as native
 from softchat.engine.batch import run_together
 from softchat.engine.llama import LlamaEngine
@@ -215,6 +217,84 @@ def test_runs_that_outlive_their_engine_end_with_an_error(tiny_model):
         next(results)
     with pytest.raises(SoftchatError, match="the model was closed"):
         list(results)
+
+
+def test_a_signal_while_a_run_is_started_stops_all(together, monkeypatch):
+    """The others have ended then, and the thread that comes to life later begins nothing."""
+    start = threading.Thread.start
+    late, begun, ended = [], [], []
+
+    def interrupted(thread):
+        if thread.name == "run 2":
+            late.append(thread)
+            raise KeyboardInterrupt
+        start(thread)
+
+    def endless(engine):
+        begun.append(True)
+        try:
+            while True:
+                engine.decode_tokens([5])
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(run_together(together, [endless] * 3))
+    assert ended == begun == [True, True]
+    start(late[0])
+    late[0].join()
+    assert len(begun) == 2
+
+
+def test_a_signal_while_runs_are_stopped_is_raised_behind_their_end(together, monkeypatch):
+    """However often one comes: whoever frees the model then finds no thread in it."""
+    stop, ended = batch._Lane.stop, []
+    signals = iter([True, False, True, False, False])
+
+    def interrupted(lane):
+        if next(signals):
+            raise KeyboardInterrupt
+        stop(lane)
+
+    def endless(engine):
+        try:
+            while True:
+                engine.decode_tokens([5])
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(batch._Lane, "stop", interrupted)
+    results = run_together(together, [job_of(1, 1), endless, endless, endless])
+    next(results)
+    with pytest.raises(KeyboardInterrupt):
+        results.close()
+    assert ended == [True] * 3
+
+
+def test_an_engine_is_freed_when_its_runs_have_ended(tiny_model):
+    """Also where the loop over their results raises, and somebody holds it still."""
+    ended, at_free = [], []
+
+    def endless(engine):
+        try:
+            while True:
+                engine.decode_tokens([5])
+        finally:
+            ended.append(True)
+
+    engine = LlamaEngine(tiny_model, n_ctx=128, n_threads=1, sequences=3)
+    engine._owned.callback(lambda: at_free.extend(ended))  # called before all else is freed
+    results = run_together(engine, [job_of(3, 1), endless, endless])
+
+    def leave():
+        with engine:
+            for _ in results:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        leave()
+    assert at_free == [True, True]
 
 
 def test_cancelling_reaches_every_run(tiny_model):
