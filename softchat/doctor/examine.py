@@ -14,7 +14,7 @@ from softchat.doctor.report import Problem, Report, Tell
 from softchat.engine import system
 from softchat.engine.shortage import CLOSE, is_shortage
 from softchat.engine.system import Build
-from softchat.errors import SoftchatError, UsageError
+from softchat.errors import SoftchatError, UsageError, WorkerDiedError
 from softchat.models import Located
 from softchat.talk.load import Load
 from softchat.talk.worker.process import Worker, is_isolated
@@ -97,7 +97,7 @@ def examine(
             return {}
         return {"exact": True, "soft_to_bare": ratio, "bare_steps_per_s": bare}
 
-    built = _built(environ, build, tell)
+    built, starts = _built(environ, build, tell)
     facts: dict[str, Mapping[str, Any]] = {
         "versions": versions(built),
         "machine": machine(),
@@ -108,7 +108,7 @@ def examine(
     facts["settings"], config = settings(environ, tell)
     rpc = str(environ.get("SOFTCHAT_RPC") or config.values.get("rpc", ""))
     facts["servers"] = servers(rpc, tell)
-    facts["worker"] = {"on": isolated, "starts": built is not None if isolated else None}
+    facts["worker"] = {"on": isolated, "starts": starts if isolated else None}
     try:
         facts["default_model"] = default_model(environ, config, tell, test=test)
     except OSError as error:
@@ -125,14 +125,17 @@ def examine(
 
 def _built(
     environ: Mapping[str, str], build: Callable[[Mapping[str, str]], Build], tell: Tell
-) -> Build | None:
-    """What llama.cpp says of itself; None: it does not even start."""
+) -> tuple[Build | None, bool]:
+    """What llama.cpp says of itself, or None; and whether the process that it runs in starts."""
     try:
-        return build(environ)
+        return build(environ), True
     except (SoftchatError, OSError) as error:
+        if isinstance(error, SoftchatError) and not isinstance(error, WorkerDiedError):
+            tell(error.message, error.hint)  # it has started, and says why it has no llama.cpp
+            return None, True
         without = "SOFTCHAT_WORKER=0 does without; a crash of llama.cpp ends softchat then"
         tell(
             f"the process that llama.cpp runs in does not start: {error}",
             CLOSE if is_shortage(str(error)) else without,
         )
-        return None
+        return None, False

@@ -9,11 +9,10 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 
-import llama_cpp
-
 from softchat.base.text import one_line
 from softchat.engine.describe import check_adapter
 from softchat.engine.gguf import TensorNotFoundError, open_header
+from softchat.engine.library import llama_cpp
 from softchat.engine.native import reason
 from softchat.engine.protocol import Lora
 from softchat.errors import ModelRefusedError

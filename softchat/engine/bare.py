@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import llama_cpp
-
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.gguf import open_header
+from softchat.engine.library import llama_cpp
 from softchat.engine.native import BATCH, forget_errors, load_model, reason
 from softchat.engine.offload import Offload
 from softchat.engine.placement import BY_DEFAULT, CACHE_TYPES, FLASH_ATTENTION, Placement

@@ -15,13 +15,13 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-import llama_cpp
 import numpy as np
 
 from softchat.base.arrays import Floats, Ids
 from softchat.engine.decoder import decode_failure
 from softchat.engine.delegate import Delegate
 from softchat.engine.hold import hold_of, was_closed
+from softchat.engine.library import llama_cpp
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Engine
 from softchat.errors import DecodeAbortedError, SoftchatError

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 
-import llama_cpp
+from softchat.engine.library import llama_cpp
 
 _PARTIAL = llama_cpp.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY  # what can be cut is not copied
 _KEPT = 2  # the end of this turn's prompt and of the last one's; a copy takes megabytes

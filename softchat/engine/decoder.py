@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import llama_cpp
 import numpy as np
 
 from softchat.base.arrays import Floats
 from softchat.engine.checkpoints import Checkpoints
+from softchat.engine.library import llama_cpp
 from softchat.engine.native import Context, reason
 from softchat.errors import (
     BROKEN_NUMBERS,

@@ -108,7 +108,7 @@ def to_serve(names: Sequence[str] = ()) -> list[tuple[Device, int]]:
 
 
 def _all(servers: Sequence[str]) -> Iterator[tuple[Device, int]]:
-    import llama_cpp
+    from softchat.engine.library import llama_cpp
 
     llama_cpp.llama_backend_init()  # registers them
     lib = _library()

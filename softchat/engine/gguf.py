@@ -47,14 +47,15 @@ class _InitParams(ctypes.Structure):
 
 def load_ggml(part: str) -> ctypes.CDLL:
     """The ggml that libllama uses, with no types declared; `part` is its library on Windows."""
-    from llama_cpp import llama_cpp
-    from llama_cpp._ctypes_extensions import load_shared_library
+    from softchat.engine.library import llama_cpp
 
     if sys.platform == "win32":  # there a library shows its own symbols only
+        from llama_cpp._ctypes_extensions import load_shared_library
+
         lib: ctypes.CDLL = load_shared_library(part, Path(llama_cpp.__file__).parent / "lib")
         return lib
     # The ggml that libllama itself has loaded: loading it by path could give a second copy.
-    return ctypes.CDLL(None, handle=llama_cpp._lib._handle)
+    return ctypes.CDLL(None, handle=llama_cpp.llama_cpp._lib._handle)
 
 
 @functools.cache

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import llama_cpp
 import numpy as np
 
 from softchat.base.arrays import Floats, Ids
@@ -23,6 +22,7 @@ from softchat.engine.describe import memory_hint
 from softchat.engine.embeddings import EmbeddingTable
 from softchat.engine.gguf import all_parts, find_matrix, open_header
 from softchat.engine.hold import hold_of, was_closed
+from softchat.engine.library import llama_cpp
 from softchat.engine.native import Context, load_model, reason
 from softchat.engine.offload import Offload
 from softchat.engine.placement import BY_DEFAULT, Placement

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import llama_cpp
 import numpy as np
 
 from softchat.base.arrays import Floats
 from softchat.base.closeable import Closeable
 from softchat.base.text import one_line
+from softchat.engine.library import llama_cpp
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION
 from softchat.errors import DecodeError, ModelRefusedError
 

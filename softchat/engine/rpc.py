@@ -20,12 +20,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-import llama_cpp
-
 from softchat.base.files import shown_size
 from softchat.base.waiting import wake_with
 from softchat.engine.devices import to_serve
 from softchat.engine.gguf import load_ggml
+from softchat.engine.library import llama_cpp
 from softchat.engine.servers import greet
 from softchat.engine.threads import default_threads
 from softchat.errors import ServerError, SoftchatError, UsageError

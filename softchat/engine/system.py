@@ -69,8 +69,7 @@ class Build:
 
 def build(servers: Sequence[str] = ()) -> Build:
     """What llama.cpp says of itself, with the devices of these servers. Raises ServerError."""
-    import llama_cpp
-
+    from softchat.engine.library import llama_cpp
     from softchat.engine.rpc import is_built, use_servers
 
     use_servers(servers)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ctypes
 from typing import Literal
 
-import llama_cpp
-
 from softchat.engine.grammar import Grammar
+from softchat.engine.library import llama_cpp
 from softchat.errors import ModelRefusedError
 
 _SPECIAL = (

@@ -17,13 +17,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from softchat.base.text import one_line
 from softchat.engine.servers import greet
-from softchat.errors import ServerError, WorkerDiedError
+from softchat.errors import ServerError, SoftchatError, WorkerDiedError
 from softchat.talk.worker.process import environment
 
-_COMMAND = [sys.executable, "-P", "-c", "from softchat.engine.rpc import main; main()"]
+_COMMAND = [sys.executable, "-P", "-c", "from softchat.talk.worker.rpc_process import main; main()"]
 _CAME, _WENT = "Accepted client connection", "Client connection closed"  # as ggml says it
 _OTHER = "another port: --port N"
 _STARTS_S = 20.0  # for it to listen
@@ -93,11 +94,13 @@ class RpcServer:
 
     def _beginning(self) -> list[str]:
         """What it offers; raises ServerError if it can't."""
-        line = self._lines.get()
-        try:
-            told = json.loads(line or "{}")
-        except ValueError:
-            told = {"message": line}
+        told: dict[str, Any] = {}
+        while (line := self._lines.get()) is not None:
+            try:
+                told = json.loads(line)
+                break
+            except ValueError:  # what it died of is the last of this
+                told = {"message": line} if line else told
         if "offers" not in told:
             message = told.get("message") or "the server does not start"
             raise ServerError(message, hint=told.get("hint") or "see 'softchat doctor'")
@@ -175,3 +178,13 @@ def why_taken(host: str, port: int) -> str:
         except OSError as error:
             return (error.strerror or str(error)).lower()
     return ""
+
+
+def main() -> None:
+    """The process: serves as the first line of stdin says, or says why it can't."""
+    try:
+        from softchat.engine import rpc
+    except SoftchatError as error:
+        print(json.dumps({"message": error.message, "hint": error.hint}), flush=True)
+        return
+    rpc.main()

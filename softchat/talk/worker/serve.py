@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
@@ -44,9 +45,10 @@ def main() -> None:
     server = _Server(wire)
     threading.Thread(target=server.listen, name="listen", daemon=True).start()
     # While the parent still reads its flags: numpy and llama.cpp take as long to import.
-    import softchat.engine.llama
-    import softchat.talk.local
-    import softchat.talk.open  # noqa: F401
+    with suppress(SoftchatError):  # told to whoever asks for a model
+        import softchat.engine.llama
+        import softchat.talk.local
+        import softchat.talk.open  # noqa: F401
 
     start()  # it imports jinja2 while the model is loaded; before, three would share two cores
     while True:
