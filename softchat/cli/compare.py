@@ -58,7 +58,7 @@ def compare(
     found, loading, defaults, wording = prepare(context, loading, quiet=json)
     # One seed for all, so that nothing differs but what is compared.
     runs = make_runs({"seed": secrets.randbits(32), **defaults}, grid, run or ())
-    refuse_unused(context, runs)
+    refuse_unused(context, runs, run or ())
     n_ctx_most = enough([wording + text for text in asked], [one.settings for one in runs])
     with catch_interrupt() as interrupt:
         with told_if_slow(found.name, quiet=json):

@@ -302,7 +302,7 @@ def evaluate_file(
     outs = {"--out": how.out, "--csv": table}
     found, loading, defaults, wording = prepare(context, loading, quiet=how.json, outs=outs)
     runs = make_runs({"seed": 0, **defaults}, grid, named)
-    refuse_unused(context, runs)
+    refuse_unused(context, runs, named)
     seed = runs[0].settings.seed
     plan = Plan(
         questions=questions.pick(limit=how.limit, shuffle=how.shuffle, seed=seed),

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from softchat.base.text import one_line
 from softchat.cli.options import flag_of, flags_of
 from softchat.errors import UsageError
 from softchat.settings import KNOBS
@@ -67,13 +69,26 @@ def refuse_unseen(command: str, grid: Mapping[str, Sequence[object]], named: Ite
             )
 
 
-def refuse_unused(context: typer.Context, runs: Sequence[Run]) -> None:
-    """Raise UsageError if a setting stands on the command line that none of these looks at."""
+def refuse_unused(context: typer.Context, runs: Sequence[Run], named: Sequence[str] = ()) -> None:
+    """Raise UsageError if a setting stands on the command line that none of these looks at.
+
+    Of what `named`, the runs as `--run` gives them, say themselves, each run looks at all.
+    """
+    from softchat.evaluate.plan import parse_run
+
+    own = dict(map(parse_run, named))
+    for run in runs:
+        if run.name in own:
+            run.settings.refuse_idle(own[run.name], shown=partial(_in_run, run.name))
     given = flags_of(context)
     for name in (name for name in KNOBS if name in given):
         idle = [run.settings.idle(name) for run in runs]
         if (first := idle[0]) and all(idle):
             raise UsageError(f"no run uses {flag_of(name)}", hint=f"one with {first.unlike} would")
+
+
+def _in_run(run: str, setting: str) -> str:
+    return one_line(f"{setting} in --run '{run}'")
 
 
 def refuse_idle_settings(

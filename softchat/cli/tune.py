@@ -116,7 +116,7 @@ def tune(
     found, loading, defaults, wording = prepare(context, loading, quiet=tuning.json, outs=outs)
     fixed = {name: values[0] for name, values in grid.items() if len(values) == 1}
     standing, candidates = _runs({"seed": 0, **defaults}, grid, run or (), fixed=fixed)
-    refuse_unused(context, [*standing, *candidates])
+    refuse_unused(context, [*standing, *candidates], run or ())
     seed = standing[0].settings.seed
     picked = questions.pick(limit=tuning.limit, shuffle=True, seed=seed)
     choosing, proving = split(picked, seed)

@@ -57,6 +57,12 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("eval", "data.json", "--device", "none", "--gpu-layers", "all"), "--gpu-layers does not"),
         (("ask", "x", "--device", "none", "--rpc", "127.0.0.1:9"), "--rpc does nothing with dev"),
         (("tune", "--write", "--dry-run"), "--write and --dry-run exclude each other"),
+        (
+            ("eval", "data.json", "--run", "x: hard topn=2", "--run", "soft"),
+            "topn in --run 'x' does nothing with strategy hard",
+        ),
+        (("compare", "x", "--run", "x: soft selar_k=3"), "selar_k in --run 'x' does nothing with"),
+        (("tune", "data.json", "--run", "hard topn=3"), "topn in --run 'hard topn=3' does nothing"),
         (("tune", "data.json", "--seed", "1,2"), "tune takes one --seed"),
         (("compare", "x", "--lens", "on"), "--lens shows nothing in compare"),
         (("compare", "x", "--run", "hard answer_entropy=on"), "--answer-entropy shows nothing"),
