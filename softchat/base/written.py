@@ -5,9 +5,11 @@ What is there may be written over where it is of the same kind, so that a comman
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -80,6 +82,25 @@ def refuse_foreign(out: Path, is_ours: Callable[[bytes], bool], *, what: str) ->
     if held and not is_ours(held):
         shown = one_line(str(out))
         raise UsageError(f"{shown} exists, and is no {what}", hint="name another file")
+
+
+def refuse_unwritable(out: Path, *, hint: str) -> None:
+    """Raise UsageError if `write_named` could not write this, before there is something to write.
+
+    Args:
+        out: the file.
+        hint: the way out.
+
+    """
+    try:
+        if out.exists() and not out.is_file():
+            if out.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            return
+        with tempfile.TemporaryFile(dir=resolved(out).parent):  # as `replace_file` does
+            pass
+    except OSError as error:
+        raise UsageError(one_line(f"can't write {out}: {error.strerror}"), hint=hint) from error
 
 
 def write_named(out: Path, content: str | bytes) -> None:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.text import one_line
-from softchat.base.written import refuse_foreign, refuse_same, refuse_stdout, write_named
+from softchat.base.written import (
+    refuse_foreign,
+    refuse_same,
+    refuse_stdout,
+    refuse_unwritable,
+    write_named,
+)
 from softchat.cli.traces import Turn, read_runs
 from softchat.errors import SoftchatError, UsageError
 from softchat.models.folders import is_file
@@ -61,6 +67,7 @@ def plot(
     refuse_same(out, *traces, by=by)
     refuse_own(out, by=by)
     refuse_foreign(out, _is_plot, what="plot of softchat's")
+    refuse_unwritable(out, hint="name another file with -o")
     from softchat.plots.data import labels_of, run_plots
 
     held = [read_runs(trace, turn, forked=True) for trace in traces]

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softchat.base.text import one_line
-from softchat.base.written import refuse_foreign, refuse_same, refuse_stdout, write_named
+from softchat.base.written import (
+    refuse_foreign,
+    refuse_same,
+    refuse_stdout,
+    refuse_unwritable,
+    write_named,
+)
 from softchat.cli import print_json
 from softchat.cli.evaluate import Data, Evaluating, evaluate_file, show_tables
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
@@ -61,6 +67,7 @@ def sweep(
         if not csv_file.parent.is_dir():
             shown = one_line(str(csv_file))
             raise UsageError(f"can't write {shown}: no such folder", hint="make it first")
+        refuse_unwritable(csv_file, hint="name another file with --csv")
     evaluation = evaluate_file(
         data, grid, (), context, loading, evaluating, answers=False, table=csv_file
     )

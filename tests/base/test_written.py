@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from softchat.base.written import (
     refuse_inside,
     refuse_same,
     refuse_stdout,
+    refuse_unwritable,
     write_named,
 )
 from softchat.errors import UsageError
@@ -121,3 +123,18 @@ def test_stdouts_other_name_is_no_files():
     with pytest.raises(UsageError, match="--csv wants the name of a file, not -") as caught:
         refuse_stdout(Path("-"), by="--csv", hint="--json writes it")
     assert caught.value.hint == "--json writes it"
+
+
+def test_what_can_not_be_written_is_told_before_there_is_something_to_write(tmp_path, monkeypatch):
+    """And to look leaves nothing."""
+    refuse_unwritable(tmp_path / "new", hint="another")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UsageError, match="Is a directory"):
+        refuse_unwritable(tmp_path, hint="another")
+
+    def closed(**given):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", closed)
+    with pytest.raises(UsageError, match=r"can't write .*new: Permission denied"):
+        refuse_unwritable(tmp_path / "new", hint="another")

@@ -176,12 +176,14 @@ def test_sweep(softchat, data, tmp_path):
         ("notes.txt", "notes.txt exists, and is no table of a sweep"),
         ("pupils.csv", "pupils.csv exists, and is no table of a sweep"),
         ("/dev/stdout", "--csv is the file that stdout goes to"),
+        ("folder.csv", "can't write folder.csv: Is a directory"),
     ],
 )
 def test_a_table_takes_no_other_files_place(softchat, tmp_path, name, said):
     """Neither that of the questions or results; told before a model is loaded."""
     for file in ("data.jsonl", "notes.txt"):
         (tmp_path / file).write_text('{"question": "Why?"}')
+    (tmp_path / "folder.csv").mkdir()
     pupils = "name,questions,right,accuracy,remark\nAnn,3,2,0.67,good\n"
     (tmp_path / "pupils.csv").write_text(pupils)
     command = ("sweep", "data.jsonl", "--tau", "0,1", "--out", "here.jsonl", "--csv", name)
