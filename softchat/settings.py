@@ -437,7 +437,7 @@ def parse(name: str, text: str) -> str | float:
     if kind is bool:
         return check(name, _SWITCHED.get(text.lower(), text))
     try:
-        return check(name, kind(text))
+        return check(name, kind(text) + kind())  # -0.0 is 0.0
     except (ValueError, OverflowError):
         return check(name, text)  # says what it must be
 

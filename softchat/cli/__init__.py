@@ -179,6 +179,10 @@ def _legible(stream: TextIO) -> TextIO:
 
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors=LEGIBLE)
+        try:
+            "a\n".encode(stream.encoding, LEGIBLE)
+        except UnicodeError:  # it is none for a stream (PYTHONIOENCODING=idna)
+            stream.reconfigure(encoding="utf-8", errors=LEGIBLE)
     return stream
 
 

@@ -287,9 +287,9 @@ def evaluate_file(
         table: the file that `--csv` names, which the command writes behind this.
 
     """
-    from softchat.cli.model import prepare
+    from softchat.cli.model import note, prepare
     from softchat.evaluate.evaluate import Plan
-    from softchat.evaluate.plan import make_runs
+    from softchat.evaluate.plan import make_runs, same_runs
     from softchat.evaluate.results import ResultFile, default_path
     from softchat.evaluate.summary import summarise
     from softchat.models.folders import state_folder
@@ -303,6 +303,8 @@ def evaluate_file(
     found, loading, defaults, wording = prepare(context, loading, quiet=how.json, outs=outs)
     runs = make_runs({"seed": 0, **defaults}, grid, named)
     refuse_unused(context, runs, named)
+    if not (how.json or named) and (same := same_runs(runs)):
+        note(f"'{same[0]}' and '{same[1]}' are the same run, as they differ in nothing it looks at")
     seed = runs[0].settings.seed
     plan = Plan(
         questions=questions.pick(limit=how.limit, shuffle=how.shuffle, seed=seed),

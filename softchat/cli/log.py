@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from softchat.base.text import inert_json, is_unicode, one_line, printable
+from softchat.cli import EMPTY
 from softchat.cli.idle import refuse_idle
 from softchat.cli.outputs import Markdown, Outputs
 from softchat.cli.resume import open_log, sessions_folder
@@ -46,6 +47,8 @@ def log(
         beside = f"before {context.invoked_subcommand}"
         refuse_idle(context, "words", "number", "as_json", beside=beside)
         return
+    if words is not None and not words.strip():
+        raise UsageError("no word to look for", hint=EMPTY)
     found = open_log().newest(number or _ALL, words=words or "")
     if not found:
         typer.echo("nothing found" if words else "nothing has been asked yet", err=True)

@@ -221,7 +221,8 @@ def rm(
     ]
     asked = _question(entry, fetched, size, added=added, others=others)
     if not yes and not typer.confirm(asked, err=True):
-        return
+        typer.echo("kept", err=True)
+        raise typer.Exit(1)
     if fetched is not None:
         try:
             remove(entry, store=store)

@@ -10,6 +10,7 @@ import typer
 
 from softchat.base.text import one_line
 from softchat.base.written import refuse_foreign, refuse_inside, refuse_stdout
+from softchat.cli import EMPTY
 from softchat.cli.completion import session_ids
 from softchat.cli.resume import open_log, sessions_folder
 from softchat.errors import UsageError
@@ -76,6 +77,8 @@ def search(words: Annotated[list[str], typer.Argument(metavar="WORDS…")]) -> N
     """List sessions in which a question and its answer hold all these words."""
     from softchat.record.session_format import read_file
 
+    if not " ".join(words).strip():
+        raise UsageError("no word to look for", hint=EMPTY)
     hits = open_log().newest(_ALL, words=" ".join(words))
     found = {hit.session: None for hit in hits}  # each once, in this order
     if not found:

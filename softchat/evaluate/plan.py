@@ -65,6 +65,16 @@ def make_runs(defaults: Mapping[str, object], grid: Grid, named: Sequence[str] =
     return runs
 
 
+def same_runs(runs: Sequence[Run]) -> tuple[str, str] | None:
+    """The names of two runs that differ in nothing that they look at; None: there are none."""
+    seen: dict[str, str] = {}
+    for run in runs:
+        used = {name: value for name, value in run.varied.items() if not run.settings.idle(name)}
+        if (first := seen.setdefault(run_name(used), run.name)) != run.name:
+            return first, run.name
+    return None
+
+
 def parse_run(text: str) -> tuple[str, dict[str, object]]:
     """Name and settings of a run written as `NAME: strategy=soft tau=0.1`.
 

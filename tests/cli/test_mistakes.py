@@ -74,3 +74,21 @@ def test_a_value_that_no_flag_gives_is_told_by_its_variable(softchat):
     assert done.status == 2
     assert "hint: the variable SOFTCHAT_TOPN says so" in done.err
     assert "SOFTCHAT_TOPN" not in softchat("ask", "q", "--topn", "five", SOFTCHAT_TOPN="3").err
+
+
+@pytest.mark.parametrize("words", ["", " "])
+@pytest.mark.parametrize("command", [("sessions", "search"), ("log", "-q")])
+def test_no_word_is_looked_for(softchat, command, words):
+    """All there is would be no answer to that."""
+    done = softchat(*command, words)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("error: no word to look for")
+
+
+@pytest.mark.parametrize("encoding", ["idna", "undefined", "punycode"])
+def test_an_encoding_that_no_stream_can_have(softchat, encoding):
+    """UTF-8 instead."""
+    done = softchat("--version", PYTHONIOENCODING=encoding)
+    assert done.status == 0
+    assert done.out.startswith("softchat ")
+    assert done.err == ""

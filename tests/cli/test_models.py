@@ -170,7 +170,9 @@ def test_rm_asks(softchat, new_user, tiny_file):
         "error: nobody answers on stdin",
         "hint: --yes goes ahead",
     ]
-    softchat("models", "rm", "mine", stdin="\n", **new_user)
+    declined = softchat("models", "rm", "mine", stdin="\n", **new_user)
+    assert declined.status == 1
+    assert declined.err.endswith("kept\n")
     assert softchat("models", "path", "mine", **new_user).status == 0
     softchat("models", "rm", "mine", stdin="y\n", **new_user)
     assert softchat("models", "path", "mine", **new_user).status == 3

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from softchat.errors import UsageError
-from softchat.evaluate.plan import make_runs, parse_run
+from softchat.evaluate.plan import make_runs, parse_run, same_runs
+from softchat.settings import parse
 
 DEFAULTS = {"tau": 0.05, "topn": 5, "seed": 0}
 
@@ -39,6 +40,20 @@ def test_named_runs():
     assert [run.settings.tau for run in runs] == [0.3, 0.1, 0.3]
     assert {run.settings.max_think for run in runs} == {9}
     assert runs[2].settings.top_k == 7
+
+
+def test_runs_that_are_the_same():
+    """They differ in what they don't look at alone."""
+    runs = make_runs({}, {"strategy": ["soft", "hard"], "topn": [1, 2]})
+    assert same_runs(runs) == ("hard topn=1", "hard topn=2")
+    assert same_runs(make_runs({}, {"strategy": ["soft", "hard"]})) is None
+
+
+def test_no_zero_is_another_one():
+    """-0.0 is the same number, so the same run."""
+    values = [parse("tau", text) for text in ("0", "-0.0")]
+    with pytest.raises(UsageError, match="two runs are called"):
+        make_runs({}, {"tau": values})
 
 
 def test_the_grid_with_nothing_varied():
