@@ -324,6 +324,9 @@ def _lora(text: str) -> Lora:
         lora = Lora(path=expand(name), scale=float(scale)) if equals else Lora(path=expand(text))
     except ValueError:
         lora = Lora(path=expand(text))  # a file with = in its name
+    if lora.path.is_dir():
+        message = f"{lora.path} is a folder, not an adapter"
+        raise UsageError(one_line(message), hint="--lora FILE or --lora FILE=0.5")
     if not is_file(lora.path):
         raise UsageError(f"no adapter {text}", hint="--lora FILE or --lora FILE=0.5")
     if not abs(lora.scale) <= _LARGEST_SCALE:  # NaN too

@@ -235,11 +235,18 @@ def open_header(path: Path) -> Iterator[Header]:
     """Read the header of the GGUF file at `path`.
 
     Raises:
-        ModelRefusedError: it isn't a GGUF file, or its header is damaged.
+        ModelRefusedError: it can't be read, isn't a GGUF file, or its header is damaged.
 
     """
     from softchat.engine.native import forget_errors, reason  # loads llama.cpp
 
+    try:
+        path.open("rb").close()
+    except OSError as error:  # llama.cpp would not say why
+        raise ModelRefusedError(
+            one_line(f"cannot read {path}: {error.strerror}"),
+            hint="may you read it? softchat only reads models",
+        ) from error
     lib = _library()
     forget_errors()
     handle = lib.gguf_init_from_file(bytes(path), _InitParams(no_alloc=True, ctx=None))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gguf
 import numpy as np
 import pytest
 
+from softchat.engine.gguf import open_header
 from softchat.engine.llama import LlamaEngine
 from softchat.engine.protocol import Lora
 from softchat.errors import ModelRefusedError
@@ -123,3 +126,25 @@ def test_on_the_command_line(softchat, real_model, tmp_path):
     done = softchat("ask", "Hi", "-m", str(real_model), "--lora", "gone.gguf")
     assert done.status == 2
     assert done.err.startswith("error: no adapter gone.gguf\nhint: ")
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(monkeypatch):
+    """The system's own reason is told."""
+
+    def closed(self, *_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    with (
+        pytest.raises(ModelRefusedError, match=r"cannot read a.gguf: Permission denied"),
+        open_header(Path("a.gguf")),
+    ):
+        pass
+
+
+def test_a_folder_is_no_adapter(softchat, tmp_path):
+    """It is told what it is."""
+    (tmp_path / "d.gguf").mkdir()
+    done = softchat("ask", "Why?", "--lora", "d.gguf")
+    assert done.status == 2
+    assert "d.gguf is a folder, not an adapter" in done.err
