@@ -20,6 +20,7 @@ from softchat.models.catalogue import Catalogue, user_catalogue
 from softchat.models.entry import HubSource, ModelEntry, PathSource, part_of, parts_of
 from softchat.models.fetch import fetch, installed
 from softchat.models.folders import expand, is_file
+from softchat.models.kind import refuse_no_model
 from softchat.models.local import LOCAL, local_models
 from softchat.models.near import near_names, on_this_disk
 from softchat.models.progress import OnProgress
@@ -288,6 +289,7 @@ def check_file(path: Path) -> None:
         raise ModelRefusedError(
             one_line(f"not a GGUF file: {path}"), hint=f"{begins}; softchat opens llama.cpp's .gguf"
         )
+    refuse_no_model(path, whole=part_of(path.name) is None)
 
 
 def _check_parts(path: Path) -> None:
