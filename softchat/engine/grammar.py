@@ -9,11 +9,11 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import llama_cpp
 import numpy as np
 
 from softchat.base.arrays import Floats
 from softchat.engine.grammar_cost import check_cost
+from softchat.engine.library import llama_cpp
 from softchat.errors import DecodeError, UsageError, check_type
 
 _ROOT = b"root"

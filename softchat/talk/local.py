@@ -146,10 +146,9 @@ class LocalBackend(Backend):
         if question.fresh or others:
             self._sequence.rollback(0)
         prompt, items = self._prompt(question, settings)
-        now, _ = self._prompt_to_think(question, settings)
         # A fork goes on from its run's prompt, which may have had another system prompt, or turns.
         recorded = question.fork.prompt if question.fork else ()
-        of_now = not recorded or recorded == now.tokens
+        of_now = not recorded or recorded == prompt.tokens
         if question.grammar:
             prompt = replace(prompt, grammar=self._sequence.grammar(question.grammar))
         if self._prompt_cache and not question.fresh:

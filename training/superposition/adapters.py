@@ -77,6 +77,20 @@ def apart(whole: Adapter, beneath: Adapter) -> dict[str, tuple[Tensor, Tensor]]:
     return out
 
 
+def mean(one: Adapter, other: Adapter, share: float) -> dict[str, tuple[Tensor, Tensor]]:
+    """The weighted mean of two adapters, a and b each; `share` is that of the other.
+
+    What they add is near the mean of what both add only where one was trained on from the other.
+    """
+    return {
+        key: (
+            torch.lerp(a.float(), other[key][0].float(), share),
+            torch.lerp(b.float(), other[key][1].float(), share),
+        )
+        for key, (a, b) in one.items()
+    }
+
+
 def write_adapter(adapter: Adapter, path: Path) -> None:
     """As a GGUF. llama.cpp divides by each layer's own rank, so that is made up for."""
     alpha = 2.0 * min(len(a) for a, _ in adapter.values())

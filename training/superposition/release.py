@@ -1,8 +1,9 @@
 """The adapter that softchat loads: `python -m training.superposition.release PACK CHECKPOINT OUT`.
 
 Puts the adapter that was there already and the new low-rank layers together into one GGUF. With
---scale below 1 the new ones add that much less: a step back to what was there before (Wortsman et
-al. 2022, Robust fine-tuning of zero-shot models, arXiv:2109.01903).
+--scale and --start they are drawn back towards what was there before, which loses less of it than
+of what was learned (Wortsman et al. 2022, Robust fine-tuning of zero-shot models,
+arXiv:2109.01903).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from training.superposition.adapters import together, write_adapter
+from training.superposition.adapters import apart, mean, read_adapter, together, write_adapter
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,9 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="of the new layers")
+    parser.add_argument("--start", type=Path, help="the released adapter that training began with")
+    parser.add_argument(
+        "--share", type=float, default=0.75, help="of the learned one in both's mean"
+    )
     options = parser.parse_args(arguments)
     beneath = torch.load(options.pack / "adapter.pt", weights_only=True)
     learned = torch.load(options.checkpoint, weights_only=True, map_location="cpu")["adapter"]
+    if options.start:
+        learned = mean(apart(read_adapter(options.start), beneath), learned, options.share)
     scaled = {key: (a, b * options.scale) for key, (a, b) in learned.items()}
     write_adapter(together(beneath, scaled), options.out)
 

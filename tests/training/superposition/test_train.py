@@ -186,6 +186,18 @@ def test_every_way_is_measured(style, tmp_path):
         assert [one.steps - 4 for one in found[measure.ARGMAX]] == told
 
 
+def test_the_mean_of_two_adapters():
+    """Of each matrix; all of the one, or all of the other, at the ends."""
+    one = {"0.q_proj": (torch.zeros(2, 3), torch.ones(4, 2))}
+    other = {"0.q_proj": (torch.ones(2, 3).half(), torch.full((4, 2), 5.0))}
+    ((a, b),) = adapters.mean(one, other, 0.75).values()
+    assert torch.equal(a, torch.full((2, 3), 0.75))
+    assert torch.equal(b, torch.full((4, 2), 4.0))
+    for share, wanted in ((0.0, one), (1.0, other)):
+        ((a, _),) = adapters.mean(one, other, share).values()
+        assert torch.equal(a, wanted["0.q_proj"][0].float())
+
+
 def test_an_adapter_survives_its_file(tmp_path):
     """Two adapters together, written and read, add what they added, whatever their ranks."""
     torch.manual_seed(3)
