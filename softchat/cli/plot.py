@@ -67,11 +67,11 @@ def plot(
     refuse_same(out, *traces, by=by)
     refuse_own(out, by=by)
     refuse_foreign(out, _is_plot, what="plot of softchat's")
-    refuse_unwritable(out, hint="name another file with -o")
     from softchat.plots.data import labels_of, run_plots
 
     held = [read_runs(trace, turn, forked=True) for trace in traces]
     runs = [run for some in held for run in some]
+    refuse_unwritable(out, hint="name another file with -o")
     labels = labels_of([Path(trace) for trace in traces], [len(some) for some in held])
     plots = run_plots(runs, labels)
     if not any(len(one.entropy) for one in plots):

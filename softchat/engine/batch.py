@@ -45,6 +45,8 @@ def run_together(
         prefix: tokens with which many prompts begin; they are read once, and copied.
 
     """
+    if hold_of(engine).closed:
+        raise was_closed()
     todo = enumerate(jobs)
     news: SimpleQueue[_Lane[Result]] = SimpleQueue()
     lock = threading.Lock()
