@@ -61,7 +61,9 @@ def sdist(tmp_path_factory) -> Path:
     """The source archive, unpacked."""
     folder = tmp_path_factory.mktemp("sdist")
     with tarfile.open(build("sdist", ROOT, folder / "built")) as archive:
-        archive.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.4, and what distributions give it to
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder)
     (unpacked,) = (path for path in folder.iterdir() if path.name != "built")
     return unpacked
 
