@@ -9,22 +9,21 @@ from pathlib import Path
 from softchat.base.text import one_line
 from softchat.errors import ModelRefusedError
 
-_BEGINNING = 65536  # bytes; what a file is stands before its vocabulary
+BEGINNING = 65536  # bytes of a file that are looked at; what it is stands before its vocabulary
 _HEAD = struct.Struct("<4sIQQ")  # magic, version, numbers of tensors and of values
 _STRING = 8
 _SIZES = (1, 1, 2, 2, 4, 4, 4, 1, None, None, 8, 8, 8)  # of values, by type; None: a string, a list
 
 
-def refuse_no_model(path: Path, *, whole: bool) -> None:
+def refuse_no_model(path: Path, beginning: bytes, *, whole: bool) -> None:
     """Raise ModelRefusedError if a GGUF file holds something else than a model, and says so.
 
     Args:
-        path: the file, which can be read.
+        path: the file.
+        beginning: its first BEGINNING bytes, or all of it.
         whole: whether it is all of its model, not one part of several.
 
     """
-    with path.open("rb") as file:
-        beginning = file.read(_BEGINNING)
     if len(beginning) < _HEAD.size:
         return  # llama.cpp tells of what is damaged
     _, _, tensors, count = _HEAD.unpack_from(beginning)

@@ -20,7 +20,7 @@ from softchat.models.catalogue import Catalogue, user_catalogue
 from softchat.models.entry import HubSource, ModelEntry, PathSource, part_of, parts_of
 from softchat.models.fetch import fetch, installed
 from softchat.models.folders import expand, is_file
-from softchat.models.kind import refuse_no_model
+from softchat.models.kind import BEGINNING, refuse_no_model
 from softchat.models.local import LOCAL, local_models
 from softchat.models.near import near_names, on_this_disk
 from softchat.models.progress import OnProgress
@@ -278,18 +278,19 @@ def check_file(path: Path) -> None:
         )
     try:
         with path.open("rb") as file:
-            magic = file.read(4)
+            beginning = file.read(BEGINNING)
     except OSError as error:
         hint = "may you read it? softchat only reads models"
         raise ModelRefusedError(
             one_line(f"cannot read {path}: {error.strerror}"), hint=hint
         ) from error
+    magic = beginning[:4]
     if magic != b"GGUF":
         begins = f"it begins with {magic!r}" if magic else "it is empty"
         raise ModelRefusedError(
             one_line(f"not a GGUF file: {path}"), hint=f"{begins}; softchat opens llama.cpp's .gguf"
         )
-    refuse_no_model(path, whole=part_of(path.name) is None)
+    refuse_no_model(path, beginning, whole=part_of(path.name) is None)
 
 
 def _check_parts(path: Path) -> None:

@@ -219,6 +219,21 @@ def test_runs_that_outlive_their_engine_end_with_an_error(tiny_model):
         list(results)
 
 
+def endless(ended, begun=None):
+    """A job that ends when it is stopped; each that has begun, and ended, is told."""
+
+    def run(engine):
+        if begun is not None:
+            begun.append(True)
+        try:
+            while True:
+                engine.decode_tokens([5])
+        finally:
+            ended.append(True)
+
+    return run
+
+
 def test_a_signal_while_a_run_is_started_stops_all(together, monkeypatch):
     """The others have ended then, and the thread that comes to life later begins nothing."""
     start = threading.Thread.start
@@ -230,17 +245,9 @@ def test_a_signal_while_a_run_is_started_stops_all(together, monkeypatch):
             raise KeyboardInterrupt
         start(thread)
 
-    def endless(engine):
-        begun.append(True)
-        try:
-            while True:
-                engine.decode_tokens([5])
-        finally:
-            ended.append(True)
-
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        list(run_together(together, [endless] * 3))
+        list(run_together(together, [endless(ended, begun)] * 3))
     assert ended == begun == [True, True]
     start(late[0])
     late[0].join()
@@ -257,15 +264,8 @@ def test_a_signal_while_runs_are_stopped_is_raised_behind_their_end(together, mo
             raise KeyboardInterrupt
         stop(lane)
 
-    def endless(engine):
-        try:
-            while True:
-                engine.decode_tokens([5])
-        finally:
-            ended.append(True)
-
     monkeypatch.setattr(batch._Lane, "stop", interrupted)
-    results = run_together(together, [job_of(1, 1), endless, endless, endless])
+    results = run_together(together, [job_of(1, 1), *[endless(ended)] * 3])
     next(results)
     with pytest.raises(KeyboardInterrupt):
         results.close()
@@ -276,16 +276,9 @@ def test_an_engine_is_freed_when_its_runs_have_ended(tiny_model):
     """Also where the loop over their results raises, and somebody holds it still."""
     ended, at_free = [], []
 
-    def endless(engine):
-        try:
-            while True:
-                engine.decode_tokens([5])
-        finally:
-            ended.append(True)
-
     engine = LlamaEngine(tiny_model, n_ctx=128, n_threads=1, sequences=3)
     engine._owned.callback(lambda: at_free.extend(ended))  # called before all else is freed
-    results = run_together(engine, [job_of(3, 1), endless, endless])
+    results = run_together(engine, [job_of(3, 1), *[endless(ended)] * 2])
 
     def leave():
         with engine:

@@ -37,19 +37,18 @@ def test_what_is_no_model(tmp_path, architecture, kind, tensors, said, hint):
     """It is told what it is, and how it is used."""
     path = write(tmp_path / "x.gguf", architecture, kind, tensors=tensors)
     with pytest.raises(ModelRefusedError, match=said) as caught:
-        refuse_no_model(path, whole=True)
+        refuse_no_model(path, path.read_bytes(), whole=True)
     assert hint in caught.value.hint
 
 
 def test_what_is_one(tmp_path):
     """Also the first part of several, which may hold no weights; damage is llama.cpp's to tell."""
-    refuse_no_model(write(tmp_path / "m.gguf", "llama", "model", tensors=1), whole=True)
+    model = write(tmp_path / "m.gguf", "llama", "model", tensors=1)
+    refuse_no_model(model, model.read_bytes(), whole=True)
     part = write(tmp_path / "p.gguf", "llama", "", tensors=0)
-    refuse_no_model(part, whole=False)
     whole = part.read_bytes()
-    for length in range(4, len(whole), 3):
-        part.write_bytes(whole[:length])
-        refuse_no_model(part, whole=False)
+    for length in (len(whole), *range(4, len(whole), 3)):
+        refuse_no_model(part, whole[:length], whole=False)
 
 
 @pytest.mark.parametrize("command", ["use", "info"])
