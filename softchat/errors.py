@@ -104,3 +104,9 @@ def check_type(name: str, value: object, kind: type | UnionType, wanted: str) ->
     """Raise UsageError unless a value is of this kind, which bool never is: it may be anything."""
     if not isinstance(value, kind) or isinstance(value, bool):
         raise UsageError(f"{name} is {value!r:.99}", hint=f"it must be {wanted}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Raise UsageError unless a value can be called."""
+    if not callable(value):
+        raise UsageError(f"{name} is {value!r:.99}", hint="it must be a function")

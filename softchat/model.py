@@ -19,7 +19,7 @@ from softchat.engine.placement import ALL, BY_DEFAULT, Placement
 from softchat.engine.protocol import ANY_CONTEXT, Engine, Lora, close_engine
 from softchat.engine.schema import grammar_of
 from softchat.engine.threads import MOST_THREADS
-from softchat.errors import UsageError, check_type
+from softchat.errors import UsageError, check_callable, check_type
 from softchat.events import Event
 from softchat.models import Located, find_model
 from softchat.prompt.tags import ThinkTags
@@ -71,6 +71,11 @@ class Model(Closeable):
     defaults: Mapping[str, object] = field(default_factory=dict)
     """Settings by name, stronger than the built-in ones."""
 
+    def __post_init__(self) -> None:
+        check_type("tags", self.tags, ThinkTags | None, "a ThinkTags, or None")
+        check_type("the system prompt", self.system, str, "text")
+        check_type("defaults", self.defaults, Mapping, "settings by name, in a dict")
+
     @classmethod
     def of(cls, found: Located, engine: Engine) -> Model:
         """The model that was found, and is loaded now."""
@@ -105,6 +110,7 @@ class Model(Closeable):
         """
         wanted = AnswerNow()
         _check_question(question, system)
+        check_callable("cancelled", cancelled)
         settings = self.settings(**given)
         grammar = None if schema is None else grammar_of(schema)
 
@@ -175,6 +181,7 @@ def load(
     _check_count("n_threads", n_threads, MOST_THREADS)
     check_type("n_gpu_layers", n_gpu_layers, int | None, "a whole number")
     check_type("placement", placement, Placement, "a Placement")
+    check_callable("cancelled", cancelled)
     check_type("loras", loras, Sequence | None, "a list of Lora")
     for lora in loras or ():
         check_type("one of loras", lora, Lora, "a Lora, as Lora(path=Path('adapter.gguf'))")

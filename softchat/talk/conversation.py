@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from softchat.errors import NumericsError, UsageError, WorkerDiedError, check_type
+from softchat.errors import (
+    NumericsError,
+    UsageError,
+    WorkerDiedError,
+    check_callable,
+    check_type,
+)
 from softchat.events import Answer, Error, Event, Finished, was_interrupted
 from softchat.prompt.tags import ThinkTags
 from softchat.settings import Settings, check_settings
@@ -79,7 +85,7 @@ class Conversation:
         keep_thoughts: leave thoughts in the history, as the soft positions that they were.
 
     Raises:
-        UsageError: the system prompt is no text.
+        UsageError: the system prompt is no text, or the tags are none.
         SoftchatError: the engine was closed.
 
     """
@@ -93,6 +99,7 @@ class Conversation:
         keep_thoughts: bool = False,
     ) -> None:
         check_type("the system prompt", system, str, "text")
+        check_type("tags", tags, ThinkTags | None, "a ThinkTags, or None")
         if not isinstance(backend, Backend):
             from softchat.talk.local import (
                 LocalBackend,  # the maths: not needed to ask another process
@@ -144,13 +151,17 @@ class Conversation:
             keys: of thinking by hand, as `Backend.ask`.
 
         Raises:
-            UsageError: the question, the system prompt or the grammar is no text, or the settings
-                are none.
+            UsageError: an argument is of another type.
             SoftchatError: as `Backend.ask`; or a later run has begun on the same engine.
 
         """
         check_settings(settings)
         check_type("the grammar", grammar, str, "text")
+        check_type("fork", fork, Fork | None, "a Fork, or None")
+        check_callable("cancelled", cancelled)
+        check_callable("answer_now", answer_now)
+        if keys is not None:
+            check_callable("keys", keys)
         number = next(_numbers) if keep else None
         asked = replace(self.question(question, number=number), fork=fork, grammar=grammar)
         events: list[Event] = []
@@ -183,6 +194,7 @@ class Conversation:
 
         """
         check_settings(settings)
+        check_callable("cancelled", cancelled)
         if not self.turns:
             raise UsageError("nothing has been asked yet", hint="ask something first")
         turn = self.turns[-1]

@@ -20,7 +20,13 @@ from functools import partial
 
 from softchat.base.arrays import Floats
 from softchat.engine.protocol import Engine
-from softchat.errors import ContextError, DecodeAbortedError, NumericsError, UsageError
+from softchat.errors import (
+    ContextError,
+    DecodeAbortedError,
+    NumericsError,
+    UsageError,
+    check_callable,
+)
 from softchat.events import Event, Halted, HaltReason, Lens, Prefill, Started, Step
 from softchat.settings import Settings, check_settings
 from softchat.thinking.answer import answer
@@ -61,10 +67,12 @@ def think(
         ContextError: the prompt leaves no room to think and answer.
         DecodeError: the model failed.
         NumericsError: its numbers are none; the message says behind which step or token.
-        UsageError: the settings are none.
+        UsageError: the settings are none, or what is asked is no function.
 
     """
     check_settings(settings)
+    check_callable("cancelled", cancelled)
+    check_callable("answer_now", answer_now)
     thinks = prompt.thinks and not prompt.begun
     tally = Tally(clock, halted=not thinks)
     parts = make_parts(
