@@ -193,6 +193,12 @@ class Step:
     """What its user has changed, if anything."""
 
     @property
+    def said(self) -> str:
+        """Its piece of the text of the thoughts; empty if it has none."""
+        first = self.concept[0].piece if self.concept else ""
+        return next((entry.piece for entry in self.concept if entry.id == self.token), first)
+
+    @property
     def own(self) -> tuple[ConceptEntry, ...]:
         """What it would have fed, if nobody had changed it."""
         return (self.change and self.change.instead_of) or self.concept

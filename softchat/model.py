@@ -180,6 +180,8 @@ def load(
     _check_count("n_ctx", n_ctx, ANY_CONTEXT)
     _check_count("n_threads", n_threads, MOST_THREADS)
     check_type("n_gpu_layers", n_gpu_layers, int | None, "a whole number")
+    if n_gpu_layers is not None and n_gpu_layers < ALL:
+        raise UsageError(f"n_gpu_layers is {n_gpu_layers}", hint="it must be -1 (all) or more")
     check_type("placement", placement, Placement, "a Placement")
     check_callable("cancelled", cancelled)
     check_type("loras", loras, Sequence | None, "a list of Lora")
@@ -187,7 +189,7 @@ def load(
         check_type("one of loras", lora, Lora, "a Lora, as Lora(path=Path('adapter.gguf'))")
     found = find_model(str(name.absolute()) if isinstance(name, Path) else name)
     if n_gpu_layers is not None:
-        placement = replace(placement, gpu_layers=max(ALL, n_gpu_layers))
+        placement = replace(placement, gpu_layers=n_gpu_layers)
     how = Load.of(found, n_ctx=n_ctx, n_threads=n_threads, placement=placement, loras=loras)
     return Model.of(found, how.engine(cancelled=cancelled))
 

@@ -328,7 +328,7 @@ def test_what_can_not_be_kept_is_told(softchat, home):
     done = softchat("Why?")
     assert done.status == 0
     assert done.out
-    assert "warning: this is not kept" in done.err
+    assert "warning: this can't be kept" in done.err
 
 
 def test_only_the_newest_thousand_are_kept(softchat, home):

@@ -369,6 +369,7 @@ def spoken_to(model, system):
         (lambda _: load(n_threads=-1), "n_threads is -1"),
         (lambda _: load(n_threads=100_000), "n_threads is 100000"),
         (lambda _: load(n_gpu_layers=True), "n_gpu_layers is True"),
+        (lambda _: load(n_gpu_layers=-5), "n_gpu_layers is -5"),
         (lambda _: load(placement="cpu"), "placement is 'cpu'"),
         (lambda _: load(loras=5), "loras is 5"),
         (lambda _: load(loras=["x"]), "one of loras is 'x'"),

@@ -177,6 +177,9 @@ def _refuse_idle(
     if outputs.json:
         refuse_idle(context, "markdown", beside="with --json")
     if sampling.samples > 1:
+        if outputs.trace is not None:
+            hint = "leave out one of the two"
+            raise UsageError("--trace holds one run, not several", hint=hint)
         shown = ("panel", "verbose", "markdown", "prompt_cache")
         refuse_idle(context, *SEEN_IN_ONE, *shown, beside="with --samples")
         if not (sampling.vote or outputs.json):

@@ -16,7 +16,7 @@ from softchat.cli import print_json
 from softchat.cli.evaluate import Named
 from softchat.cli.idle import refuse_unseen, refuse_unused
 from softchat.cli.options import GridFlags, Loading, System, grid_of, with_groups
-from softchat.cli.question import typed
+from softchat.cli.question import Words, whole_question
 from softchat.errors import DecodeAbortedError, UsageError
 from softchat.events import Answer, Event, Step, to_dict, was_interrupted
 
@@ -28,7 +28,7 @@ _INTERRUPTED = DecodeAbortedError.exit_status
 
 @with_groups
 def compare(
-    question: Annotated[list[str] | None, typer.Argument(help="What to ask.")] = None,
+    question: Words = None,
     *,
     context: typer.Context,
     questions: Annotated[
@@ -50,7 +50,7 @@ def compare(
     from softchat.talk.backend import ChatRequest
 
     backends = context.with_resource(closing(Backends()))
-    asked = _asked(question, questions)
+    asked = _asked(question, questions, quiet=json)
     grid = grid_of(settings)
     if not run and "strategy" not in grid:
         grid = {"strategy": ["hard", "soft"], **grid}
@@ -80,19 +80,14 @@ def compare(
     return 0
 
 
-def _asked(words: list[str] | None, path: Path | None) -> list[str]:
+def _asked(words: list[str] | None, path: Path | None, *, quiet: bool) -> list[str]:
     from softchat.evaluate.questions import read_questions
 
-    asked = " ".join(typed(word, "the question") for word in words or ()).strip()
-    if asked and path is not None:
-        raise UsageError("a question and --questions exclude each other", hint="choose one")
-    if not asked and path is None:
-        raise UsageError(
-            "a question, or a file of them, is needed",
-            hint="softchat compare 'What is 17 plus 25?', or --questions FILE",
-        )
     if path is None:
-        return [asked]
+        hint = "softchat compare 'What is 17 plus 25?', or --questions FILE"
+        return [whole_question(words, None, quiet=quiet, hint=hint)]
+    if any(word.strip() for word in words or ()):
+        raise UsageError("a question and --questions exclude each other", hint="choose one")
     return [question.text for question in read_questions(path, answers=False).questions]
 
 
@@ -138,6 +133,7 @@ def _show(question: str, runs: dict[str, list[Event]]) -> None:
 def _line(question: str, run: Run, events: list[Event]) -> dict[str, Any]:
     """A run in one object: the last event's fields, and what is shown of the others."""
     from softchat.record import runs
+    from softchat.views.thoughts import thought
 
     whole = runs.Run.of(events)
     last = to_dict(events[-1])
@@ -146,7 +142,7 @@ def _line(question: str, run: Run, events: list[Event]) -> dict[str, Any]:
         "question": question,
         "run": run.name,
         "settings": run.settings.to_dict(),
-        "thoughts": "".join(step.concept[0].piece for step in whole.steps).strip(),
+        "thoughts": "".join(step.said for step in thought(whole.steps, whole.halted)).strip(),
         "entropies": [round(step.entropy, 6) for step in whole.steps],
         "halted": str(whole.halted.reason) if whole.halted else "",
         **last,

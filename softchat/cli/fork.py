@@ -111,12 +111,12 @@ def fork(
                 backends.open(found, loading, n_ctx_most=most, cancelled=interrupt)
             )
         _refuse_other(started.model, backend.info, found)
-        if not json:
-            _write(run.events, shows)
+        told = [] if json else [*run.events]
         forks = []
         for one in planned:
             events = list(_told(one, run, backend, interrupt, json=json))
-            _write(events, shows)
+            _write([*told, *events], shows)  # what a trace held is gone only when there is a fork
+            told = []
             if was_interrupted(events):
                 return _INTERRUPTED
             forks.append(events)
@@ -157,6 +157,8 @@ def _planned(
     glyphs = glyphs_for(sys.stdout.encoding)
     if take is not None and all_:
         raise UsageError("--take and --all exclude each other", hint="choose one")
+    if (all_ or take is not None) and not any(entry.weight > 0 for entry in step.own):
+        raise UsageError(f"step {step.index} has no token to take", hint="name another step")
     if all_:
         entries = [entry for entry in step.own if entry.weight > 0]
     elif take is not None:

@@ -72,18 +72,23 @@ def refuse_unseen(command: str, grid: Mapping[str, Sequence[object]], named: Ite
 def refuse_unused(context: typer.Context, runs: Sequence[Run], named: Sequence[str] = ()) -> None:
     """Raise UsageError if a setting stands on the command line that none of these looks at.
 
-    Of what `named`, the runs as `--run` gives them, say themselves, each run looks at all.
+    Nor may each of those that are `named`, as `--run` has them, say it itself; and what one says,
+    it looks at.
     """
     from softchat.evaluate.plan import parse_run
 
-    own = dict(map(parse_run, named))
+    own = [parse_run(text)[1] for text in named]
     for run in runs:
-        if run.name in own:
-            run.settings.refuse_idle(own[run.name], shown=partial(_in_run, run.name))
+        if run.varied in own:
+            run.settings.refuse_idle(run.varied, shown=partial(_in_run, run.name))
     given = flags_of(context)
     for name in (name for name in KNOBS if name in given):
-        idle = [run.settings.idle(name) for run in runs]
-        if (first := idle[0]) and all(idle):
+        idle = [run.settings.idle(name) for run in runs if not (named and name in run.varied)]
+        if not idle and not (name == "seed" and "limit" in context.params):  # it draws questions
+            raise UsageError(
+                f"no run uses {flag_of(name)}", hint="each --run has a value of its own"
+            )
+        if idle and (first := idle[0]) and all(idle):
             raise UsageError(f"no run uses {flag_of(name)}", hint=f"one with {first.unlike} would")
 
 

@@ -104,7 +104,7 @@ def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
         "vocabulary": _said(about.n_vocab),
         "token embeddings": about.table_type or "none: soft thinking needs them",
         "trained context": _said(about.context),
-        f"memory at {ctx}": f"{shown_size(memory)} and buffers" if memory else "can't be told",
+        f"memory at {ctx:,}": f"{shown_size(memory)} and buffers" if memory else "can't be told",
         "chat template": "yes"
         if about.chat_template
         else "none: a base model, which goes on with a text and hardly answers",
@@ -174,8 +174,9 @@ def _proof(found: Located, backends: Backends) -> str:
 
 
 def _print(rows: dict[str, str]) -> None:
+    width = max(18, *(len(label) + 2 for label in rows))
     for label, value in rows.items():
-        typer.echo(f"{label:18}{one_line(value)}")
+        typer.echo(f"{label:{width}}{one_line(value)}")
 
 
 def _said(value: int | None) -> str:

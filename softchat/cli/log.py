@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softchat.base.local_time import local
 from softchat.base.text import inert_json, is_unicode, one_line, printable
 from softchat.cli import EMPTY
 from softchat.cli.idle import refuse_idle
@@ -128,10 +129,10 @@ def _line(one: Logged) -> str:
 
 def _when(one: Logged) -> str:
     try:
-        local = datetime.datetime.fromisoformat(one.time).astimezone()
+        when = local(datetime.datetime.fromisoformat(one.time))
     except (ValueError, OverflowError):
         return "-" * 16
-    return local.strftime("%Y-%m-%d %H:%M")
+    return when.strftime("%Y-%m-%d %H:%M")
 
 
 def _model(one: Logged) -> str:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from softchat.base.files import shown_size
 from softchat.base.text import message_line, one_line
-from softchat.base.written import refuse_same
+from softchat.base.written import refuse_inside, refuse_same
 from softchat.cli import warn
 from softchat.cli.options import Loading, TalkLoading, given
-from softchat.cli.resume import log_files
+from softchat.cli.resume import log_files, sessions_folder
 from softchat.config.file import Config, file_named, load_config
 from softchat.config.layers import Layers
 from softchat.engine.protocol import ANY_CONTEXT, Lora
@@ -283,6 +283,7 @@ def prepare(
     found = find(loading.model, config=config, quiet=quiet)
     used = (*own_files(config), *model_files(found, loading))
     for by, out in outs.items():
+        refuse_inside(out, sessions_folder())
         refuse_same(out, file_named(context.params.get("system")), *used, by=by)
     layers = Layers(suits=config.suits(found), chosen=[given(context)])
     defaults: dict[str, object] = {}
@@ -337,8 +338,6 @@ def _lora(text: str) -> Lora:
 
 def tell_of_default(found: Located) -> None:
     """What to expect of a model that nobody has chosen: on a terminal, until a question is kept."""
-    from softchat.cli.resume import sessions_folder
-
     caution = found.entry.caution if found.entry else ""
     if caution and sys.stderr.isatty() and not any(sessions_folder().glob("*.json")):
         note(f"{found.name} is {caution}; 'softchat models' lists real ones")

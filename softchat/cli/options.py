@@ -31,6 +31,19 @@ def flag(*names: str, **more: Any) -> Any:  # noqa: ANN401  # typer's own type f
     )
 
 
+def _in_lines(
+    context: typer.Context, param: typer.CallbackParam, value: list[str] | None
+) -> list[str] | None:
+    """What a flag that can stand several times is given; its variable has one in each line.
+
+    click would part it at blanks, which names of files have.
+    """
+    source = context.get_parameter_source(str(param.name))
+    if value and source and source.name == "ENVIRONMENT":
+        return os.environ[str(param.envvar)].splitlines()
+    return value
+
+
 def flag_of(name: str) -> str:
     """How the flag of a setting or an option is written."""
     return "--" + name.replace("_", "-")
@@ -206,6 +219,7 @@ class Loading:
         flag(
             "--lora",
             metavar="FILE[=SCALE]",
+            callback=_in_lines,
             help="A LoRA adapter to apply, again for each one more; none: not the model's own.",
         ),
     ] = None

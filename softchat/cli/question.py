@@ -55,6 +55,7 @@ def whole_question(
     *,
     quiet: bool,
     fill: Callable[[str], str] = str,
+    hint: str = "softchat ask 'What is 17 plus 25?'",
 ) -> str:
     """The question behind the texts that go with it: the files, and what stdin holds.
 
@@ -65,6 +66,7 @@ def whole_question(
         files: their names.
         quiet: tell nothing on stderr.
         fill: puts all of it into a prompt that has a name.
+        hint: the way out where nothing is asked.
 
     Raises:
         UsageError: there is nothing to ask, or a text can't be read.
@@ -77,7 +79,7 @@ def whole_question(
         print(f"with {names}", file=sys.stderr)
     question = fill(join(" ".join(said), texts))
     if not question.strip():
-        raise UsageError("no question", hint="softchat ask 'What is 17 plus 25?'")
+        raise UsageError("no question", hint=hint)
     if len(question) > MOST:  # many files, or a prompt that says what it is given again and again
         hint = "give the parts that matter"
         raise UsageError(f"the question is longer than {MOST >> 20} MB", hint=hint)
@@ -107,4 +109,6 @@ def _stdin(*, quiet: bool) -> Attached:
         with told_if_slow("stdin (< /dev/null: nothing)", doing="reading", quiet=quiet):
             return Attached(name="stdin", text=read(sys.stdin.buffer, "stdin"))
     except OSError as error:
-        raise UsageError(f"can't read stdin: {error.strerror}", hint="< /dev/null: none") from error
+        raise UsageError(
+            f"can't read stdin: {error.strerror or error}", hint="< /dev/null: none"
+        ) from error

@@ -76,8 +76,6 @@ def ask_often(
     from softchat.evaluate.questions import Question
     from softchat.views.evaluation import ProgressBar
 
-    if outputs.trace is not None:
-        raise UsageError("--trace holds one run, not several", hint="leave out one of the two")
     quiet = outputs.quiet or outputs.json
     plan = Plan(
         questions=[Question(index=0, text=asked, answer="")],

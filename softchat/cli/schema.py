@@ -92,11 +92,14 @@ def _said_twice(names: list[str], where: str) -> UsageError:
 
 
 def check_json(turn: Turn) -> None:
-    """Raise SoftchatError unless an answer is JSON, as it is if it was not cut."""
+    """Raise SoftchatError unless an answer is JSON, and whole, as it is if it was not cut."""
+    reason = turn.finished.finish_reason if turn.finished else FinishReason.STOP
+    hint = "--max-answer N gives it more room"
+    if reason is FinishReason.LOOP:
+        hint = "it went in circles: say more of what is wanted, or bound it in the schema"
     try:
-        json.loads(turn.answer)
+        value = json.loads(turn.answer)
     except (ValueError, RecursionError) as error:
-        hint = "--max-answer N gives it more room"
-        if turn.finished and turn.finished.finish_reason is FinishReason.LOOP:
-            hint = "it went in circles: say more of what is wanted, or bound it in the schema"
         raise SoftchatError("the answer was cut, and is no JSON", hint=hint) from error
+    if reason is not FinishReason.STOP and type(value) in (int, float):  # all else says its end
+        raise SoftchatError("the answer was cut, in the middle of a number", hint=hint)

@@ -57,7 +57,7 @@ def read_runs(name: str, turn: int | None, *, forked: bool = False) -> list[Run]
     elif is_file(Path(name)) or not (runs := _runs_of_session(name, forked=forked)):
         runs = list(split_runs(replay(Path(name), warn=warn)))
     if not runs:
-        raise UsageError(f"{shown} is empty", hint="softchat ask --trace FILE writes a trace")
+        raise UsageError(f"{shown} holds no run", hint="softchat ask --trace FILE writes a trace")
     if turn is None:
         return runs
     if turn > len(runs):

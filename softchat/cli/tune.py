@@ -187,7 +187,7 @@ def _runs(
         UsageError: none of them is other than ordinary decoding.
 
     """
-    from softchat.evaluate.plan import make_runs
+    from softchat.evaluate.plan import make_runs, refuse_same_names
     from softchat.evaluate.race import CANDIDATES, controls
 
     shared = {name: [value] for name, value in fixed.items()}
@@ -196,16 +196,19 @@ def _runs(
         candidates = make_runs(base, grid, named)
     else:
         candidates = make_runs(base, shared, CANDIDATES)
-    return standing, _distinct(candidates, standing)
+    distinct = _distinct(candidates, standing)
+    refuse_same_names([*standing, *distinct])
+    return standing, distinct
 
 
 def _distinct(candidates: Sequence[Run], standing: Sequence[Run]) -> list[Run]:
-    """The candidates that are not the same as another one, or as a control."""
+    """The candidates that are not the same as another one, or as a control; nor called like one."""
+    taken = {run.name for run in standing}
     seen = [run.settings for run in standing]
     kept = []
     for run in candidates:
         if run.settings not in seen:
-            kept.append(run)
+            kept.append(replace(run, name=f"{run.name}, as set") if run.name in taken else run)
             seen.append(run.settings)
     if not kept:
         raise UsageError(

@@ -59,10 +59,15 @@ def make_runs(defaults: Mapping[str, object], grid: Grid, named: Sequence[str] =
             own = {name: shared[name] for name in varied}
             name = run_name(own) or str(shared.get("strategy", defaults.get("strategy", "soft")))
             runs.append(_run(name, defaults, shared, own))
+    refuse_same_names(runs)
+    return runs
+
+
+def refuse_same_names(runs: Sequence[Run]) -> None:
+    """Raise UsageError if two of some runs have the same name."""
     [(name, count)] = Counter(run.name for run in runs).most_common(1)
     if count > 1:
         raise UsageError(f"two runs are called '{name}'", hint="--run 'NAME: tau=0.1' names one")
-    return runs
 
 
 def same_runs(runs: Sequence[Run]) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ from softchat.base.text import one_line, storable
 from softchat.errors import ModelNotFoundError, UsageError
 
 _GSM8K = "####"  # stands before the answer, behind the worked solution
+_ADDRESS = re.compile(r"(https?):/+(.+)")  # a path has lost a slash of its two
 _MOST = 2**28  # bytes of a file that is fetched, and of what a Parquet file unfolds to
 _COLUMNS = ("question", "answer", "prompt", "final_answer")
 _SHOWN = 40  # characters of a name in a message
@@ -74,8 +75,9 @@ def read_questions(path: Path, *, answers: bool = True) -> QuestionFile:
         UsageError: it can't be read, or holds something else.
 
     """
-    name = one_line(path.name.partition("?")[0] or str(path))
-    data = _bytes(path, name)
+    address = _ADDRESS.fullmatch(str(path))
+    name = one_line((path.name.partition("?")[0] if address else path.name) or str(path))
+    data = _fetched(f"{address[1]}://{address[2]}", name) if address else _read(path, name)
     questions = []
     for index, (place, item) in enumerate(_items(data, name)):
         if (key := _twice_in(item)) is not None:
@@ -91,10 +93,7 @@ def read_questions(path: Path, *, answers: bool = True) -> QuestionFile:
     )
 
 
-def _bytes(path: Path, name: str) -> bytes:
-    address = re.fullmatch(r"(https?):/+(.+)", str(path))  # a path has lost a slash of its two
-    if address:
-        return _fetched(f"{address[1]}://{address[2]}", name)
+def _read(path: Path, name: str) -> bytes:
     try:
         return read_stream(path)
     except OSError as error:

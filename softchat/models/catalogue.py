@@ -7,6 +7,7 @@ format; the shipped file is its example.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -30,6 +31,7 @@ from softchat.prompt.tags import ThinkTags
 from softchat.settings import KNOBS
 
 _ROOT = Path(__file__).parents[1]
+_LISTED = 20  # names
 _FEW = 5  # names in one hint
 _NAME = r"(?!.*\.gguf$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _NAME_SAYS = "letters, digits, '.', '_' and '-', and no file name"
@@ -74,14 +76,16 @@ class Catalogue:
         entry = self.get(name)
         if entry is None:
             message = one_line(f"no model '{name}' in models.toml")
-            raise ModelNotFoundError(message, hint=self._meant(name))
+            raise ModelNotFoundError(message, hint=self.near(name) or self._all())
         return entry
 
-    def _meant(self, name: str) -> str:
+    def near(self, name: str) -> str:
+        """Which name was meant, as a hint; empty if none is near."""
         aliases = [alias for entry in self.entries.values() for alias in entry.aliases]
         near = difflib.get_close_matches(name.lower(), [*self.entries, *aliases], n=1)
-        if near:
-            return f"did you mean '{near[0]}'?"
+        return f"did you mean '{near[0]}'?" if near else ""
+
+    def _all(self) -> str:
         if len(self.entries) > _FEW:
             return "'softchat models' lists all that have a name; or give the path of a .gguf file"
         return f"there are: {', '.join(self.entries)}; or give the path of a .gguf file"
@@ -133,10 +137,14 @@ def load_catalogue(files: Sequence[Path]) -> Catalogue:
     entries = {name: _read_entry(name, models) for name in models.values}
     _check_unique(entries.values(), models)
     default = top.text("default")
+    catalogue = Catalogue(entries=entries, default=default)
     try:
-        entry = Catalogue(entries=entries, default=default).find(default)
+        entry = catalogue.find(default)
     except ModelNotFoundError as error:
-        raise top.error("default", error.message, hint=error.hint) from error
+        there = ", ".join(itertools.islice(entries, _LISTED)) + ", …" * (len(entries) > _LISTED)
+        # 'softchat models' would end in this very error.
+        hint = catalogue.near(default) or f"there are: {there}"
+        raise top.error("default", error.message, hint=hint) from error
     return Catalogue(entries=MappingProxyType(entries), default=entry.name)
 
 

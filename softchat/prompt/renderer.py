@@ -12,7 +12,7 @@ import html  # noqa: F401
 import json
 import textwrap  # noqa: F401
 import unicodedata  # noqa: F401
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -24,6 +24,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from jinja2.utils import Namespace
 
 from softchat.base.limits import serve
+from softchat.base.local_time import local
 
 _LONGEST = 2**22  # characters that it may write
 _LONGEST_ERROR = 300  # characters of what a template says is wrong
@@ -36,7 +37,7 @@ class _TooLongError(Exception):
 
 def main() -> None:
     """Render for the process that started this one, until it ends."""
-    datetime.now().astimezone()  # reads the time zone, which is a file
+    local(datetime.now(UTC))  # reads the time zone, which is a file
     serve(_rendered)
 
 

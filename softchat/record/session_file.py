@@ -30,6 +30,15 @@ from softchat.record.session_format import (
 from softchat.talk.conversation import now
 
 
+class StepsNotKeptError(OSError):
+    """The steps of a session can't be written. What was said is."""
+
+
+def named(error: OSError, what: str) -> str:
+    """What it is that can't be kept: all of it, or its steps alone."""
+    return f"the steps of {what}" if isinstance(error, StepsNotKeptError) else what
+
+
 class SessionFile:
     """The file of the session that is going on, and its lock. Made at the first write.
 
@@ -86,7 +95,8 @@ class SessionFile:
         """Replace the file.
 
         Raises:
-            OSError: it can't be written; the file is as it was. Or the steps can't, and it is new.
+            OSError: it can't be written; the file is as it was.
+            StepsNotKeptError: the steps can't be written; the file is new all the same.
 
         """
         make_private(self.folder)
@@ -108,7 +118,7 @@ class SessionFile:
             remove_files(self.folder, self._was)
             self._was = ""
         if failure is not None:
-            raise failure
+            raise StepsNotKeptError(failure.errno, failure.strerror, failure.filename) from failure
 
     def close(self, content: SessionContent) -> None:
         """The user leaves. A session in which nothing was said leaves no file."""

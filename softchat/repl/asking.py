@@ -70,7 +70,12 @@ def continue_(repl: Host, rest: str) -> None:
         raise UsageError("the last turn has no answer", hint="/again asks once more")
     if finished is not None and finished.finish_reason is FinishReason.STOP:
         raise UsageError("the last answer was not cut", hint="ask for more, or /retry")
+    said = repl.session.last().answer
     repl.run_turn(repl.session.continue_())
+    finished = repl.session.last().finished
+    ended = finished is not None and finished.finish_reason is FinishReason.STOP
+    if ended and repl.session.last().answer == said:
+        repl.say("nothing came: to the model the answer was whole", "dim")
 
 
 def edit(repl: Host, rest: str) -> None:

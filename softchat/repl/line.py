@@ -24,6 +24,7 @@ from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.key_binding.key_processor import KeyPress
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.screen import Char
 
 from softchat.base.files import make_private, read_file
@@ -236,6 +237,13 @@ def _keys() -> KeyBindings:
             buffer.insert_text("\n")
         else:
             buffer.validate_and_handle()
+
+    @keys.add(Keys.Vt100MouseEvent)
+    def no_mouse(event: KeyPressEvent) -> None:
+        """Nobody asked for a mouse: these are the colours of a text that was not pasted as one.
+
+        prompt_toolkit's own binding fails of them, and with it the session.
+        """
 
     @keys.add("escape", "enter")
     def new_line(event: KeyPressEvent) -> None:

@@ -26,7 +26,7 @@ from softchat.events import Answer, Event, Finished, Halted, Started, was_interr
 from softchat.models import Located
 from softchat.prompt.attached import Attached, in_short, join, split
 from softchat.record.recall import trace_of
-from softchat.record.session_file import SessionFile, Unkept
+from softchat.record.session_file import SessionFile, Unkept, named
 from softchat.record.session_format import SessionRecord, read_file, write_file
 from softchat.record.sessions import find_killed, leave_killed, load_session, newest_session
 from softchat.record.trace import TraceWriter
@@ -84,7 +84,7 @@ class Repl:
         self._busy, self._busy_told = busy, False
         self._uses = uses
         self._noted: object = None  # the model whose note was told
-        self._save_failed = False
+        self._unsaved: set[str] = set()
         self._notes: list[str] = []
         self._stopped_at = float("-inf")  # by a Ctrl-C, on the clock of `time.monotonic`
         self._pending = ""  # what stands on the next line already
@@ -324,7 +324,8 @@ class Repl:
         used, n_ctx = self.session.used
         note = cut_note(finished, max_answer) if finished else ""
         if note:
-            more = "; /continue goes on" if "max_answer" in note else ""
+            begun = any(turn.answer for turn in self.session.turns[-1:])
+            more = "; /continue goes on" if begun and "max_answer" in note else ""
             self.say(f"{note}{more}", "yellow")
         if used > _NEARLY_FULL * n_ctx:
             self.say(
@@ -368,10 +369,10 @@ class Repl:
         try:
             self._saved.write(self.session, pending=pending)
         except OSError as error:
-            if not self._save_failed:
-                self._save_failed = True
+            if (what := named(error, "this session")) not in self._unsaved:
+                self._unsaved.add(what)
                 reason = one_line(str(error.strerror or error))
-                self.say(f"warning: this session can't be saved: {reason}", "yellow")
+                self.say(f"warning: {what} can't be saved: {reason}", "yellow")
 
     def note(self, message: str) -> None:
         """Warn of this once no prompt is on the terminal."""
@@ -433,7 +434,7 @@ class Repl:
             before.write(self.session)
         except OSError as error:
             raise UsageError(
-                f"what was said so far can't be kept: {error.strerror or error}",
+                f"{named(error, 'what was said so far')} can't be kept: {error.strerror or error}",
                 hint="/save FILE keeps it elsewhere; /clear forgets it",
             ) from error
         self._saved = type(before)(before.folder)

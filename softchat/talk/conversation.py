@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from softchat.base.local_time import local
 from softchat.errors import (
     NumericsError,
     UsageError,
@@ -33,7 +34,7 @@ _numbers = itertools.count()
 
 def now() -> str:
     """The time, as turns and session files have it."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
+    return local(datetime.datetime.now(datetime.UTC)).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

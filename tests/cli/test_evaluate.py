@@ -225,6 +225,31 @@ def test_compare(softchat, data):
         assert softchat("compare", *arguments).status == 2
 
 
+def test_thoughts_of_a_comparison_are_those_of_ask(softchat):
+    """The token that was drawn where one was, and nothing of the closing tag."""
+    flags = ("How many legs have three spiders?", "--seed", "3", "--json", "--max-answer", "3")
+    for strategy in ("multiplex", "soft"):
+        line = json.loads(softchat("compare", *flags, "--strategy", strategy).out)
+        events = softchat("ask", *flags, "--strategy", strategy).out.splitlines()
+        steps = [one for one in map(json.loads, events) if one["event"] == "step"]
+        [halted] = [one for one in map(json.loads, events) if one["event"] == "halted"]
+        pieces = [
+            next(c["piece"] for c in one["concept"] if c["id"] == one.get("token", c["id"]))
+            for one in steps[: len(steps) - halted.get("closing", 0)]
+        ]
+        assert line["thoughts"] == "".join(pieces).strip()
+        assert pieces
+        assert "</" not in line["thoughts"]
+
+
+def test_a_comparison_takes_what_stdin_holds(softchat):
+    """With its question, as `ask` does; nothing is passed over."""
+    lines = softchat("compare", "Who?", "--json", *QUICK, stdin="Ann paid.").out.splitlines()
+    assert [json.loads(line)["question"] for line in lines] == [
+        'stdin:\n"""\nAnn paid.\n"""\n\nWho?'
+    ] * 2
+
+
 def test_mistakes(softchat, data, tmp_path):
     """What can't be evaluated is refused in words before the model is loaded."""
     words = tmp_path / "words.jsonl"

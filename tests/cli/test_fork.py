@@ -139,6 +139,16 @@ def test_what_is_no_number_of_the_log_is_a_file(softchat, name):
     assert hint.startswith("hint: ")
 
 
+@pytest.mark.parametrize("flags", [("--take", "1"), ("--all",)])
+def test_a_step_without_tokens_is_told(softchat, tmp_path, flags):
+    """As somebody has left it who has changed the file."""
+    path = write_trace(tmp_path / "t.jsonl", run_of(step(0), begin=with_prompt()))
+    path.write_text(re.sub(r'"concept": ?\[[^]]*\]', '"concept": []', path.read_text()))
+    done = softchat("fork", str(path), "--at", "0", *flags)
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "error: step 0 has no token to take\nhint: name another step\n"
+
+
 def with_prompt(**more):
     return replace(started(**more), prompt=(1, 2))
 
@@ -223,7 +233,10 @@ def test_a_model_that_was_replaced_is_told(softchat, tmp_path):
     fork = ("fork", str(run), "--at", "2", "--take", "1")
     assert softchat(*fork).status == 0
     tiny.write(model, letters=tiny.ASCII[::-1])
-    done = softchat(*fork)
+    kept = write_trace(tmp_path / "kept.jsonl", run_of(step(0)))
+    before = kept.read_bytes()
+    done = softchat(*fork, "--trace", str(kept))
+    assert kept.read_bytes() == before, "there is nothing in its place"
     assert done.status == 2, done
     error, hint = done.err.splitlines()[-2:]
     assert re.match(r"error: token \d+ of the run was .*, and is .* here$", error)

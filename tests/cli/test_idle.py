@@ -71,6 +71,13 @@ DATA = [{"question": f"{n} and 1?", "answer": str(n + 1)} for n in range(12)]
         (("tune", "data.json", "--run", "soft lens=on"), "--lens shows nothing in tune"),
         (("sweep", "data.json", "--gumbel-temperature", "0.1,1"), "no run uses --gumbel-temp"),
         (("eval", "data.json", "--run", "hard", "--topn", "3"), "no run uses --topn"),
+        (("compare", "x", "--run", "hard", "--strategy", "soft"), "no run uses --strategy"),
+        (("eval", "data.json", "--run", "soft tau=0.1", "--tau", "0.9"), "no run uses --tau"),
+        (("compare", "x", "--run", "soft seed=5", "--seed", "9"), "no run uses --seed"),
+        (
+            ("eval", "data.json", "--run", "hard", "--run", "soft topn=2", "--topn", "3"),
+            "no run uses --topn",
+        ),
         (("compare", "x", "--strategy", "hard", "--eat-alpha", "0.1,0.2"), "no run uses --eat-"),
         (("tune", "data.json", "--run", "soft", "--selar-k", "3"), "no run uses --selar-k"),
         (("eval", "data.json", "--run", "hard", "--patience", "3"), "no run uses --patience"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
 from dataclasses import replace
@@ -98,6 +99,7 @@ def test_every_command_tells_of_a_slow_load(tmp_path, monkeypatch, home, real_mo
         yield
 
     monkeypatch.setattr("softchat.cli.model.told_if_slow", tell)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     monkeypatch.setenv("SOFTCHAT_HOME", str(home))
     data = tmp_path / "data.jsonl"
     data.write_text('{"question": "1 + 1?", "answer": 2}\n')
@@ -210,6 +212,25 @@ def test_an_export_or_a_plot_is_none_of_softchats_own_files(softchat, tmp_path, 
     (own_home / "config.toml").write_text("nonsense = 1")
     assert softchat(*export, "chat.md").status == 0
     assert softchat(*export, str(own_home / "models.toml")).status == 2
+
+
+def test_results_are_not_put_among_the_sessions(softchat, own_home, tmp_path):
+    """Each file there is a session's."""
+    (tmp_path / "data.jsonl").write_text('{"question": "1 + 1?", "answer": 2}\n')
+    command = (
+        "eval",
+        "data.jsonl",
+        "--limit",
+        "1",
+        "--max-think",
+        "1",
+        "--max-answer",
+        "1",
+        "--out",
+    )
+    done = softchat(*command, str(own_home / "sessions" / "r.jsonl"))
+    assert (done.status, done.out) == (2, "")
+    assert done.err.splitlines()[0].endswith("sessions/r.jsonl is among softchat's own")
 
 
 def test_a_trace_is_not_put_among_the_sessions(softchat, tmp_path):

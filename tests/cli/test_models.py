@@ -59,8 +59,14 @@ def test_info_reads_the_header(softchat, tiny_file):
     assert lines["token embeddings"] == "f32"
     assert lines["thinking tags"] == "<think> … </think>"
     kv = 1000 * tiny.LAYERS * tiny.KV_HEADS * 2 * tiny.HEAD * 2
-    assert lines["memory at 1000"] == f"{(tiny_file.stat().st_size + kv) / 1e6:.0f} MB and buffers"
+    assert lines["memory at 1,000"] == f"{(tiny_file.stat().st_size + kv) / 1e6:.0f} MB and buffers"
     assert "--prove" in lines["soft thinking"]
+
+
+def test_info_of_a_long_context(softchat, tiny_file):
+    """A label that is longer than others stands apart from its value."""
+    out = softchat("models", "info", str(tiny_file), "--ctx", "16777216").out
+    assert "\nmemory at 16,777,216  " in out
 
 
 def test_info_of_a_broken_file(softchat, tmp_path):

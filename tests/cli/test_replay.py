@@ -121,7 +121,7 @@ def test_what_a_stranger_wrote_does_nothing(softchat, tmp_path, flags):
         (("run.jsonl", "--turn", "0"), "--turn"),
         (("run.jsonl", "--step"), "terminal"),
         (("run.jsonl", "--trace", "run.jsonl"), "overwrite"),
-        (("empty.jsonl",), "is empty"),
+        (("empty.jsonl",), "holds no run"),
         (("words.txt",), "no trace: line 1"),
     ],
 )

@@ -110,9 +110,10 @@ def test_the_answer_is_that_of_the_majority(softchat):
         (("--samples", "0"), "0 is not in the range"),
     ],
 )
-def test_what_cannot_be(softchat, flags, said):
-    """One line and a hint."""
+def test_what_cannot_be(softchat, tmp_path, flags, said):
+    """One line and a hint; nothing is written."""
     done = softchat("ask", "Why?", *flags)
     assert done.status == 2, done
+    assert not (tmp_path / "x.jsonl").exists()
     assert said in done.err
     assert not done.out

@@ -133,6 +133,19 @@ def test_an_answer_that_is_cut_is_told(softchat):
     assert softchat("last").out.strip()  # it is kept all the same
 
 
+def test_a_number_that_is_cut_is_told(softchat):
+    """Its beginning is JSON, too: another number."""
+    cut = ("ask", "-q", "Count.", "--schema", '{"type": "integer", "minimum": 100}')
+    result = softchat(*cut, "--max-answer", "3")
+    assert result.out.strip().isdigit()
+    assert result.status == 1
+    assert result.err.startswith(
+        "error: the answer was cut, in the middle of a number\nhint: --max"
+    )
+    whole = softchat(*cut[:-1], '{"enum": [7]}', "--max-answer", "8")
+    assert (whole.status, whole.out, whole.err) == (0, "7\n", "")
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

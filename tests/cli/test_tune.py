@@ -128,6 +128,26 @@ def test_controls_stay_what_they_are(softchat, model, won):
     assert [one["strategy"] for one in report["candidates"].values()] == ["selar"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        (("--strategy", "hard,soft", "--halt", "sure"), "hard, as set"),
+        (("--run", "hard argmax: soft topn=2"), "hard argmax, as set"),
+    ],
+)
+def test_no_candidate_has_the_name_of_a_control(softchat, model, won, asked, name):
+    """Or the results of both would be those of each, and the file could not be gone on with."""
+    one, again = (tune(softchat, won, model, "--json", *asked) for _ in range(2))
+    assert (one.status, again.status) == (0, 0), again
+    report = json.loads(again.out)
+    assert name in report["candidates"]
+    assert set(report["controls"]) == {"hard", "hard argmax", "hard, cold stop"}
+    taken = ("--run", "hard: soft topn=2", "--run", "hard, as set: soft topn=1")
+    refused = tune(softchat, won, model, *taken)
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith("error: two runs are called 'hard, as set'\n")
+
+
 def test_what_cannot_be(softchat, model, tmp_path):
     """Too few questions, nothing to try, a model without a name: a line and a hint each."""
     few = tune(softchat, write(tmp_path / "few.jsonl", "7", count=5), model)

@@ -55,3 +55,10 @@ def test_doctor_names_a_worker_that_is_neither(softchat):
     assert done.status == 1
     assert "problem: SOFTCHAT_WORKER is maybe, neither on nor off" in done.out
     assert re.search("^worker +", done.out, re.M)
+
+
+def test_names_of_files_may_hold_blanks(softchat):
+    """A flag that can be given several times has a value a line in its variable."""
+    done = softchat("ask", "Why?", SOFTCHAT_LORA="my ad.gguf\nother.gguf")
+    assert done.status != 0
+    assert done.err.splitlines()[0] == "error: no adapter my ad.gguf"

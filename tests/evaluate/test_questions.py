@@ -302,6 +302,13 @@ def test_odd_files_that_are_taken(tmp_path, name):
         assert (one.text + one.answer).encode()
 
 
+def test_a_name_with_a_question_mark(tmp_path):
+    """It is an address that ends there, no file."""
+    path = tmp_path / "what?.csv"
+    path.write_text('question,answer\n"2+2?",4\n')
+    assert read_questions(path).questions[0].answer == "4"
+
+
 def test_answers_can_be_left_out(tmp_path):
     """For a sweep over steps no answers are needed."""
     found = read_questions(write(tmp_path, '{"question": "a"}'), answers=False)

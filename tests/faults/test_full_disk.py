@@ -92,6 +92,21 @@ def test_a_session_goes_on_when_nothing_can_be_written(environ, tmp_path, limit)
         assert told == 1 or (limit and told == 0), raw  # a small file may fit
 
 
+def test_steps_that_cannot_be_kept(environ, tmp_path):
+    """What was said is there all the same, and nothing says that it is not."""
+
+    def run(*words):
+        return subprocess.run(
+            words, env=environ, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    softchat = (sys.executable, "-m", "softchat")
+    asked = run(*with_limit(2048, "ask", "Why is it kept?", *SHORT))
+    assert asked.returncode == 0, asked.stderr
+    assert "warning: the steps of this can't be kept: File too large" in asked.stderr
+    assert "Why is it kept?" in run(*softchat, "last").stderr
+
+
 def test_folders_that_cannot_be_made(environ, tmp_path):
     """A home below a file: a session runs there, and says what is not kept."""
     (tmp_path / "file").write_text("")

@@ -91,7 +91,7 @@ def test_a_folder_that_is_closed_stops_nothing_else(run, tmp_path, model, closed
     asked, done = run("ask", "-m", str(model), *SHORT, "Why?"), run(*needs_it[closed])
     folder.chmod(0o700)
     assert asked[0] == 0
-    assert ("is not kept" in asked[2]) == (closed == "sessions")
+    assert ("can't be kept" in asked[2]) == (closed == "sessions")
     if closed == "models":
         assert done[0] == 0
     else:
@@ -215,7 +215,7 @@ def test_sessions_that_are_no_folder(run, tmp_path, kind):
     asked = ("ask", "hi", "-m", model, "--max-think", "2", "--max-answer", "2")
     status, out, err = run(*asked, **home)
     assert (status, bool(out)) == (0, True), err
-    assert f"warning: this is not kept: {sessions}: it is no folder" in err
+    assert f"warning: this can't be kept: {sessions}: it is no folder" in err
     for command in ("log", "last", "sessions"):
         status, out, err = run(command, **home)
         assert (status, out) == (1, ""), (command, out, err)

@@ -103,7 +103,8 @@ def leave(one, statuses=(0, 130)):
     assert termios.tcgetattr(one.child.child_fd)[3] & termios.ECHO
     wait_for(lambda: not one.child.isalive())  # or the end of its terminal would be a SIGHUP
     one.child.close()
-    assert b"Traceback" not in one.raw, one.raw
+    for ends in (b"Traceback", b"Unhandled exception"):  # the latter: prompt_toolkit's
+        assert ends not in one.raw, one.raw
     assert not one.screen.cursor.hidden
     wait_for(lambda: not any(map(is_there, pids)))
     # Before softchat's own code runs, it is Python that a Ctrl-C ends.
@@ -139,6 +140,22 @@ def test_anything_typed_at_the_prompt(start, what, columns):
     run_for(one, 1)
     one.child.send("\x1b[D" * 5 + "\x7f\r\x1b[201~")
     run_for(one, 1)
+    leave(one)
+
+
+COLOURED = "a\x1b[31mred\x1b[0m\x1b[;;m\x1b[<mb"
+
+
+def test_colours_that_are_typed_are_no_mouse(start):
+    """As they come of a paste that is not marked as one: at the prompt, or before there is one."""
+    one = start("chat", columns=80, lines=24)
+    one.child.send(f"why?\r{COLOURED}")
+    one.until("thought 3")
+    one.until(PROMPT)
+    one.child.send(COLOURED)
+    one.until(r"ared[\s\S]*red")
+    one.child.send("\r")
+    one.until("thought 3")
     leave(one)
 
 

@@ -144,6 +144,13 @@ def test_not_found(load, name, hint):
     assert caught.value.hint.startswith(hint)
 
 
+def test_a_default_that_is_no_model(load):
+    """The hint says what there is: no command of models runs before that line is mended."""
+    with pytest.raises(UsageError, match="no model 'qwen' in") as caught:
+        load(BASE.replace('default = "small"', 'default = "qwen"'))
+    assert caught.value.hint == "there are: small"
+
+
 def test_a_later_file_changes_single_keys(load):
     """A file laid over another replaces the keys it names, adds models, and keeps the rest."""
     catalogue = load(

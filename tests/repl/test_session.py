@@ -335,6 +335,16 @@ def test_an_answer_that_was_cut_says_so(begin, released):
         repl.close()
 
 
+def test_an_answer_that_was_cut_before_it_began_is_not_gone_on_with(begin, released):
+    """As /continue refuses it."""
+    released.set()
+    repl, out = begin(says=[{"</think>": 1}, {"\n": 1}], max_answer=1)
+    repl.handle("Hi")
+    assert repl.session.last().answer == ""
+    assert "the answer was cut here: max_answer 1\n" in out.getvalue()
+    repl.close()
+
+
 def test_a_context_that_is_nearly_full_says_so_after_any_turn(begin, released, monkeypatch):
     """After /again as after a question."""
     repl, out = begin()
@@ -714,6 +724,17 @@ def test_an_answer_that_goes_on_is_cut_by_the_limit_of_now(begin, released):
     repl.handle("/continue")
     notes = re.findall(r"cut here: max_answer (\d)", out.getvalue())
     assert notes == ["3", "1", "3"]
+    repl.close()
+
+
+def test_an_answer_that_was_whole_says_so(begin, released):
+    """Where a /continue brings nothing."""
+    released.set()
+    repl, out = begin(says=[{"</think>": 1}, {"a": 1}, {"<end>": 1}], max_answer=1)
+    repl.handle("Hi")
+    repl.handle("/continue")
+    assert repl.session.last().answer == "a"
+    assert "nothing came: to the model the answer was whole\n" in out.getvalue()
     repl.close()
 
 
