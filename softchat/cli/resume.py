@@ -85,8 +85,8 @@ def model_of(session: SessionRecord, find: Callable[[str], Located], command: st
 
 def warn_not_kept(error: OSError) -> None:
     """Tell of a session that can't be written."""
-    from softchat.record.session_file import named
+    from softchat.record.session_file import what_is_lost
 
     where = f"{error.filename}: " if error.filename else ""
     why = f"{where}{error.strerror or error}"
-    warn(f"{named(error, 'this')} can't be kept: {why} (--no-log: nothing is)")
+    warn(f"{what_is_lost(error, 'this')} can't be kept: {why} (--no-log: nothing is)")

@@ -34,7 +34,7 @@ class StepsNotKeptError(OSError):
     """The steps of a session can't be written. What was said is."""
 
 
-def named(error: OSError, what: str) -> str:
+def what_is_lost(error: OSError, what: str) -> str:
     """What it is that can't be kept: all of it, or its steps alone."""
     return f"the steps of {what}" if isinstance(error, StepsNotKeptError) else what
 

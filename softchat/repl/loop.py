@@ -26,7 +26,7 @@ from softchat.events import Answer, Event, Finished, Halted, Started, was_interr
 from softchat.models import Located
 from softchat.prompt.attached import Attached, in_short, join, split
 from softchat.record.recall import trace_of
-from softchat.record.session_file import SessionFile, Unkept, named
+from softchat.record.session_file import SessionFile, Unkept, what_is_lost
 from softchat.record.session_format import SessionRecord, read_file, write_file
 from softchat.record.sessions import find_killed, leave_killed, load_session, newest_session
 from softchat.record.trace import TraceWriter
@@ -369,7 +369,7 @@ class Repl:
         try:
             self._saved.write(self.session, pending=pending)
         except OSError as error:
-            if (what := named(error, "this session")) not in self._unsaved:
+            if (what := what_is_lost(error, "this session")) not in self._unsaved:
                 self._unsaved.add(what)
                 reason = one_line(str(error.strerror or error))
                 self.say(f"warning: {what} can't be saved: {reason}", "yellow")
@@ -434,7 +434,7 @@ class Repl:
             before.write(self.session)
         except OSError as error:
             raise UsageError(
-                f"{named(error, 'what was said so far')} can't be kept: {error.strerror or error}",
+                f"{what_is_lost(error, 'what was said so far')} can't be kept: {error.strerror or error}",
                 hint="/save FILE keeps it elsewhere; /clear forgets it",
             ) from error
         self._saved = type(before)(before.folder)
