@@ -433,8 +433,9 @@ class Repl:
         try:
             before.write(self.session)
         except OSError as error:
+            what = what_is_lost(error, "what was said so far")
             raise UsageError(
-                f"{what_is_lost(error, 'what was said so far')} can't be kept: {error.strerror or error}",
+                f"{what} can't be kept: {error.strerror or error}",
                 hint="/save FILE keeps it elsewhere; /clear forgets it",
             ) from error
         self._saved = type(before)(before.folder)
