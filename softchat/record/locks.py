@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from softchat.base.files import lock_file
 from softchat.base.text import one_line
 from softchat.errors import UsageError
 
@@ -30,13 +31,9 @@ def take_lock(path: Path) -> IO[bytes]:
     """
     while True:
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
-        try:
-            _try_lock(file)
-        except _HELD:
+        if not _lock(file):
             file.close()
-            raise _open(path.stem) from None
-        except OSError:  # a file system without locks
-            return file
+            raise _open(path.stem)
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # who held it has just removed it
@@ -70,25 +67,20 @@ def is_locked(path: Path) -> bool:
     except OSError:  # there is none, or it is none
         return False
     with file:
-        try:
-            _try_lock(file)
-        except OSError:
-            return True
-    return False
+        return not _lock(file)
 
 
-if sys.platform == "win32":
-    import msvcrt
+def _lock(file: IO[bytes]) -> bool:
+    """Hold it, as far as its file system has locks; False if another one does."""
+    if sys.platform == "win32":
+        import msvcrt
 
-    _HELD = PermissionError
-
-    def _try_lock(file: IO[bytes]) -> None:
         file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    _HELD = BlockingIOError
-
-    def _try_lock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        except OSError:
+            pass
+        return True
+    return lock_file(file.fileno())

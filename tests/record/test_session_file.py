@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -9,7 +10,7 @@ import pytest
 
 from softchat.errors import UsageError
 from softchat.events import Started
-from softchat.record import session_file
+from softchat.record import locks, session_file
 from softchat.record.session_file import SessionFile
 from softchat.record.sessions import find_killed, list_sessions, load_session, remove_sessions
 from softchat.record.trace import replay
@@ -145,3 +146,17 @@ def test_a_full_disk_leaves_the_file_as_it_was(begin, tmp_path, monkeypatch):
         saved.write(Content([turn(), turn()]))
     assert len(load_session(tmp_path, "last").turns) == 1
     assert list(tmp_path.glob(".tmp-*")) == []
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    """A session of it is kept, and that it was killed does not make it one that is open."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    path = locks.lock_of(tmp_path, "a")
+    with locks.take_lock(path):
+        assert not locks.is_locked(path)
+    locks.refuse_open(tmp_path, "a")
