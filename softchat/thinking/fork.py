@@ -68,7 +68,10 @@ def make_fork(
     changed = dict(once or {})
     settings = resolve({}, started.settings | changed)
     _refuse(settings, resolve({}, started.settings), at, fed=at + (take is not None))
-    first = take_alone(steps[at], take) if take else None
+    first = None
+    if take is not None:
+        # What was fed alone anyway is the step that it was: that it was cold counts on.
+        first = steps[at] if _is_alone(steps[at], take) else take_alone(steps[at], take)
     if first and first.change and "temperature" in changed:  # it is not the step's any more
         first = replace(first, change=replace(first.change, temperature=None))
     fork = Fork(
@@ -136,6 +139,11 @@ def _bare(text: str) -> str:
 
 def _caseless(text: str) -> str:
     return _bare(text).casefold()
+
+
+def _is_alone(step: Step, entry: ConceptEntry) -> bool:
+    changed = step.change is not None and bool(step.change.instead_of)
+    return not changed and len(step.concept) == 1 and step.concept[0].id == entry.id
 
 
 def take_alone(step: Step, entry: ConceptEntry) -> Step:

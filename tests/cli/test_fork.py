@@ -40,6 +40,22 @@ def test_the_token_it_took_anyway_is_the_same_run(softchat, trace):
     assert again.started.fork.step == at
 
 
+def test_the_token_it_took_anyway_is_as_cold(softchat, tmp_path):
+    """A run that the cold stop has ended ends there again."""
+    path = tmp_path / "cold.jsonl"
+    cold = ("--tau", "0.5", "--patience", "4")
+    assert softchat(*ASKED, *cold, "--trace", str(path)).status == 0
+    run = Run.of(replay(path))
+    assert run.halted.reason == "cold_stop"
+    at = len(run.steps) - 2
+    assert len(run.steps[at].concept) == 1
+    done = softchat("fork", str(path), "--at", str(at), "--take", "1", "--json")
+    path.write_text(done.out)
+    again = Run.of(replay(path))
+    assert [step.below for step in again.steps] == [step.below for step in run.steps]
+    assert (again.halted.reason, again.answer) == ("cold_stop", run.answer)
+
+
 def test_both_are_shown_side_by_side_and_traced(softchat, trace, tmp_path):
     """Where they part, how they end, what they answer; and `plot` has the fork as a branch."""
     run = Run.of(replay(trace))

@@ -107,6 +107,18 @@ def test_a_fork_has_the_steps_before_and_the_settings_of_the_run():
     assert other.parting.settings == {"strategy": "hard", "topn": 3}
 
 
+def test_what_was_alone_anyway_stays_as_it_was():
+    """Taken once more it is as cold as before; another token, and one of a mixture, is not."""
+    steps = [step(0, (1, "a", 1.0)), step(1, (1, "a", 0.6), (2, "b", 0.4))]
+    alone, mixed = (
+        make_fork(STARTED, steps, at, take=steps[at].concept[0])[0].first for at in (0, 1)
+    )
+    assert alone == steps[0]
+    assert (mixed.below, mixed.mode) == (0, Mode.HARD)
+    other = make_fork(STARTED, steps, 0, take=ConceptEntry(id=2, piece="b", weight=1.0))[0].first
+    assert (other.below, other.change.instead_of) == (0, steps[0].concept)
+
+
 @pytest.mark.parametrize("at", [-1, 4, 99])
 def test_there_must_be_such_a_step(at):
     """The hint says which there are."""
