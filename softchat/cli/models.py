@@ -19,7 +19,7 @@ from softchat.cli.options import ModelsFile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from softchat.errors import ModelNotFoundError
+    from softchat.errors import ModelNotFoundError, SoftchatError
     from softchat.models.catalogue import Catalogue
     from softchat.models.entry import ModelEntry
     from softchat.models.store import Store
@@ -203,8 +203,7 @@ def rm(
     catalogue, store = _mine()
     entry = _entry(name, catalogue)
     if entry is None:
-        message, hint = f"softchat has not fetched '{name}'", "delete the file yourself"
-        raise UsageError(one_line(message), hint=hint)
+        raise _not_fetched(name)
     added = load_catalogue([shipped_file()]).get(entry.name) is None
     if added and entry.name == catalogue.default:
         hint = "choose another first: softchat models use NAME"
@@ -212,7 +211,7 @@ def rm(
     file = installed(entry, store=store)
     fetched = None if isinstance(entry.source, PathSource) else file
     if fetched is None and not added:
-        raise _not_here(entry)
+        raise _not_fetched(name) if file else _not_here(entry)
     size = _Row.of(entry, fetched).size if fetched else 0
     others = [
         one.name
@@ -306,6 +305,13 @@ def _here(name: str) -> Path:
     if file is None:
         raise _not_here(entry)
     return file
+
+
+def _not_fetched(name: str) -> SoftchatError:
+    from softchat.errors import UsageError
+
+    message = one_line(f"softchat has not fetched '{name}'")
+    return UsageError(message, hint="delete the file yourself: softchat models path NAME")
 
 
 def _not_here(entry: ModelEntry) -> ModelNotFoundError:

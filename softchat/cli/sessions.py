@@ -39,7 +39,7 @@ def sessions(context: typer.Context) -> None:
 
     found = list_sessions(sessions_folder())
     if not found:
-        typer.echo("no session yet", err=True)
+        typer.echo("no session yet; what ask has asked is in 'softchat log'", err=True)
     for saved in found:
         typer.echo(_line(saved))
 

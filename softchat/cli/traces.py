@@ -19,7 +19,7 @@ from softchat.models.folders import is_file
 if TYPE_CHECKING:
     from softchat.record.runs import Run
 
-_KEPT = "a session keeps those of its newest turns; --trace FILE keeps all"
+_KEPT = "a session keeps those of its newest turns, and none of --samples; --trace FILE keeps all"
 TraceFile = Annotated[
     str,
     typer.Argument(

@@ -6,6 +6,7 @@ The grammar may describe less than the schema (no property that has no name in i
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -89,6 +90,12 @@ _NOT_HELD = (
     | {"uniqueItems", "contains", "minContains", "maxContains", "additionalItems"}
     | {"$dynamicRef", "$recursiveRef"}
 )
+_SAID = (  # to readers and programs: nothing of it is about the answer
+    {"title", "description", "default", "example", "examples", "deprecated", "readOnly"}
+    | {"writeOnly", "contentEncoding", "contentMediaType", "contentSchema", "definitions", "id"}
+    | {"nullable", "discriminator", "externalDocs", "xml"}  # OpenAPI's
+)
+_NEAR = 0.75  # how alike an unknown word is to a keyword that was meant
 _NOTHING_IF_FALSE = {"uniqueItems", "additionalItems"}
 
 
@@ -333,6 +340,7 @@ def _held(schema: Any) -> dict[str, Any]:  # noqa: ANN401
         if schema[keyword] is not False or keyword not in _NOTHING_IF_FALSE:
             raise Unusable(f"no answer can be held to '{keyword}'")
     held = {keyword: value for keyword, value in schema.items() if keyword in _HELD}
+    _check_words(schema, alone=not held)
     _check_values(held)
     for keyword in _COUNTS & held.keys():
         held[keyword] = int(held[keyword])  # 2.0 is one
@@ -342,6 +350,20 @@ def _held(schema: Any) -> dict[str, Any]:  # noqa: ANN401
                 raise Unusable(f"'{exclusive}' is true, and there is no '{bound}'")
             held[exclusive] = held.pop(bound)
     return held
+
+
+def _check_words(schema: Mapping[str, Any], *, alone: bool) -> None:
+    """Raise Unusable if a word is no keyword and looks like one, or stands with none beside it.
+
+    JSON schemas may hold any words, of which those that nobody knows say nothing: a keyword with a
+    letter too few, and an example of the answer in the schema's place, would be passed over.
+    """
+    for word in schema.keys() - _HELD - _NOT_HELD - _SAID:
+        what = f"'{word}' is no keyword of a schema"
+        if near := difflib.get_close_matches(word, _HELD, n=1, cutoff=_NEAR):
+            raise Unusable(what, f"did you mean '{near[0]}'?")
+        if alone and not word.startswith(("$", "x-")):
+            raise Unusable(what, """as in {"type": "object", "properties": {"age": …}}""")
 
 
 def _check_values(held: dict[str, Any]) -> None:

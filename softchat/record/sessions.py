@@ -20,6 +20,7 @@ from softchat.record.session_file import remove_files
 from softchat.record.session_format import ASK, SessionRecord, read_file
 
 MOST_ASKS = 1000
+_SEE = "see 'softchat sessions', or 'softchat log' for what ask has asked"
 
 
 def list_sessions(folder: Path) -> list[SessionRecord]:
@@ -49,7 +50,7 @@ def load_session(folder: Path, name: str) -> SessionRecord:
     paths = [path for path in paths if path.stem == name] or paths
     if len(paths) != 1:
         what = "no session" if not paths else f"{len(paths)} sessions"
-        raise UsageError(one_line(f"{what} '{name}'"), hint="see 'softchat sessions'")
+        raise UsageError(one_line(f"{what} '{name}'"), hint=_SEE)
     return _whole(folder, paths[0].stem)
 
 

@@ -24,6 +24,8 @@ class Tally:
     began: float = field(init=False)
     thinking: float = field(init=False)
     """When the thinking began."""
+    thought: float = field(init=False)
+    """When it ended. The closing tag that is put behind it is no part of it, nor of the answer."""
     answering: float = field(init=False)
     """When the answer began."""
     steps: int = 0
@@ -36,7 +38,12 @@ class Tally:
     finish_reason: FinishReason = FinishReason.LENGTH
 
     def __post_init__(self) -> None:
-        self.began = self.thinking = self.answering = self.clock()
+        self.began = self.clock()
+        self.begin(self.began)
+
+    def begin(self, now: float) -> None:
+        """The prompt is read: whatever comes next begins."""
+        self.thinking = self.thought = self.answering = now
 
     def tell(self, step: Step) -> None:
         """Count a step that is told of."""
@@ -52,7 +59,7 @@ class Tally:
         self.finish_reason = FinishReason.INTERRUPTED
         if self.halted:
             return None
-        self.answering = self.clock()
+        self.thought = self.answering = self.clock()
         return Halted(reason=HaltReason.INTERRUPTED, steps=self.steps, injected="")
 
     def place(self) -> str:
@@ -73,7 +80,7 @@ class Tally:
             answer="".join(self.answer),
             steps=self.steps,
             answer_tokens=self.answer_tokens,
-            think_s=self.answering - self.thinking,
+            think_s=self.thought - self.thinking,
             answer_s=now - self.answering,
             total_s=now - self.began,
         )

@@ -156,7 +156,7 @@ def prefill(
     # One by one, as they were thought: in a batch they would meet other kernels, with other sums.
     for item in prompt.thought:
         logits = decode_item(engine, item)
-    tally.thinking = tally.answering = tally.clock()
+    tally.begin(tally.clock())
     yield Prefill(tokens=decoded, cached=cached, elapsed_s=tally.thinking - began)
     return logits
 
@@ -236,6 +236,7 @@ def halt(parts: Parts, ending: Ending) -> Generator[Halted, None, Floats]:
     """Close the thoughts; the logits behind them."""
     tally, probe = parts.tally, parts.probe
     tally.halted = True
+    tally.thought = tally.answering = tally.clock()
     yield Halted(
         reason=ending.reason,
         steps=tally.steps,

@@ -63,6 +63,17 @@ def test_info_reads_the_header(softchat, tiny_file):
     assert "--prove" in lines["soft thinking"]
 
 
+def test_rm_of_a_file_of_ones_own(softchat, tiny_file, own_home):
+    """It is there, and stays; that is what is said, also where its name is one that ships."""
+    (own_home / "models.toml").write_text(
+        f'[models.smollm2-135m]\nsource = {{ type = "path", path = "{tiny_file}" }}\n'
+    )
+    done = softchat("models", "rm", "smollm2-135m", "--yes")
+    assert done.status == 2
+    assert done.err.startswith("error: softchat has not fetched 'smollm2-135m'\nhint: delete the")
+    assert tiny_file.is_file()
+
+
 def test_info_of_a_long_context(softchat, tiny_file):
     """A label that is longer than others stands apart from its value."""
     out = softchat("models", "info", str(tiny_file), "--ctx", "16777216").out

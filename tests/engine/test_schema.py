@@ -114,6 +114,8 @@ def said(engine, schema, seed):
             lambda it: it["c"] == 1 and ("a" in it or "b" in it),
         ),
         ({"anyOf": [False, WHOLE], "default": None, "title": "T"}, lambda it: type(it) is int),
+        ({**WHOLE, "x-of": "us", "unit": "m", "$comment": ""}, lambda it: type(it) is int),
+        (thing({"property": WHOLE, "item": WHOLE}), lambda it: type(it["property"]) is int),
         (
             {"$ref": "#/$defs/a", "maximum": 9, "$defs": {"a": {**WHOLE, "minimum": 7}}},
             lambda it: 7 <= it <= 9,
@@ -310,6 +312,9 @@ def test_a_part_may_hold_itself(engine):
         ({"pattern": "^\x01$"}, "control"),
         *[({word: {}}, f"held to '{word}'") for word in ("not", "if", "contains", "propertyNames")],
         *[({word: 2}, f"held to '{word}'") for word in ("multipleOf", "minProperties")],
+        ({"name": "str", "age": "int"}, "is no keyword of a schema"),
+        ({"type": "object", "property": {"a": WHOLE}}, "'property' is no keyword"),
+        (thing({"a": {"Type": "integer"}}), "'Type' is no keyword"),
     ],
 )  # fmt: skip
 def test_what_no_answer_is_held_to_is_refused(schema, because):
@@ -325,6 +330,8 @@ def test_a_way_out_fits_what_is_wrong():
         ({"enum": ["a" * i for i in range(1, 900)]}, "fewer such constants"),
         ({**WHOLE, "minimum": 10**16}, "nearer to 0"),
         ({"pattern": "^[[:alpha:]]$"}, "[A-Za-z]"),
+        ({"type": "array", "item": WHOLE}, "did you mean 'items'?"),
+        ({"name": "str"}, 'as in {"type": "object", '),
     ):
         with pytest.raises(UsageError) as error:
             grammar_of(schema)

@@ -442,6 +442,23 @@ def test_times_add_up():
     assert finished.think_s + finished.answer_s < finished.total_s
 
 
+def test_the_closing_tag_is_no_time_of_either():
+    """So the last step's time is that of the thinking, and an answer's pace that of its tokens."""
+    now = [0.0]
+
+    class Slow(FakeEngine):
+        def decode_tokens(self, tokens):
+            now[0] += 10 * len(tokens)
+            return super().decode_tokens(tokens)
+
+    engine = Slow(VOCABULARY, [MIXED, {"b": 1.0}, {"b": 1.0}, END])
+    prompt = Prompt(tokens=(engine.id("Q"),), close=CLOSE, inject=CLOSE)
+    settings = resolve({}, {"answer_temperature": 0.0, "max_think": 1})
+    *_, finished = think(engine, prompt, settings, clock=lambda: now[0])
+    assert (finished.think_s, finished.answer_tokens, finished.answer_s) == (0.0, 1, 10.0)
+    assert finished.total_s > 20
+
+
 def test_a_thought_that_is_switched_off_is_not_told():
     """Behind a prompt that closes the thinking comes the answer, and no halt."""
     engine = FakeEngine(VOCABULARY, [{"b": 1.0}, END])
