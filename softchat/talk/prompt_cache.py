@@ -4,8 +4,12 @@ A file holds what llama.cpp's memory held when a turn ended, and the tokens that
 is found again by the longest beginning that a new prompt shares with it. Private to the user, as
 it holds what was said. The oldest go when the folder grows beyond its bound.
 
+A prompt that is all there goes on from the logits that were behind it, so what is asked once more
+is answered as it was (see `kv_cache`).
+
 A file is a line that says what it is, how long the head is (4 bytes), the head (JSON), the tokens
-(4 bytes each), and the memory. Of those of other models no more than the head is read.
+(4 bytes each), the memory, and logits behind some of its positions (4 bytes each). Of those of
+other models no more than the head is read.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 
-from softchat.base.arrays import Ids
+from softchat.base.arrays import Floats, Ids
 from softchat.base.files import make_private, open_file, replace_file, sweep
 from softchat.base.text import clipped
 from softchat.engine.kv_cache import CachedSequence, Item
@@ -39,11 +43,12 @@ MOST_BYTES = 2**30
 """Of all files together."""
 LOOKED_AT = 1000
 """Files that are looked into, the newest: there may be more, of somebody who wants to delay all."""
-_MAGIC = b"softchat prompt cache 2\n"
+_MAGIC = b"softchat prompt cache 3\n"
 _MOST_POSITIONS = 2**31
 _LONGEST_HEAD = 2**12  # bytes
 _LONGEST_NAME = 200  # characters of a model's
 _TOKEN = np.dtype("<i4")
+_LOGIT = np.dtype("<f4")
 _SIZE = 4  # bytes that say how long the head is
 _SUFFIX = ".kv"
 _NAME = re.compile(rf"\d+-[0-9a-f]{{8}}{re.escape(_SUFFIX)}")
@@ -112,9 +117,9 @@ class PromptCache:
             if shared < here + LEAST:
                 break
             try:
-                positions, held, state = _read(entry)
+                positions, held, state, ends = _read(entry, sequence.info.n_vocab)
                 load = partial(self._load, state, positions)
-                sequence.restore(held.tolist(), load)
+                sequence.restore(held.tolist(), load, ends)
             except (OSError, ValueError, DecodeError, ContextError):
                 with suppress(OSError):
                     entry.path.unlink()
@@ -130,6 +135,7 @@ class PromptCache:
 
         A disk that is full, or a folder that is closed, costs nothing but the time it would spare.
         """
+        sequence.settle()
         tokens = _tokens(sequence.items)
         if len(tokens) < LEAST + _shared(self._held, tokens):
             return
@@ -138,16 +144,22 @@ class PromptCache:
             sweep(self._folder)
             state = self._engine.save_state()
             told = tokens.astype(_TOKEN).tobytes()
+            ends = {end: one for end, one in sequence.ends.items() if end <= len(tokens)}
+            logits = b"".join(one.astype(_LOGIT).tobytes() for one in ends.values())
             head = {
                 "key": self._key(model),
                 "model": clipped(model, _LONGEST_NAME),
                 "count": len(tokens),
                 "positions": sequence.position,
-                "crc32": zlib.crc32(state, zlib.crc32(told)),
+                "crc32": zlib.crc32(logits, zlib.crc32(state, zlib.crc32(told))),
                 "bytes": len(state),
+                "ends": [*ends],
+                "logits": len(logits),
             }
             text = json.dumps(head).encode()
-            data = b"".join([_MAGIC, len(text).to_bytes(_SIZE, "little"), text, told, state])
+            data = b"".join(
+                [_MAGIC, len(text).to_bytes(_SIZE, "little"), text, told, state, logits]
+            )
             if len(data) > self._most:
                 return
             self._make_room(len(data), tokens, self._key(model))
@@ -231,6 +243,10 @@ class _Head:
     positions: int
     crc32: int
     bytes: int
+    """Of the memory."""
+    ends: tuple[int, ...]
+    logits: int
+    """Bytes of those of all ends."""
 
 
 def _read_head(file: BinaryIO) -> _Head:
@@ -252,7 +268,13 @@ def _read_head(file: BinaryIO) -> _Head:
             "positions": int(positions),
             "crc32": int(crc32),
             "bytes": int(length),
-        } if 0 <= count <= positions < _MOST_POSITIONS and length >= 0:
+            "ends": list(ends),
+            "logits": int(logits),
+        } if (
+            0 <= count <= positions < _MOST_POSITIONS
+            and min(length, logits) >= 0
+            and all(type(end) is int and 0 < end <= count for end in ends)
+        ):
             return _Head(
                 key=key,
                 model=model,
@@ -260,6 +282,8 @@ def _read_head(file: BinaryIO) -> _Head:
                 positions=positions,
                 crc32=crc32,
                 bytes=length,
+                ends=tuple(ends),
+                logits=logits,
             )
     raise ValueError("damaged")
 
@@ -271,8 +295,8 @@ def _read_tokens(entry: Entry, most: int) -> Ids:
         return _as_tokens(file.read(count * _TOKEN.itemsize), count)
 
 
-def _read(entry: Entry) -> tuple[int, Ids, bytes]:
-    """How many positions a file is of, its tokens, and its memory.
+def _read(entry: Entry, n_vocab: int) -> tuple[int, Ids, bytes, dict[int, Floats]]:
+    """How many positions a file is of, its tokens, its memory, and the logits, (V,), that it has.
 
     Raises:
         OSError: it can't be read.
@@ -282,13 +306,17 @@ def _read(entry: Entry) -> tuple[int, Ids, bytes]:
     with _open(entry.path) as file:
         head = _read_head(file)
         size = head.count * _TOKEN.itemsize
-        whole = file.tell() + size + head.bytes
+        whole = file.tell() + size + head.bytes + head.logits
         if whole > MOST_BYTES or os.fstat(file.fileno()).st_size != whole:
             raise ValueError("damaged")
-        told, state = file.read(size), file.read(head.bytes)
-    if zlib.crc32(state, zlib.crc32(told)) != head.crc32:
+        told, state, logits = (file.read(n) for n in (size, head.bytes, head.logits))
+    if zlib.crc32(logits, zlib.crc32(state, zlib.crc32(told))) != head.crc32:
         raise ValueError("damaged")
-    return head.positions, _as_tokens(told, head.count), state
+    rows = np.frombuffer(logits, _LOGIT).astype(np.float32).reshape(len(head.ends), n_vocab)
+    if not np.isfinite(rows).all():
+        raise ValueError("damaged")
+    ends = dict(zip(head.ends, rows, strict=True))
+    return head.positions, _as_tokens(told, head.count), state, ends
 
 
 def _as_tokens(data: bytes, count: int) -> Ids:

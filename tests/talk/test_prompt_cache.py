@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,34 @@ def test_what_was_read_need_not_be_read_again(tmp_path, open_engine):
     other = open_engine()
     other.decode_tokens(tokens)
     assert np.array_equal(restored, other.decode_tokens([4, 6]))
+
+
+LONG = ChatRequest(text=" ".join(f"The dog ran to house {n} and saw a cat." for n in range(40)))
+
+
+def told_of(backend):
+    """All that a turn tells but times."""
+    settings = resolve({"seed": 3, "max_think": 4, "max_answer": 6})
+    return [
+        getattr(event, "concept", None) or getattr(event, "answer", None)
+        for event in backend.ask(LONG, settings)
+    ]
+
+
+def test_what_is_asked_once_more_is_answered_as_it_was(tmp_path, real_model):
+    """To the last bit: in a session, and in a process that finds the prompt on disk.
+
+    llama.cpp's attention sums a prompt as long as this in blocks, and one token alone otherwise.
+    """
+    load = Load(path=real_model, name="m", n_ctx=1024, n_threads=1, prompt_cache=tmp_path)
+    with open_backend(load) as backend:
+        first = told_of(backend)
+        assert told_of(backend) == first
+    assert entries(tmp_path)
+    with open_backend(load) as backend:
+        assert told_of(backend) == first
+    with open_backend(replace(load, prompt_cache=None)) as backend:
+        assert told_of(backend) == first
 
 
 def test_a_shared_beginning_is_enough(tmp_path, open_engine):
@@ -149,12 +178,15 @@ def rewritten(path, change):
     magic, rest = path.read_bytes().split(b"\n", 1)
     size = int.from_bytes(rest[:4], "little")
     head, rest = json.loads(rest[4 : 4 + size]), rest[4 + size :]
-    told, state = rest[: 4 * head["count"]], rest[4 * head.pop("count") :]
-    del head["bytes"], head["crc32"]
+    told, rest = rest[: 4 * head["count"]], rest[4 * head.pop("count") :]
+    state, logits = rest[: head["bytes"]], rest[head["bytes"] :]
+    del head["bytes"], head["crc32"], head["logits"]
     head, state = change(head | {"count": len(told) // 4}, state)
-    head = {"bytes": len(state), "crc32": zlib.crc32(state, zlib.crc32(told))} | head
+    logits = head.pop("behind", logits)
+    sums = zlib.crc32(logits, zlib.crc32(state, zlib.crc32(told)))
+    head = {"bytes": len(state), "logits": len(logits), "crc32": sums} | head
     text = json.dumps(head).encode()
-    path.write_bytes(magic + b"\n" + len(text).to_bytes(4, "little") + text + told + state)
+    path.write_bytes(magic + b"\n" + len(text).to_bytes(4, "little") + text + told + state + logits)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +199,14 @@ def rewritten(path, change):
             for n in ("4", 1.5, float("inf"), None, [4], -1, 0, 299, 301, 2**31 - 1, 2**62)
         ),
         *(lambda head, state, n=n: (head | {"bytes": n}, state) for n in (-1, 0, 2**40, "4", None)),
+        *(
+            lambda head, state, ends=ends: (head | {"ends": ends}, state)
+            for ends in ([0], [301], [300, 299], [], "x", [True], None, [2**70])
+        ),
+        *(
+            lambda head, state, logits=logits: (head | {"behind": logits}, state)
+            for logits in (b"", bytes(4), b"\xff" * 4 * tiny.VOCABULARY)
+        ),
         lambda head, state: (head | {"model": 3}, state),
         lambda head, state: ({}, state),
         lambda head, _: (head, b""),
@@ -195,9 +235,9 @@ def test_a_file_that_lies_is_not_believed(tmp_path, open_engine, change):
         os.mkfifo,
         Path.mkdir,
         lambda path: path.symlink_to("/dev/zero"),
-        lambda path: path.write_bytes(b"softchat prompt cache 2\n\x00\x10\x00\x00" + b"[" * 2**17),
-        lambda path: path.write_bytes(b"softchat prompt cache 2\n\xff\xff\xff\xff" + b"[" * 2**17),
-        lambda path: path.write_bytes(b"softchat prompt cache 1\n\x02\x00\x00\x00{}"),
+        lambda path: path.write_bytes(b"softchat prompt cache 3\n\x00\x10\x00\x00" + b"[" * 2**17),
+        lambda path: path.write_bytes(b"softchat prompt cache 3\n\xff\xff\xff\xff" + b"[" * 2**17),
+        lambda path: path.write_bytes(b"softchat prompt cache 2\n\x02\x00\x00\x00{}"),
     ],
 )
 def test_what_is_no_such_file_is_passed_over(tmp_path, put):
