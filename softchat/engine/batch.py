@@ -202,6 +202,7 @@ def _process(
         context.add(again.wanted[0], again.position + 1, again.sequence)
     with rows[0][0].lock:  # a lane whose thread still runs may cut its sequence meanwhile
         code = context.process()
+    engine.check_asked()
     for lane, _ in rows if code else ():
         lane.failure = decode_failure(code)
     for lane, place in asked if not code else ():

@@ -17,7 +17,7 @@ import numpy as np
 from softchat.base.arrays import Floats
 from softchat.engine.checkpoints import Checkpoints
 from softchat.engine.library import llama_cpp
-from softchat.engine.native import Context, reason
+from softchat.engine.native import Asked, Context, reason
 from softchat.errors import (
     BROKEN_NUMBERS,
     ContextError,
@@ -63,7 +63,8 @@ class Decoder:
         self._position = 0
         self._slow = True
         self._checkpoints = None if self.can_cut else Checkpoints(context.handle)
-        self._on_abort = llama_cpp.ggml_abort_callback(lambda _: cancelled())
+        self._asked = Asked(cancelled)
+        self._on_abort = llama_cpp.ggml_abort_callback(self._asked.answer)
         self._no_abort = llama_cpp.ggml_abort_callback()
         self._watched = False
 
@@ -197,13 +198,19 @@ class Decoder:
         code = context.process()
         if len(items) == 1:
             self._slow = time.perf_counter() - began > _SLOW_DECODE_S
-        if code == 0:
-            self._position += len(items)
-            return
-        # After some codes the finished part of the batch is still in memory: forget it.
         self._position += len(items)
-        self.rollback(undo_to)
-        raise decode_failure(code)
+        try:
+            self._asked.check()
+            if code:
+                raise decode_failure(code)
+        except BaseException:
+            # After some codes the finished part of the batch is still in memory: forget it.
+            self.rollback(undo_to)
+            raise
+
+    def check_asked(self) -> None:
+        """Raise what was raised while llama.cpp computed, as by Ctrl-C."""
+        self._asked.check()
 
     def watch(self, on: bool) -> None:
         """Whether `cancelled` is asked while a decode runs."""

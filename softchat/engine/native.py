@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,42 @@ _logits_address.argtypes, _logits_address.restype = (
     [ctypes.c_void_p, ctypes.c_int32],
     ctypes.c_void_p,
 )
+
+
+class Asked:
+    """A function that native code asks whether to stop; what is raised meanwhile is raised later.
+
+    No exception gets through native code, and ctypes drops it: that of a signal (Ctrl-C) too, which
+    comes before a function's first line. So it is a generator that is asked, which is inside its
+    `try` when it goes on.
+    """
+
+    def __init__(self, cancelled: Callable[[], bool]) -> None:
+        self._raised: list[BaseException] = []
+        asking = self._asking(cancelled)
+        next(asking)
+        self.answer: Callable[[object], bool] = asking.send
+        """To be called with anything."""
+
+    def _asking(self, cancelled: Callable[[], bool]) -> Generator[bool, object, None]:
+        stop = False
+        while True:
+            try:
+                while True:
+                    yield stop
+                    stop = cancelled()
+            except GeneratorExit:
+                return
+            except BaseException as error:  # noqa: BLE001  # it is raised by `check`
+                self._raised.append(error)
+                stop = True
+
+    def check(self) -> None:
+        """Raise what was raised while native code ran."""
+        if self._raised:
+            error = self._raised[0]
+            self._raised.clear()
+            raise error
 
 
 def load_model(

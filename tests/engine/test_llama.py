@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 import llama_cpp
@@ -370,3 +371,30 @@ def test_threads_are_the_free_cores(tiny_model, monkeypatch, asked, taken):
         context = engine.context.handle
         assert llama_cpp.llama_n_threads(context) == taken
         assert llama_cpp.llama_n_threads_batch(context) == taken
+
+
+class Alarm(Exception):  # noqa: N818  # of a signal
+    """What a program raises when its time is over."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+@pytest.mark.parametrize("after_s", [0.05, 0.2, 0.5])
+def test_what_a_signal_raises_in_a_decode_is_raised(real_model, capfd, after_s):
+    """As Ctrl-C does in a program of one's own: llama.cpp stops, and nothing of it is kept."""
+
+    def ring(*_):
+        raise Alarm
+
+    with LlamaEngine(real_model, n_ctx=2048, n_threads=1) as engine:
+        capfd.readouterr()
+        before = signal.signal(signal.SIGALRM, ring)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, after_s)
+            with pytest.raises(Alarm):
+                engine.decode_tokens([1000 + n for n in range(2000)])
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        assert engine.position == 0
+        assert capfd.readouterr() == ("", "")
+        engine.decode_tokens([1, 2, 3])
