@@ -74,7 +74,7 @@ def _status() -> int:
 
 def _main() -> int:
     _forget_odd_sizes(os.environ)
-    sys.stdout, sys.stderr = _legible(_whole(sys.stdout)), _legible(_whole(sys.stderr))
+    sys.stdout, sys.stderr = _legible(_whole(sys.stdout)), _legible(_beside(sys.stderr))
     try:
         if watch.is_wanted(sys.argv[1:], os.environ) and (other := watch.fork()):
             return other.wait()
@@ -168,6 +168,29 @@ def _whole(stream: TextIO) -> TextIO:
     if not isinstance(raw, io.RawIOBase):
         return stream
     buffer = io.BufferedWriter(raw)
+    return io.TextIOWrapper(
+        buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
+    )
+
+
+class _Beside(io.FileIO):
+    """A file for what is told beside a result: it costs no result that there is no room for it."""
+
+    def write(self, data: Any) -> int:  # noqa: ANN401  # whatever bytes are in
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            return len(memoryview(data).cast("B"))
+
+
+def _beside(stream: TextIO) -> TextIO:
+    """Stderr, written to as a whole, be its disk full or not."""
+    if not isinstance(stream, io.TextIOWrapper) or stream.isatty():
+        return _whole(stream)
+    stream.flush()
+    buffer = io.BufferedWriter(_Beside(stream.fileno(), "wb", closefd=False))
     return io.TextIOWrapper(
         buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
     )

@@ -241,12 +241,18 @@ def _named(name: str) -> ModelEntry:
     from softchat.models import find_model
     from softchat.models.catalogue import own_file
     from softchat.models.entry import HubSource, PathSource
-    from softchat.models.own import add_model, name_for
+    from softchat.models.fetch import installed
+    from softchat.models.own import add_model, name_for, place_model
 
-    found, known = find_model(name), _mine()[0]
+    found, (known, store) = find_model(name), _mine()
+    own = own_file(os.environ)
     if found.entry is not None and known.get(found.entry.name) is not None:
-        return found.entry
-    own, given = own_file(os.environ), name_for(found.name)
+        if installed(found.entry, store=store) is not None:
+            return found.entry
+        place_model(own, found.entry.name, found.path.absolute())  # or it would be fetched again
+        typer.echo(one_line(f"'{found.entry.name}' is in {own}, with this file"))
+        return _mine()[0].find(found.entry.name)
+    given = name_for(found.name)
     while known.get(given) is not None:
         given += "-mine"
     source = found.entry.source if found.entry else None

@@ -138,7 +138,7 @@ class Outputs:
         """What shows a run on the terminal, or in a pipe.
 
         Args:
-            every_step: the panel must not skip one to save time.
+            every_step: all are shown; the panel must not skip one to save time.
             more: what people can type afterwards to see all of the thoughts.
             keys: whether keys that are pressed meanwhile are read, see `listening`.
             waits: whether each step waits for a key now; None: none does.
@@ -148,8 +148,8 @@ class Outputs:
             from softchat.views.jsonl import JsonView
 
             return JsonView(sys.stdout)
-        panel = self._wants_panel()
-        if self.verbose or (waits and not panel):
+        panel = self.wants_panel
+        if self.verbose or ((waits or every_step) and not panel):
             from softchat.views.plain import StepView
 
             if waits:
@@ -171,7 +171,9 @@ class Outputs:
             console, self._answer(), refresh_s=refresh_s, more=more, keys=keys, waits=waits
         )
 
-    def _wants_panel(self) -> bool:
+    @property
+    def wants_panel(self) -> bool:
+        """Whether the thinking is shown in a panel, where it is shown at all."""
         if self.panel is not None:
             return self.panel
         return sys.stderr.isatty() and not _is_dumb()

@@ -43,7 +43,7 @@ def replay(
     from softchat.cli.model import own_files, user_config
 
     if step:
-        refuse_idle(context, "speed", beside="with --step")
+        refuse_idle(context, "speed", "quiet", beside="with --step")
     if outputs.json:
         refuse_idle(context, "markdown", beside="with --json")
     refuse_force_alone(context, outputs.trace)
@@ -52,14 +52,16 @@ def replay(
     refuse_same(outputs.trace, recording, *own_files(config), by="--trace")
     if step and outputs.trace is not None:
         raise UsageError("--step and --trace exclude each other", hint="--speed 0 --trace FILE")
-    errors = []
+    errors, outputs = [], outputs.after(config)
     with catch_interrupt() as interrupt:
         played = (
-            _by_hand(runs, interrupt, anew=not (outputs.verbose or outputs.json))
+            _by_hand(
+                runs, interrupt, anew=outputs.wants_panel and not (outputs.verbose or outputs.json)
+            )
             if step
             else _by_clock(runs, speed, interrupt)
         )
-        with outputs.after(config).open(every_step=step) as show:
+        with outputs.open(every_step=step) as show:
             for event in played:
                 show(event)
                 if isinstance(event, Error):

@@ -145,6 +145,17 @@ def add_model(file: Path, name: str, source: HubSource | PathSource | UrlSource)
         _change(file, {("models", name): {"source": values}})
 
 
+def place_model(file: Path, name: str, path: Path) -> None:
+    """Have a model that has a name already be the one in this file.
+
+    Raises:
+        UsageError: the file can't be changed.
+
+    """
+    with _alone(file):
+        _change(file, {("models", name, "source"): {"type": "path", "path": str(path)}})
+
+
 def name_for(model: str) -> str:
     """A name for a model that has none: `ollama/gemma3:270m` → `gemma3-270m`."""
     short = model.rpartition("/")[2].removesuffix(".gguf").removesuffix(":latest")
@@ -304,10 +315,10 @@ def _said(values: dict[str, Any]) -> dict[str, Any]:
 def _written(value: object) -> object:
     if not isinstance(value, dict):
         return value
-    table = tomlkit.table()
+    has_tables = any(isinstance(inner, dict) for inner in value.values())
+    table = tomlkit.table() if has_tables else tomlkit.inline_table()
     for key, inner in value.items():
-        table[key] = tomlkit.inline_table()
-        table[key].update(inner)
+        table[key] = _written(inner)
     return table
 
 

@@ -63,7 +63,7 @@ class TraceWriter:
 
     def __init__(self, path: Path | str, *, force: bool = False) -> None:
         check_type("the trace", path, str | Path, "a path")
-        self._shown = one_line(str(path))
+        self._path, self._shown = path, one_line(str(path))
         if not force and not is_free(Path(path)):
             raise UsageError(
                 f"{self._shown} exists, and is no trace",
@@ -87,7 +87,8 @@ class TraceWriter:
         """Append one event. An error alone, of a run that never began, costs no other run.
 
         Raises:
-            SoftchatError: it can't be written: the disk is full, the trace was closed.
+            SoftchatError: it can't be written: the disk is full, the trace was closed; or, when a
+                run begins, its file was moved or removed.
 
         """
         if self._file.closed:
@@ -96,6 +97,11 @@ class TraceWriter:
             )
         if self._holds_another and isinstance(event, Error):
             return
+        if isinstance(event, Started) and not self._is_there():
+            raise SoftchatError(
+                f"the trace {self._shown} was moved or removed",
+                hint="what was written is in the file that was there",
+            )
         try:
             if self._holds_another:
                 self._file.truncate(0)
@@ -107,6 +113,13 @@ class TraceWriter:
                 f"can't write the trace {self._shown}: {error.strerror}",
                 hint="what was written before is still in it",
             ) from error
+
+    def _is_there(self) -> bool:
+        """Whether what is written can be found under its name."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), Path(self._path).stat())
+        except OSError:
+            return False
 
     def __enter__(self) -> TraceWriter:
         return self

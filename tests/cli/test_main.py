@@ -138,6 +138,17 @@ def test_a_full_disk_behind_stdout(environ, command):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.usefixtures("own_home")
+def test_a_full_disk_behind_stderr_costs_no_result(environ, tmp_path):
+    """What is told beside it is lost, and nothing else."""
+    assert shell("ask --max-think 2 --max-answer 2 Hi 2>/dev/full", environ)[0] == 0
+    answer = tmp_path / "answer"
+    assert shell(f"last 2>/dev/full >{shlex.quote(str(answer))}", environ)[0] == 0
+    assert answer.read_text().strip()
+    assert shell("models 2>/dev/full", environ)[0] == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_a_full_disk_behind_stderr_changes_no_status(environ):
     """What can't be told is still what happened."""
     assert shell("ask -m nowhere why 2>/dev/full", environ)[0] == 3

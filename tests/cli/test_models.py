@@ -220,6 +220,25 @@ def test_the_models_file_of_a_question(softchat, tmp_path, real_model):
     assert json.loads(done.out.splitlines()[0])["settings"]["max_think"] == 1
 
 
+def test_use_of_a_file_that_has_a_name(softchat, new_user, real_model, tmp_path):
+    """A download of one's own is what its name stands for then; what the file says else stays."""
+    shutil.copy(real_model, tmp_path / real_model.name)
+    config = tmp_path / "home" / "models.toml"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text("[models.smollm2-135m.defaults]\ntau = 0.5  # mine\n")
+    done = softchat("models", "use", real_model.name, **new_user)
+    assert done.status == 0, done
+    assert done.out == (
+        f"'smollm2-135m' is in {config}, with this file\n'smollm2-135m' is used without -m\n"
+    )
+    assert not done.err, "nothing is to be fetched"
+    path = softchat("models", "path", "smollm2-135m", **new_user).out.strip()
+    assert path == str(tmp_path / real_model.name)
+    assert "tau = 0.5  # mine" in config.read_text()
+    again = softchat("models", "use", real_model.name, **new_user)
+    assert again.out == "'smollm2-135m' is used without -m\n"
+
+
 def test_use_gives_a_file_a_name(softchat, new_user, tiny_file):
     """A file that has none gets one, in the user's models.toml, and is the default."""
     done = softchat("models", "use", "./tiny.gguf", **new_user)

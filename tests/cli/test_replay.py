@@ -165,6 +165,19 @@ def test_ctrl_c_leaves_the_terminal_intact(terminal, tmp_path, stop):
     assert "Traceback" not in one.text
 
 
+def test_step_by_step_without_a_panel(terminal, trace, softchat):
+    """A line tells each step; where nothing would, it is refused."""
+    one = terminal("replay", str(trace), "--step", "--turn", "1", "--no-panel")
+    one.until("step    0")
+    one.child.send(" ")
+    one.until("step    1")
+    one.child.send("q")
+    assert one.finish() == 0
+    done = softchat("replay", str(trace), "--step", "--quiet")
+    assert done.err.startswith("error: --quiet does nothing with --step\n")
+    assert done.status == 2
+
+
 def test_step_by_step(terminal, trace):
     """Every step is drawn before its key is waited for; all keys that go on go on."""
     one = terminal("replay", str(trace), "--step", "--turn", "1")

@@ -31,7 +31,7 @@ from softchat.events import (
 )
 from softchat.record import trace as module
 from softchat.record.trace import TraceWriter, is_free, replay
-from tests.recordings import run_of, step, write_trace
+from tests.recordings import run_of, started, step, write_trace
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 COUNT = st.integers(0, 2**63 - 1)
@@ -425,3 +425,16 @@ def test_two_runs_do_not_write_to_one_trace(tmp_path):
     assert len(path.read_text().splitlines()) == 2
     with TraceWriter(path):
         pass
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.rename(path.with_suffix(".old"))])
+def test_a_trace_that_is_moved_or_removed_is_told(tmp_path, lose):
+    """When the next run begins, which would be written where nobody finds it."""
+    path = tmp_path / "run.jsonl"
+    with TraceWriter(path) as trace:
+        for event in run_of(step(0)):
+            trace.write(event)
+        lose(path)
+        with pytest.raises(SoftchatError, match="was moved or removed"):
+            trace.write(started())
+    assert not path.exists()
