@@ -21,6 +21,7 @@ from training.superposition.vocabulary import Vocabulary, make_vocabulary
 PART = 60_000_000  # bytes
 _EXAMPLES = 14_000
 _EVERYDAY_SHARE = 0.2  # of the problems: what is short is hardly forgotten
+_SEED = 100
 _CHAT_SHARE = 0.45  # more than where it was learned: facts are forgotten first
 
 
@@ -94,8 +95,10 @@ def _rehearsed(line: dict[str, list]) -> Rehearsed:  # type: ignore[type-arg]  #
     )
 
 
-def make_pack(model: Path, adapter: Path | None, chat: Path | None, examples: int) -> Pack:
-    """Read the base out of a GGUF, and make the examples with its tokenizer."""
+def make_pack(
+    model: Path, adapter: Path | None, chat: Path | None, examples: int, *, seed: int = _SEED
+) -> Pack:
+    """Read the base out of a GGUF, and make the examples, by this seed, with its tokenizer."""
     from softchat.engine.llama import LlamaEngine
     from training.examples import make_examples
     from training.superposition.adapters import read_adapter
@@ -109,7 +112,7 @@ def make_pack(model: Path, adapter: Path | None, chat: Path | None, examples: in
                 engine,
                 chat,
                 examples,
-                seed=100,
+                seed=seed,
                 everyday_share=_EVERYDAY_SHARE,
                 chat_share=_CHAT_SHARE,
             )
@@ -138,8 +141,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--adapter", type=Path, help="the one that is there already")
     parser.add_argument("--examples", type=int, default=_EXAMPLES)
+    parser.add_argument("--seed", type=int, default=_SEED, help="of the examples")
     options = parser.parse_args(arguments)
-    pack = make_pack(options.model, options.adapter, options.chat, options.examples)
+    pack = make_pack(
+        options.model, options.adapter, options.chat, options.examples, seed=options.seed
+    )
     pack.write(options.folder)
     for path in sorted(options.folder.iterdir()):
         print(f"{path.stat().st_size / 1e6:6.1f} MB  {path.name}")
