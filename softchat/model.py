@@ -111,6 +111,7 @@ class Model(Closeable):
         wanted = AnswerNow()
         _check_question(question, system)
         check_callable("cancelled", cancelled)
+        check_type("the schema", schema, Mapping | None, "a JSON schema, as a dict")
         settings = self.settings(**given)
         grammar = None if schema is None else grammar_of(schema)
 

@@ -375,6 +375,7 @@ def spoken_to(model, system):
         (lambda _: load(loras=["x"]), "one of loras is 'x'"),
         (lambda _: load(cancelled=3), "cancelled is 3"),
         (lambda model: model.ask("Why?", cancelled=3), "cancelled is 3"),
+        (lambda model: model.ask("Why?", schema="age int"), "the schema is 'age int'"),
         (
             lambda model: list(think(model.engine, model.prompt("Why?"), Settings(), cancelled=3)),
             "cancelled is 3",
