@@ -87,6 +87,7 @@ def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
 
     entry = found.entry
     memory = about.memory(ctx)
+    beside = ", its adapter and buffers" if found.lora else " and buffers"
     tags = found.tags or find_tags(about.chat_template)
     rows = {
         "name": found.name,
@@ -104,7 +105,7 @@ def _of_file(found: Located, about: Description, ctx: int) -> dict[str, str]:
         "vocabulary": _said(about.n_vocab),
         "token embeddings": about.table_type or "none: soft thinking needs them",
         "trained context": _said(about.context),
-        f"memory at {ctx:,}": f"{shown_size(memory)} and buffers" if memory else "can't be told",
+        f"memory at {ctx:,}": f"{shown_size(memory)}{beside}" if memory else "can't be told",
         "chat template": "yes"
         if about.chat_template
         else "none: a base model, which goes on with a text and hardly answers",
