@@ -19,7 +19,7 @@ from softchat.base.written import refuse_stdout
 from softchat.cli import print_json, warn, watch
 from softchat.cli.idle import refuse_idle, refuse_unseen, refuse_unused
 from softchat.cli.options import GridFlags, Loading, System, flag, grid_of, with_groups
-from softchat.errors import DecodeAbortedError, UsageError
+from softchat.errors import DecodeAbortedError, SoftchatError, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -128,6 +128,7 @@ def eval_(
     # A line for programs: who looks at a terminal has the tables.
     if evaluating.json or not sys.stdout.isatty():
         print_json(evaluation.about | evaluation.summary.to_dict())
+    evaluation.check()
     return 0
 
 
@@ -176,6 +177,12 @@ class Evaluation:
     results: Sequence[Result]
     questions: Mapping[int, Question]
     """By index."""
+
+    def check(self) -> None:
+        """Raise SoftchatError if no run of any question came to its end."""
+        errors = [one.outcome.error for one in self.results]
+        if errors and all(errors):
+            raise SoftchatError(f"every question failed: {errors[0]}", hint="see 'failed' above")
 
 
 def read_judged(

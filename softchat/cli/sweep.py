@@ -78,10 +78,11 @@ def sweep(
         _write(csv_file, rows)
     if evaluating.json:
         print_json(evaluation.about | {"grid": rows})
-        return 0
-    from softchat.views.evaluation import runs_table
+    else:
+        from softchat.views.evaluation import runs_table
 
-    show_tables([runs_table], evaluation.summary)
+        show_tables([runs_table], evaluation.summary)
+    evaluation.check()
     return 0
 
 

@@ -323,3 +323,12 @@ def test_a_blank_is_what_it_is(softchat, data):
     assert done.status == 0, done
     (run,) = json.loads(done.out)["runs"]
     assert run["settings"]["stop"] == " "
+
+
+def test_where_every_question_failed(softchat, data, tmp_path):
+    """The table is there, and the status says that it holds nothing."""
+    (tmp_path / "long.jsonl").write_text(json.dumps({"question": "Hi " * 600, "answer": 1}))
+    done = softchat("eval", "long.jsonl", *QUICK, "--ctx", "256", "--run", "soft")
+    assert done.status == 1, done
+    assert "failed" in done.out
+    assert done.err.splitlines()[-2].startswith("error: every question failed: ")
