@@ -316,3 +316,15 @@ def test_a_search_goes_both_ways_at_once(softchat):
     both = {entry["piece"]: entry["weight"] for entry in second["concept"]}
     assert both[" bag"] > both[" ring"] > 0.1
     assert swaps in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_what_the_docs_say_that_it_can_search(softchat, tmp_path):
+    """The first question of each kind, as docs/models.md has them: all seven are right."""
+    page = (ROOT / "docs" / "models.md").read_text("utf-8")
+    rows = re.findall(r"^\| [^|\n]+ \| ([^|\n]+\?) \| (\w+) \|$", page, re.MULTILINE)
+    assert len(rows) == 7
+    data = tmp_path / "seven.jsonl"
+    data.write_text("\n".join(json.dumps({"question": q, "answer": a}) for q, a in rows))
+    flags = ("--extract", "exact", "--run", "soft", "--max-answer", "8", "--json")
+    report = json.loads(softchat("eval", str(data), *flags).out)
+    assert report["runs"][0]["right"] == 7
