@@ -262,6 +262,7 @@ def _model_of(found: Located, load: Load) -> dict[str, Any]:
         | {
             "name": found.name,
             "sha256": sha256_of(found.path),
+            **({"parts": [sha256_of(part) for part in found.files[1:]]} if found.files[1:] else {}),
             "adapters": [
                 {"name": lora.path.name, "sha256": sha256_of(lora.path), "scale": lora.scale}
                 for lora in load.loras

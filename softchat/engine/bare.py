@@ -9,10 +9,10 @@ from pathlib import Path
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.gguf import open_header
 from softchat.engine.library import llama_cpp
-from softchat.engine.native import BATCH, forget_errors, load_model, reason
+from softchat.engine.native import forget_errors, load_model, reason
 from softchat.engine.offload import Offload
 from softchat.engine.placement import BY_DEFAULT, CACHE_TYPES, FLASH_ATTENTION, Placement
-from softchat.engine.protocol import Lora
+from softchat.engine.protocol import BATCH, Lora
 from softchat.engine.threads import default_threads
 from softchat.errors import DecodeError, ModelRefusedError
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from softchat.base.arrays import Floats
 from softchat.engine.delegate import Delegate
-from softchat.engine.protocol import Engine
+from softchat.engine.protocol import BATCH, Engine
 from softchat.errors import DecodeError
 
 Item = int | Floats
@@ -34,6 +34,7 @@ class CachedSequence(Delegate):
         self._items: list[Item] = []
         self.undecoded: tuple[int, ...] = ()
         """The tokens whose decoding was stopped last; none once others were decoded."""
+        self._batched = 0
         self._ends: dict[int, Floats] = {}  # logits (V,) behind so many positions
         self._again: Floats | None = None  # those of the last position, which is not counted then
 
@@ -46,6 +47,11 @@ class CachedSequence(Delegate):
     def ends(self) -> Mapping[int, Floats]:
         """Logits, (V,), of the last texts, by how many positions they are behind."""
         return MappingProxyType(self._ends)
+
+    @property
+    def batched(self) -> int:
+        """How many positions were read as an empty memory reads them: in whole batches."""
+        return min(self._batched, self.position)
 
     def rewind(self, wanted: Sequence[Item]) -> int:
         """Keep the longest beginning that `wanted` shares, one position less than `wanted` at most.
@@ -97,6 +103,7 @@ class CachedSequence(Delegate):
         tokens: Sequence[int],
         load: Callable[[], int],
         ends: Mapping[int, Floats] = MappingProxyType({}),
+        batched: int = 0,
     ) -> None:
         """Hold these tokens without decoding them.
 
@@ -105,15 +112,16 @@ class CachedSequence(Delegate):
             load: gives the engine that memory; how many positions it has. What lies behind
                 `tokens` is forgotten. Whatever it raises leaves the sequence empty.
             ends: as `ends` of the sequence that held it.
+            batched: as `batched` of it.
 
         """
-        self._items, self._ends, self._again = [], {}, None
+        self._items, self._ends, self._again, self._batched = [], {}, None, 0
         try:
             positions = load()
         except BaseException:
             self._engine.rollback(0)
             raise
-        self._items, self._ends = list(tokens), dict(ends)
+        self._items, self._ends, self._batched = list(tokens), dict(ends), batched
         self._cut(len(tokens) if positions > len(tokens) else positions)
 
     # -- what an engine does ---------------------------------------------------------------------
@@ -133,6 +141,8 @@ class CachedSequence(Delegate):
         self.undecoded = tuple(tokens)
         logits = self._engine.decode_tokens(tokens)
         self.undecoded = ()
+        if self._batched == len(self._items) and not self._batched % BATCH:
+            self._batched += len(tokens)
         self._items.extend(tokens)
         if len(tokens) > 1:  # of one alone they are the same each time
             self._ends[len(self._items)] = logits
@@ -163,6 +173,7 @@ class CachedSequence(Delegate):
         self._engine.rollback(position)
         held = self._engine.position
         del self._items[held:]
+        self._batched = min(self._batched, held)
         self._ends = {end: logits for end, logits in self._ends.items() if end <= held}
 
     def _check_whole(self) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from softchat.base.arrays import Floats, Ids
 from softchat.base.closeable import Closeable
+from softchat.base.files import resolved
 from softchat.base.text import legible, one_line
 from softchat.engine.adapters import apply_adapters
 from softchat.engine.decoder import Decoder
@@ -110,6 +111,7 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
                     self._owned.push(attempt.pop_all())
             offload.guard(at_once=True)
             Decoder.__init__(self, model, context, self._cancelled)
+            self._window = int(llama_cpp.llama_model_n_swa(model))
             self.info = self._describe(name, path, self._loras)
             self.scale = self.prove()
         except ModelRefusedError as error:
@@ -141,7 +143,11 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
                 own_scale=header.number(f"{self.architecture}.embedding_scale") or 1.0,
                 has_experts=bool(header.integer(f"{self.architecture}.expert_count")),
             )
-        for part in all_parts(path, n_parts)[1:]:
+            scaled = f"{self.architecture}.rope.scaling.original_context_length"
+            trained = f"{self.architecture}.context_length"
+            self._first_context = header.integer(scaled) or header.integer(trained) or 0
+        self._parts = all_parts(path, n_parts)
+        for part in self._parts[1:]:
             if matrix is None:
                 with open_header(part) as header:
                     matrix = find_matrix(header)
@@ -250,14 +256,24 @@ class LlamaEngine(Vocabulary, Decoder, Closeable):
         return rows
 
     @property
+    def can_restore(self) -> bool:
+        """Whether a saved KV cache can be cut back and gone on with.
+
+        llama.cpp saves no more of a sliding window than the last position looks at.
+        """
+        return self.can_cut and not self._window
+
+    @property
     def state_key(self) -> str:
         """The same where a saved KV cache can be gone on with: file, adapters, place, llama.cpp."""
-        files = [self._path, *(lora.path for lora in self._loras)]
+        files = [*self._parts, *(lora.path for lora in self._loras)]
         parts = [llama_cpp.__version__, *map(str, self._loras), *self.info.devices]
         parts += [str(self.info.gpu_layers), self._placement.cache_type, self._placement.flash_attn]
+        # Beyond the context that they were first trained for, some (longrope) rotate otherwise.
+        parts.append(str(self.info.n_ctx > self._first_context))
         for path in files:
             status = path.stat()
-            parts += [str(path.absolute()), str(status.st_size), str(status.st_mtime_ns)]
+            parts += [str(resolved(path)), str(status.st_size), str(status.st_mtime_ns)]
         return "\0".join(parts)
 
     def close(self) -> None:

@@ -17,9 +17,9 @@ from softchat.base.closeable import Closeable
 from softchat.base.text import one_line
 from softchat.engine.library import llama_cpp
 from softchat.engine.placement import CACHE_TYPES, FLASH_ATTENTION
+from softchat.engine.protocol import BATCH
 from softchat.errors import DecodeError, ModelRefusedError
 
-BATCH = 512  # tokens to a native call; one token more would abort the process
 _DECODE = 1  # enum llama_process_type
 _FLOAT_POINTER = ctypes.POINTER(ctypes.c_float)
 _ERROR = 4  # enum ggml_log_level

@@ -15,8 +15,8 @@ from pathlib import Path
 from softchat.base.files import shown_size
 from softchat.engine.describe import Description, describe
 from softchat.engine.devices import choose
-from softchat.engine.native import BATCH
 from softchat.engine.placement import ALL, Placement
+from softchat.engine.protocol import BATCH
 from softchat.engine.rpc import guard, use_servers
 from softchat.engine.shortage import is_shortage
 from softchat.errors import ModelRefusedError

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # it takes 0.1 s to import, and some who name an engine never
     from softchat.base.arrays import Floats, Ids
 
 ANY_CONTEXT = 2**31 - 1  # positions: no bound but the model's
+BATCH = 512  # tokens to a native call; one token more would abort the process
 LONGEST_DEFAULT_CONTEXT = 8192  # unless the user asks for more: each position takes memory
 
 

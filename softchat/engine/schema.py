@@ -568,7 +568,12 @@ def _number(kind: str, held: dict[str, Any]) -> str:
         high = min(math.floor(high), math.ceil(held.get("exclusiveMaximum", _LARGEST + 1)) - 1)
         positive = _digits
     else:
-        if bounds - {"minimum", "maximum"} or low != int(low) or high != int(high):
+        if exclusive := sorted(bounds & _EXCLUSIVE.keys()):
+            raise Unusable(
+                f"no number can be held to '{exclusive[0]}'",
+                "of an integer it can be; or 'minimum'",
+            )
+        if low != int(low) or high != int(high):
             raise Unusable("bounds of a number must be whole ('minimum', 'maximum')")
         low, high = int(low), int(high)
         positive = _decimals

@@ -82,13 +82,14 @@ class TraceWriter:
             raise UsageError(f"another run writes to {self._shown}", hint="name another file")
         self._file = io.TextIOWrapper(file, encoding="utf-8")
         self._holds_another = found.st_size > 0
+        self._size = found.st_size
 
     def write(self, event: Event) -> None:
         """Append one event. An error alone, of a run that never began, costs no other run.
 
         Raises:
             SoftchatError: it can't be written: the disk is full, the trace was closed; or, when a
-                run begins, its file was moved or removed.
+                run begins, its file was moved, removed or changed.
 
         """
         if self._file.closed:
@@ -99,7 +100,7 @@ class TraceWriter:
             return
         if isinstance(event, Started) and not self._is_there():
             raise SoftchatError(
-                f"the trace {self._shown} was moved or removed",
+                f"the trace {self._shown} was moved, removed or changed",
                 hint="what was written is in the file that was there",
             )
         try:
@@ -108,6 +109,7 @@ class TraceWriter:
                 self._holds_another = False
             self._file.write(to_json(event) + "\n")
             self._file.flush()
+            self._size = os.fstat(self._file.fileno()).st_size
         except OSError as error:
             raise SoftchatError(
                 f"can't write the trace {self._shown}: {error.strerror}",
@@ -115,9 +117,11 @@ class TraceWriter:
             ) from error
 
     def _is_there(self) -> bool:
-        """Whether what is written can be found under its name."""
+        """Whether what is written can be found under its name, and is all that there is."""
         try:
-            return os.path.samestat(os.fstat(self._file.fileno()), Path(self._path).stat())
+            own = os.fstat(self._file.fileno())
+            same = os.path.samestat(own, Path(self._path).stat())
+            return same and (own.st_size == self._size or not stat.S_ISREG(own.st_mode))
         except OSError:
             return False
 

@@ -152,7 +152,9 @@ class LocalBackend(Backend):
         if question.grammar:
             prompt = replace(prompt, grammar=self._sequence.grammar(question.grammar))
         if self._prompt_cache and not question.fresh:
-            self._prompt_cache.restore(self._sequence, items, model=self.info.name)
+            self._prompt_cache.restore(
+                self._sequence, items, model=self.info.name, exact=not question.said
+            )
         for event in think(
             self._sequence,
             replace(

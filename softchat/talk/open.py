@@ -41,7 +41,8 @@ def open_backend(
     from softchat.talk.prompt_cache import PromptCache
 
     engine = load.engine(cancelled=cancelled)
-    kept = PromptCache(load.prompt_cache, engine) if load.prompt_cache and engine.can_cut else None
+    folder = load.prompt_cache if engine.can_restore else None
+    kept = PromptCache(folder, engine) if folder else None
     return LocalBackend(engine, tags=load.tags, prompt_cache=kept, note=note_of(engine))
 
 

@@ -4,8 +4,8 @@ A file holds what llama.cpp's memory held when a turn ended, and the tokens that
 is found again by the longest beginning that a new prompt shares with it. Private to the user, as
 it holds what was said. The oldest go when the folder grows beyond its bound.
 
-A prompt that is all there goes on from the logits that were behind it, so what is asked once more
-is answered as it was (see `kv_cache`).
+A prompt that is all there goes on from the logits that were behind it, and what begins a session
+takes whole batches of it alone: so it is answered as if nothing were on disk (see `kv_cache`).
 
 A file is a line that says what it is, how long the head is (4 bytes), the head (JSON), the tokens
 (4 bytes each), the memory, and logits behind some of its positions (4 bytes each). Of those of
@@ -35,6 +35,7 @@ from softchat.base.arrays import Floats, Ids
 from softchat.base.files import make_private, open_file, replace_file, sweep
 from softchat.base.text import clipped
 from softchat.engine.kv_cache import CachedSequence, Item
+from softchat.engine.protocol import BATCH
 from softchat.errors import ContextError, DecodeError
 
 LEAST = 256
@@ -81,9 +82,19 @@ class Entry:
     model: str
     count: int
     """Of its tokens, up to the first soft position."""
+    ends: tuple[int, ...]
+    """Positions behind which it has the logits."""
+    batched: int
+    """Tokens that were read in whole batches, as from an empty memory."""
     bytes: int
     used: float
     """When it was last of use, in seconds since the epoch."""
+
+    def usable(self, shared: int, wanted: int) -> int:
+        """How much of what it shares with a prompt of so many tokens goes on as if it were read."""
+        if shared == wanted and shared in self.ends and shared <= self.batched:
+            return shared
+        return min(shared, self.batched) // BATCH * BATCH
 
 
 class PromptCache:
@@ -100,8 +111,13 @@ class PromptCache:
         self._folder, self._engine, self._most = folder, engine, most_bytes
         self._held: Ids = np.array([], np.intp)  # what is on disk of what the sequence holds
 
-    def restore(self, sequence: CachedSequence, wanted: Sequence[Item], *, model: str) -> int:
+    def restore(
+        self, sequence: CachedSequence, wanted: Sequence[Item], *, model: str, exact: bool = False
+    ) -> int:
         """Put back the longest known beginning of `wanted`, if that spares enough reading.
+
+        What is to be `exact` is no longer than where an empty memory, too, would be, to the last
+        bit: at the end of a batch, or of all that is wanted.
 
         Returns how many positions `sequence` shares with `wanted` afterwards, at the most. A file
         that is damaged is removed.
@@ -112,14 +128,16 @@ class PromptCache:
         for entry in entries(self._folder):
             if entry.key == self._key(model):
                 with suppress(OSError, ValueError):
-                    found.append((_shared(_read_tokens(entry, len(tokens)), tokens), entry))
+                    shared = _shared(_read_tokens(entry, len(tokens)), tokens)
+                    found.append((entry.usable(shared, len(wanted)) if exact else shared, entry))
         for shared, entry in sorted(found, key=lambda one: one[0], reverse=True):
             if shared < here + LEAST:
                 break
             try:
                 positions, held, state, ends = _read(entry, sequence.info.n_vocab)
                 load = partial(self._load, state, positions)
-                sequence.restore(held.tolist(), load, ends)
+                sequence.restore(held.tolist(), load, ends, entry.batched)
+                sequence.rollback(shared)
             except (OSError, ValueError, DecodeError, ContextError):
                 with suppress(OSError):
                     entry.path.unlink()
@@ -154,6 +172,7 @@ class PromptCache:
                 "crc32": zlib.crc32(logits, zlib.crc32(state, zlib.crc32(told))),
                 "bytes": len(state),
                 "ends": [*ends],
+                "batched": min(sequence.batched, len(tokens)),
                 "logits": len(logits),
             }
             text = json.dumps(head).encode()
@@ -184,7 +203,7 @@ class PromptCache:
                 with suppress(OSError, ValueError):
                     if _shared(_read_tokens(entry, entry.count), tokens) == entry.count:
                         entry.path.unlink(missing_ok=True)
-                        del left[entry.path]
+                        left.pop(entry.path, None)  # another softchat may just have written it
         while left and size + sum(left.values()) > self._most:
             left.popitem()[0].unlink(missing_ok=True)
 
@@ -202,6 +221,8 @@ def entries(folder: Path) -> list[Entry]:
                     key=head.key,
                     model=head.model,
                     count=head.count,
+                    ends=head.ends,
+                    batched=head.batched,
                     bytes=status.st_size,
                     used=status.st_mtime,
                 )
@@ -245,6 +266,7 @@ class _Head:
     bytes: int
     """Of the memory."""
     ends: tuple[int, ...]
+    batched: int
     logits: int
     """Bytes of those of all ends."""
 
@@ -269,10 +291,12 @@ def _read_head(file: BinaryIO) -> _Head:
             "crc32": int(crc32),
             "bytes": int(length),
             "ends": list(ends),
+            "batched": int(batched),
             "logits": int(logits),
         } if (
             0 <= count <= positions < _MOST_POSITIONS
             and min(length, logits) >= 0
+            and 0 <= batched <= count
             and all(type(end) is int and 0 < end <= count for end in ends)
         ):
             return _Head(
@@ -283,6 +307,7 @@ def _read_head(file: BinaryIO) -> _Head:
                 crc32=crc32,
                 bytes=length,
                 ends=tuple(ends),
+                batched=batched,
                 logits=logits,
             )
     raise ValueError("damaged")

@@ -17,6 +17,7 @@ from softchat.cli.evaluate import Evaluation, _list_wrong, _so_far
 from softchat.evaluate.evaluate import Outcome, Result
 from softchat.evaluate.plan import make_runs
 from softchat.evaluate.questions import Question
+from tests import tiny
 
 QUICK = (
     "--lora",
@@ -332,3 +333,18 @@ def test_where_every_question_failed(softchat, data, tmp_path):
     assert done.status == 1, done
     assert "failed" in done.out
     assert done.err.splitlines()[-2].startswith("error: every question failed: ")
+
+
+def test_results_of_a_split_model(softchat, data, tmp_path):
+    """Each of its parts tells it from another: results of both don't come into one file."""
+    first = tiny.write(tmp_path / "s.gguf", parts=2, letters=tiny.ASCII)
+    flags = ("--max-think", "2", "--max-answer", "2", "--run", "soft", "--out", "r.jsonl")
+    command = ("eval", str(data), "-m", str(first), *flags)
+    assert softchat(*command, "--limit", "1").status == 0
+    second = first.with_name(first.name.replace("00001-of", "00002-of"))
+    weights = bytearray(second.read_bytes())
+    weights[-1] ^= 1
+    second.write_bytes(weights)
+    done = softchat(*command)
+    assert done.status == 2, done
+    assert "model" in done.err.splitlines()[0]

@@ -427,14 +427,28 @@ def test_two_runs_do_not_write_to_one_trace(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.rename(path.with_suffix(".old"))])
-def test_a_trace_that_is_moved_or_removed_is_told(tmp_path, lose):
-    """When the next run begins, which would be written where nobody finds it."""
+def _note(path):
+    with path.open("a") as file:
+        file.write("# mine\n")
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        Path.unlink,
+        lambda path: path.rename(path.with_suffix(".old")),
+        lambda path: path.write_bytes(b""),
+        _note,
+    ],
+)
+def test_a_trace_that_others_move_remove_or_change_is_told(tmp_path, lose):
+    """When the next run begins: nobody would find it, or it would tear what is there."""
     path = tmp_path / "run.jsonl"
     with TraceWriter(path) as trace:
         for event in run_of(step(0)):
             trace.write(event)
         lose(path)
-        with pytest.raises(SoftchatError, match="was moved or removed"):
+        there = path.read_bytes() if path.exists() else None
+        with pytest.raises(SoftchatError, match="was moved, removed or changed"):
             trace.write(started())
-    assert not path.exists()
+    assert (path.read_bytes() if path.exists() else None) == there

@@ -14,14 +14,14 @@ import pytest
 
 from softchat.engine.kv_cache import CachedSequence
 from softchat.engine.llama import LlamaEngine
-from softchat.engine.protocol import Lora
+from softchat.engine.protocol import BATCH, Lora
 from softchat.settings import resolve
 from softchat.talk import prompt_cache
 from softchat.talk.backend import ChatRequest
 from softchat.talk.load import Load
 from softchat.talk.open import open_backend
 from softchat.talk.prompt_cache import LEAST, PromptCache, clear, entries
-from tests import tiny
+from tests import tiny, zoo
 from tests.engine.test_adapters import write
 
 
@@ -97,6 +97,36 @@ def test_what_is_asked_once_more_is_answered_as_it_was(tmp_path, real_model):
         assert told_of(backend) == first
     with open_backend(replace(load, prompt_cache=None)) as backend:
         assert told_of(backend) == first
+
+
+def test_another_question_on_a_text_changes_nothing(tmp_path, real_model):
+    """Of what it leaves on disk whole batches are taken: the next one reads on as if alone."""
+    text = " ".join(f"The dog ran to house {n} and saw a cat." for n in range(80))
+    load = Load(path=real_model, name="m", n_ctx=2048, n_threads=1, prompt_cache=tmp_path)
+    settings = resolve({"seed": 3, "max_think": 4, "max_answer": 6})
+
+    def entropies(load, question):
+        with open_backend(load) as backend:
+            events = [*backend.ask(ChatRequest(text=f"{text} {question}"), settings)]
+        steps = [event.entropy for event in events if event.event == "step"]
+        return steps, next(event.cached for event in events if event.event == "prefill")
+
+    alone, read = entropies(replace(load, prompt_cache=None), "Who ran?")
+    assert read == 0
+    entropies(load, "Why, and to which house did it run at last?")
+    assert entropies(load, "Who ran?") == (alone, 2 * BATCH)
+
+
+def test_a_session_that_goes_on_takes_all_that_is_shared(tmp_path, open_engine):
+    """It was read in pieces anyway."""
+    tokens = tokens_of(400)
+    kept(open_engine, tmp_path, tokens)
+    engine = open_engine()
+    for exact, shared in ((False, 400), (True, 0)):
+        sequence, wanted = CachedSequence(engine), [*tokens, 4, 6]
+        cache = PromptCache(tmp_path, engine)
+        assert cache.restore(sequence, wanted, model="m", exact=exact) == shared
+    assert cache.restore(sequence, tokens, model="m", exact=True) == 400
 
 
 def test_a_shared_beginning_is_enough(tmp_path, open_engine):
@@ -203,6 +233,7 @@ def rewritten(path, change):
             lambda head, state, ends=ends: (head | {"ends": ends}, state)
             for ends in ([0], [301], [300, 299], [], "x", [True], None, [2**70])
         ),
+        *(lambda head, state, n=n: (head | {"batched": n}, state) for n in (-1, 301, "x", None)),
         *(
             lambda head, state, logits=logits: (head | {"behind": logits}, state)
             for logits in (b"", bytes(4), b"\xff" * 4 * tiny.VOCABULARY)
@@ -372,3 +403,34 @@ def test_a_backend_goes_on_where_an_earlier_one_was(tmp_path, tiny_model):
         # The last token is decoded alone, not in a batch with the others: rounded otherwise.
         weights = [part.weight for part in other.concept]
         assert [part.weight for part in one.concept] == pytest.approx(weights, abs=0.01)
+
+
+def test_a_window_is_read_anew(tmp_path):
+    """llama.cpp saves of it what the last position looks at: cut back, it would answer wrong."""
+    path = zoo.write(tmp_path / "g.gguf", "gemma3", letters=tiny.ASCII, context_length=2048)
+    load = Load(path=path, name="g", n_ctx=2048, n_threads=1, prompt_cache=tmp_path / "prompts")
+    with open_backend(load) as backend:
+        first = told_of(backend)
+        assert told_of(backend) == first
+    assert not entries(tmp_path / "prompts")
+    with open_backend(load) as backend:
+        assert told_of(backend) == first
+
+
+def test_a_key_tells_what_a_memory_depends_on(tmp_path, tiny_model, open_engine):
+    """Each part of a split model, the file behind a link, what turns with the context's length."""
+    engine = open_engine()
+    key = engine.state_key
+    engine._first_context = engine.info.n_ctx - 1
+    beyond = engine.state_key
+    engine._first_context = engine.info.n_ctx
+    assert beyond != engine.state_key
+    link = tmp_path / "link.gguf"
+    link.symlink_to(tiny_model)
+    assert open_engine(link).state_key == key
+    first = tiny.write(tmp_path / "s.gguf", parts=2)
+    split = open_engine(first)
+    key = split.state_key
+    second = first.with_name(first.name.replace("00001-of", "00002-of"))
+    os.utime(second, (1, 1))
+    assert split.state_key != key
