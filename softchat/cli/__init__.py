@@ -176,6 +176,9 @@ def _whole(stream: TextIO) -> TextIO:
 class _Beside(io.FileIO):
     """A file for what is told beside a result: it costs no result that there is no room for it."""
 
+    stream: TextIO
+    """Whose file it is, which would be closed if nobody held it."""
+
     def write(self, data: Any) -> int:  # noqa: ANN401  # whatever bytes are in
         try:
             return super().write(data)
@@ -190,9 +193,10 @@ def _beside(stream: TextIO) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper) or stream.isatty():
         return _whole(stream)
     stream.flush()
-    buffer = io.BufferedWriter(_Beside(stream.fileno(), "wb", closefd=False))
+    raw = _Beside(stream.fileno(), "wb", closefd=False)
+    raw.stream = stream
     return io.TextIOWrapper(
-        buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
+        io.BufferedWriter(raw), encoding=stream.encoding, errors=stream.errors, line_buffering=True
     )
 
 

@@ -60,7 +60,10 @@ def in_order() -> Iterator[None]:
         raise
     else:
         keys.leaving = True
-        terminal.restore(cursor=False)
+        drawn = "rich.live" in sys.modules  # a Ctrl-C may have ended what shows the cursor again
+        if drawn:
+            flush()
+        terminal.restore(cursor=drawn)
     finally:
         keys.leaving = True
         with suppress(Ended):

@@ -86,9 +86,16 @@ def load_model(
     params.n_gpu_layers = n_gpu_layers
     array = (ctypes.c_void_p * (len(devices) + 1))(*devices, None)
     params.devices = ctypes.cast(array, ctypes.c_void_p)
-    go_on = llama_cpp.llama_progress_callback(lambda _, __: not cancelled())
+    asked = Asked(cancelled)
+    go_on = llama_cpp.llama_progress_callback(lambda _, __: not asked.answer(None))
     params.progress_callback = go_on
     handle: int | None = llama_cpp.llama_model_load_from_file(bytes(path), params)
+    try:
+        asked.check()
+    except BaseException:
+        if handle:
+            llama_cpp.llama_model_free(handle)
+        raise
     return handle
 
 

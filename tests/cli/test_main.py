@@ -123,6 +123,8 @@ def test_without_a_stdout_nothing_is_done(environ, command):
 def test_without_stdin_and_stderr_the_answer_is_there(environ):
     """Closed, they are as good as /dev/null."""
     assert shell("--version <&- 2>&-", environ) == (0, "")
+    for command in ("sessions", "models", "cache", "prompts"):  # most tell something on stderr
+        assert shell(f"{command} 2>&-", environ)[0] == 0, command
     assert shell("ask <&-", environ)[0] == 2
 
 

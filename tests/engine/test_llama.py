@@ -398,3 +398,14 @@ def test_what_a_signal_raises_in_a_decode_is_raised(real_model, capfd, after_s):
         assert engine.position == 0
         assert capfd.readouterr() == ("", "")
         engine.decode_tokens([1, 2, 3])
+
+
+def test_what_is_raised_while_a_model_is_loaded_is_raised(tiny_model, capfd):
+    """By the function that is asked whether to stop; nothing is printed."""
+
+    def asked():
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        LlamaEngine(tiny_model, n_ctx=64, n_threads=1, cancelled=asked)
+    assert capfd.readouterr() == ("", "")

@@ -105,7 +105,7 @@ def leave(one, statuses=(0, 130)):
     one.child.close()
     for ends in (b"Traceback", b"Unhandled exception"):  # the latter: prompt_toolkit's
         assert ends not in one.raw, one.raw
-    assert not one.screen.cursor.hidden
+    assert not one.screen.cursor.hidden, one.raw[-90:]
     wait_for(lambda: not any(map(is_there, pids)))
     # Before softchat's own code runs, it is Python that a Ctrl-C ends.
     assert one.child.exitstatus in statuses or one.child.signalstatus == signal.SIGINT
