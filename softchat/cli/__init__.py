@@ -165,11 +165,13 @@ def _whole(stream: TextIO) -> TextIO:
     panel, or half a line of JSON.
     """
     raw = getattr(stream, "buffer", None)
-    if not isinstance(raw, io.RawIOBase):
-        return stream
-    buffer = io.BufferedWriter(raw)
+    return _written_to(raw, stream) if isinstance(raw, io.RawIOBase) else stream
+
+
+def _written_to(raw: io.RawIOBase, like: TextIO) -> TextIO:
+    """A stream that writes whole lines into this, in the encoding of another."""
     return io.TextIOWrapper(
-        buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True
+        io.BufferedWriter(raw), encoding=like.encoding, errors=like.errors, line_buffering=True
     )
 
 
@@ -195,9 +197,7 @@ def _beside(stream: TextIO) -> TextIO:
     stream.flush()
     raw = _Beside(stream.fileno(), "wb", closefd=False)
     raw.stream = stream
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding=stream.encoding, errors=stream.errors, line_buffering=True
-    )
+    return _written_to(raw, stream)
 
 
 def _legible(stream: TextIO) -> TextIO:

@@ -10,7 +10,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -137,7 +137,7 @@ def load_catalogue(files: Sequence[Path]) -> Catalogue:
     entries = {name: _read_entry(name, models) for name in models.values}
     _check_unique(entries.values(), models)
     default = top.text("default")
-    catalogue = Catalogue(entries=entries, default=default)
+    catalogue = Catalogue(entries=MappingProxyType(entries), default=default)
     try:
         entry = catalogue.find(default)
     except ModelNotFoundError as error:
@@ -145,7 +145,7 @@ def load_catalogue(files: Sequence[Path]) -> Catalogue:
         # 'softchat models' would end in this very error.
         hint = catalogue.near(default) or f"there are: {there}"
         raise top.error("default", error.message, hint=hint) from error
-    return Catalogue(entries=MappingProxyType(entries), default=entry.name)
+    return replace(catalogue, default=entry.name)
 
 
 def shipped_file() -> Path:

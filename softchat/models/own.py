@@ -130,19 +130,9 @@ def add_model(file: Path, name: str, source: HubSource | PathSource | UrlSource)
         UsageError: the name or the source is wrong, or the file can't be changed.
 
     """
-    values: dict[str, str | int]
-    match source:
-        case PathSource(path=path):
-            values = {"type": "path", "path": str(path)}
-        case UrlSource(url=url):
-            values = {"type": "url", "url": url, "sha256": source.sha256, "size": source.size}
-        case HubSource():
-            values = {"type": "hub", "repository": source.repository, "file": source.file}
-            if source.revision != "main":
-                values["revision"] = source.revision
     with _alone(file):
         check_free(file, name)
-        _change(file, {("models", name): {"source": values}})
+        _change(file, {("models", name): {"source": _values_of(source)}})
 
 
 def place_model(file: Path, name: str, path: Path) -> None:
@@ -153,7 +143,19 @@ def place_model(file: Path, name: str, path: Path) -> None:
 
     """
     with _alone(file):
-        _change(file, {("models", name, "source"): {"type": "path", "path": str(path)}})
+        _change(file, {("models", name, "source"): _values_of(PathSource(path=path))})
+
+
+def _values_of(source: HubSource | PathSource | UrlSource) -> dict[str, str | int]:
+    """A source as models.toml has it."""
+    match source:
+        case PathSource(path=path):
+            return {"type": "path", "path": str(path)}
+        case UrlSource(url=url):
+            return {"type": "url", "url": url, "sha256": source.sha256, "size": source.size}
+        case HubSource(repository=repository, file=file, revision=revision):
+            other = {"revision": revision} if revision != "main" else {}
+            return {"type": "hub", "repository": repository, "file": file, **other}
 
 
 def name_for(model: str) -> str:

@@ -63,8 +63,8 @@ class TraceWriter:
 
     def __init__(self, path: Path | str, *, force: bool = False) -> None:
         check_type("the trace", path, str | Path, "a path")
-        self._path, self._shown = path, one_line(str(path))
-        if not force and not is_free(Path(path)):
+        self._path, self._shown = Path(path), one_line(str(path))
+        if not force and not is_free(self._path):
             raise UsageError(
                 f"{self._shown} exists, and is no trace",
                 hint="name another file; force=True writes over it",
@@ -120,7 +120,7 @@ class TraceWriter:
         """Whether what is written can be found under its name, and is all that there is."""
         try:
             own = os.fstat(self._file.fileno())
-            same = os.path.samestat(own, Path(self._path).stat())
+            same = os.path.samestat(own, self._path.stat())
             return same and (own.st_size == self._size or not stat.S_ISREG(own.st_mode))
         except OSError:
             return False
